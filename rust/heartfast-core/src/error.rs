@@ -1,0 +1,85 @@
+//! The one error type of the core. It says what was expected and what was found;
+//! the caller that knows the file's name puts it in front.
+
+use std::io;
+
+/// What can go wrong while a recording becomes a picture.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file could not be opened, read or written.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A recording is damaged, truncated or empty.
+    #[error("expected {expected}, found {found}")]
+    Decode {
+        /// What a good file has there.
+        expected: String,
+        /// What this one has.
+        found: String,
+    },
+    /// A container or codec that is not read.
+    #[error("expected {expected}, found {found}")]
+    Unsupported {
+        /// What is read.
+        expected: String,
+        /// What this file seems to be.
+        found: String,
+    },
+    /// A picture that cannot be written as PNG.
+    #[error("expected {expected}, found {found}")]
+    Encode {
+        /// What PNG (or the limit) allows.
+        expected: String,
+        /// What was asked for.
+        found: String,
+    },
+    /// A value that a configuration or a function does not take.
+    #[error("{field}: expected {expected}, found {found}")]
+    Value {
+        /// The name of the field or argument.
+        field: &'static str,
+        /// What it takes.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// A defect of heartfast or of a decoder, caught at the border of one file.
+    #[error("internal error, please report it: {0}")]
+    Panic(String),
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+/// A result with the core's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// One word for tables of errors by kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Io(e) if e.kind() == io::ErrorKind::NotFound => "missing",
+            Self::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => "permission",
+            Self::Io(_) => "io",
+            Self::Decode { .. } => "decode",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Encode { .. } => "encode",
+            Self::Value { .. } => "value",
+            Self::Panic(_) => "internal",
+            Self::Cancelled => "interrupted",
+        }
+    }
+
+    pub(crate) fn decode(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Self::Decode { expected: expected.into(), found: found.into() }
+    }
+
+    pub(crate) fn value(
+        field: &'static str,
+        expected: impl Into<String>,
+        found: impl std::fmt::Display,
+    ) -> Self {
+        Self::Value { field, expected: expected.into(), found: found.to_string() }
+    }
+}

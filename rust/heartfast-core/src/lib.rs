@@ -1,0 +1,57 @@
+//! heartfast's core: recordings into spectrogram pictures. It knows no Python.
+//!
+//! The whole path for one signal, by hand:
+//!
+//! ```
+//! use std::sync::atomic::AtomicBool;
+//! use heartfast_core::config::SpectrogramConfig;
+//! use heartfast_core::pipeline::Converter;
+//! use heartfast_core::png;
+//! use heartfast_core::raster::{Color, Image};
+//!
+//! // One second of 440 Hz at 4 kHz.
+//! let mut tone: Vec<f32> =
+//!     (0..4000).map(|k| (k as f32 * 440.0 * std::f32::consts::TAU / 4000.0).sin()).collect();
+//! let config = SpectrogramConfig::default();
+//! let mut converter = Converter::new(&config)?;
+//! let tile = converter.tile(&mut tone, 4000, &AtomicBool::new(false))?;
+//! // 50 ms are 200 samples: 101 bins, 20 Hz apart; a frame every 100 samples.
+//! assert_eq!((tile.height, tile.width), (101, 41));
+//! // The brightest row is that of 440 Hz, the 22nd bin from the bottom.
+//! let row = (0..101).max_by_key(|y| tile.pixels[y * 41 + 20]).unwrap();
+//! assert_eq!(row, 100 - 22);
+//! let (width, height, pixels) = (tile.width, tile.height, tile.pixels);
+//! let file = png::encode(&Image { width, height, pixels, color: Color::Gray }, &[])?;
+//! assert!(file.len() < 101 * 41);
+//! # Ok::<(), heartfast_core::Error>(())
+//! ```
+//!
+//! [`batch`] does this for many files on all cores; [`pipeline`] for one; the modules below
+//! them are the steps: [`audio`], [`window`], [`stft`], [`level`], [`raster`], [`png`].
+
+// Sizes of pictures and signals are far below 2^52, and gray levels above 0: the casts between
+// integers and floats in this crate lose nothing that is kept.
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss
+)]
+
+pub mod audio;
+pub mod batch;
+pub mod colormap;
+mod colormap_tables;
+pub mod config;
+mod error;
+pub mod level;
+pub mod pipeline;
+pub mod png;
+pub mod raster;
+pub mod stft;
+pub mod window;
+
+pub use error::{Error, Result};
+
+/// The version of heartfast.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,114 @@
+//! A PNG writer for spectrograms.
+//!
+//! Spectrogram noise hardly ever repeats, so the search for matches that takes most of a
+//! general compressor's time finds nothing. Here every row is filtered against the one above
+//! it, and bands of 32 KiB go through a Huffman code of their own, with runs of one byte
+//! (silence, flat areas) as the only matches. See [`deflate`].
+//!
+//! ```
+//! use heartfast_core::png::encode;
+//! use heartfast_core::raster::{Color, Image};
+//!
+//! let image = Image { width: 2, height: 2, pixels: &[0, 85, 170, 255], color: Color::Gray };
+//! let png = encode(&image, &[("Title", "four grays")])?;
+//! assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+//! # Ok::<(), heartfast_core::Error>(())
+//! ```
+
+mod deflate;
+mod huffman;
+
+use crate::error::{Error, Result};
+use crate::raster::{Color, Image};
+
+const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+/// Largest width or height that PNG knows.
+const MAX_SIDE: usize = (1 << 31) - 1;
+/// Largest number of pixels that is written: more than any viewer opens.
+pub const MAX_PIXELS: usize = 1 << 30;
+
+/// The bytes of a PNG file with the picture and these texts (keyword, UTF-8 text; as iTXt).
+///
+/// # Errors
+/// [`Error::Encode`] if the picture is empty or too large, its bytes do not fit its size, its
+/// palette has no or more than 256 colours, or a pixel names a colour that is not there.
+pub fn encode(image: &Image, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let mut file = Vec::new();
+    encode_into(image, texts, &mut file)?;
+    Ok(file)
+}
+
+/// [`encode`] into a buffer whose memory is used again.
+///
+/// # Errors
+/// Those of [`encode`].
+pub fn encode_into(image: &Image, texts: &[(&str, &str)], file: &mut Vec<u8>) -> Result<()> {
+    check(image)?;
+    file.clear();
+    file.extend(SIGNATURE);
+    chunk(file, *b"IHDR", |data| {
+        data.extend((image.width as u32).to_be_bytes());
+        data.extend((image.height as u32).to_be_bytes());
+        let color_type = match image.color {
+            Color::Gray => 0,
+            Color::Rgb => 2,
+            Color::Indexed(_) => 3,
+        };
+        data.extend([8, color_type, 0, 0, 0]);
+    });
+    for (keyword, text) in texts {
+        chunk(file, *b"iTXt", |data| {
+            data.extend(keyword.as_bytes());
+            // End of the keyword; not compressed; no language, no translated keyword.
+            data.extend([0, 0, 0, 0, 0]);
+            data.extend(text.as_bytes());
+        });
+    }
+    if let Color::Indexed(palette) = image.color {
+        chunk(file, *b"PLTE", |data| data.extend(palette.as_flattened()));
+    }
+    chunk(file, *b"IDAT", |data| {
+        deflate::zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data);
+    });
+    chunk(file, *b"IEND", |_| {});
+    Ok(())
+}
+
+/// Appends a chunk whose content `write` appends.
+fn chunk(file: &mut Vec<u8>, kind: [u8; 4], write: impl FnOnce(&mut Vec<u8>)) {
+    let start = file.len();
+    file.extend([0; 4]);
+    file.extend(kind);
+    write(file);
+    let length = (file.len() - start - 8) as u32;
+    file[start..start + 4].copy_from_slice(&length.to_be_bytes());
+    let crc = crc32fast::hash(&file[start + 4..]);
+    file.extend(crc.to_be_bytes());
+}
+
+fn check(image: &Image) -> Result<()> {
+    let (w, h, bpp) = (image.width, image.height, image.color.bytes_per_pixel());
+    let fail = |expected: String, found: String| Err(Error::Encode { expected, found });
+    if w == 0 || h == 0 || w > MAX_SIDE || h > MAX_SIDE {
+        let expected = format!("a width and a height of 1 to {MAX_SIDE} pixels");
+        return fail(expected, format!("{w} x {h}"));
+    }
+    if w.checked_mul(h).is_none_or(|n| n > MAX_PIXELS) {
+        return fail(format!("at most {MAX_PIXELS} pixels"), format!("{w} x {h}"));
+    }
+    if image.pixels.len() != w * h * bpp {
+        let expected = format!("{} bytes for {w} x {h} pixels", w * h * bpp);
+        return fail(expected, format!("{} bytes", image.pixels.len()));
+    }
+    if let Color::Indexed(palette) = image.color {
+        if palette.is_empty() || palette.len() > 256 {
+            return fail("a palette of 1 to 256 colours".into(), palette.len().to_string());
+        }
+        let top = image.pixels.iter().copied().max().unwrap_or(0);
+        if usize::from(top) >= palette.len() {
+            let expected = format!("indexes below {}, the palette's length", palette.len());
+            return fail(expected, top.to_string());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! The short-time Fourier transform of a real signal.
+//!
+//! Two neighbouring frames go through one complex FFT, one as its real and one as its
+//! imaginary part; the spectra of both follow from the symmetry of a real signal's spectrum.
+
+use std::sync::Arc;
+
+pub use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftNum, FftPlanner};
+
+use crate::error::{Error, Result};
+
+/// Numbers that signals and spectra are made of: `f32` and `f64`.
+pub trait Real: FftNum {
+    /// The nearest value of this type.
+    fn of(x: f64) -> Self;
+}
+
+impl Real for f32 {
+    fn of(x: f64) -> Self {
+        x as Self
+    }
+}
+
+impl Real for f64 {
+    fn of(x: f64) -> Self {
+        x
+    }
+}
+
+/// A transform of one shape: window, hop, FFT length and placement of frames. Made once,
+/// used for any number of signals from any number of threads.
+pub struct Stft<T: Real> {
+    window: Vec<T>,
+    hop_length: usize,
+    n_fft: usize,
+    center: bool,
+    /// Samples of the window before the time that a frame stands for.
+    lead: usize,
+    /// Zeros of the FFT's input before the window.
+    pad: usize,
+    fft: Arc<dyn Fft<T>>,
+}
+
+/// The working memory of [`Stft::for_each_frame`].
+pub struct Scratch<T> {
+    pair: Vec<Complex<T>>,
+    fft: Vec<Complex<T>>,
+    spectra: [Vec<Complex<T>>; 2],
+}
+
+impl<T: Real> Stft<T> {
+    /// A transform with this window. With `center`, frame `k` has the window's sample
+    /// `floor(win_length / 2)` on sample `k * hop_length`, with silence beyond both ends of the
+    /// signal; without, frame `k` starts there and only whole frames count. Within an FFT longer
+    /// than the window, the window stands in the middle, as in librosa.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if a length is zero or the FFT is shorter than the window.
+    pub fn new(window: &[f64], hop_length: usize, n_fft: usize, center: bool) -> Result<Self> {
+        let win_length = window.len();
+        if win_length == 0 {
+            return Err(Error::value("win_length", "at least 1 sample", 0));
+        }
+        if hop_length == 0 {
+            return Err(Error::value("hop_length", "at least 1 sample", 0));
+        }
+        if n_fft < win_length {
+            let expected = format!("at least win_length ({win_length})");
+            return Err(Error::value("n_fft", expected, n_fft));
+        }
+        Ok(Self {
+            window: window.iter().map(|&w| T::of(w)).collect(),
+            hop_length,
+            n_fft,
+            center,
+            lead: if center { win_length / 2 } else { 0 },
+            pad: (n_fft - win_length) / 2,
+            fft: FftPlanner::new().plan_fft_forward(n_fft),
+        })
+    }
+
+    /// How many frames a signal of `n` samples has; at least one.
+    #[must_use]
+    pub fn frames(&self, n: usize) -> usize {
+        if self.center {
+            n / self.hop_length + 1
+        } else {
+            n.saturating_sub(self.window.len()) / self.hop_length + 1
+        }
+    }
+
+    /// How many bins a frame has, Nyquist included.
+    #[must_use]
+    pub fn bins(&self) -> usize {
+        self.n_fft / 2 + 1
+    }
+
+    /// Working memory for this transform.
+    #[must_use]
+    pub fn scratch(&self) -> Scratch<T> {
+        let zeros = |n| vec![Complex::new(T::zero(), T::zero()); n];
+        Scratch {
+            pair: zeros(self.n_fft),
+            fft: zeros(self.fft.get_inplace_scratch_len()),
+            spectra: [zeros(self.bins()), zeros(self.bins())],
+        }
+    }
+
+    /// Calls `sink` with the number and the spectrum ([`Stft::bins`] values) of each frame of
+    /// `signal`, in order, until it returns `false`.
+    pub fn for_each_frame(
+        &self,
+        signal: &[T],
+        scratch: &mut Scratch<T>,
+        mut sink: impl FnMut(usize, &[Complex<T>]) -> bool,
+    ) {
+        let frames = self.frames(signal.len());
+        let mut frame = 0;
+        while frame < frames {
+            scratch.pair.fill(Complex::new(T::zero(), T::zero()));
+            self.place(signal, frame, |k, x| scratch.pair[k].re = x);
+            let second = frame + 1 < frames;
+            if second {
+                self.place(signal, frame + 1, |k, x| scratch.pair[k].im = x);
+            }
+            self.fft.process_with_scratch(&mut scratch.pair, &mut scratch.fft);
+            self.separate(&scratch.pair, &mut scratch.spectra);
+            if !sink(frame, &scratch.spectra[0]) {
+                return;
+            }
+            if second && !sink(frame + 1, &scratch.spectra[1]) {
+                return;
+            }
+            frame += 2;
+        }
+    }
+
+    /// `value` of each bin and frame of `signal`, bins in rows ([`Stft::bins`] rows of
+    /// [`Stft::frames`] values), lowest first, into `rows`.
+    ///
+    /// # Panics
+    /// If `rows` is not of that size.
+    pub fn rows<O: Copy + Default>(
+        &self,
+        signal: &[T],
+        scratch: &mut Scratch<T>,
+        rows: &mut [O],
+        value: impl Fn(Complex<T>) -> O,
+    ) {
+        // So many frames are put aside before they are turned: one cache line of a row.
+        const BLOCK: usize = 16;
+        let (bins, frames) = (self.bins(), self.frames(signal.len()));
+        assert_eq!(rows.len(), bins * frames, "the rows of {bins} bins and {frames} frames");
+        let mut block = vec![O::default(); BLOCK * bins];
+        self.for_each_frame(signal, scratch, |frame, spectrum| {
+            let slot = frame % BLOCK;
+            for (kept, &z) in block[slot * bins..][..bins].iter_mut().zip(spectrum) {
+                *kept = value(z);
+            }
+            if slot + 1 == BLOCK || frame + 1 == frames {
+                let first = frame - slot;
+                for (bin, row) in rows.chunks_exact_mut(frames).enumerate() {
+                    for (x, out) in row[first..=frame].iter_mut().enumerate() {
+                        *out = block[x * bins + bin];
+                    }
+                }
+            }
+            true
+        });
+    }
+
+    /// Gives `put` the windowed samples of one frame with their places in the FFT's input.
+    fn place(&self, signal: &[T], frame: usize, mut put: impl FnMut(usize, T)) {
+        let start = frame * self.hop_length;
+        let skipped = self.lead.saturating_sub(start);
+        let begin = (start + skipped).saturating_sub(self.lead);
+        let end = (start + self.window.len()).saturating_sub(self.lead).min(signal.len());
+        if begin < end {
+            let samples = &signal[begin..end];
+            for (k, (&x, &w)) in samples.iter().zip(&self.window[skipped..]).enumerate() {
+                put(self.pad + skipped + k, x * w);
+            }
+        }
+    }
+
+    /// The spectra of the real and of the imaginary part of the signal whose spectrum is `z`.
+    fn separate(&self, z: &[Complex<T>], [re, im]: &mut [Vec<Complex<T>>; 2]) {
+        let half = T::of(0.5);
+        re[0] = Complex::new(z[0].re, T::zero());
+        im[0] = Complex::new(z[0].im, T::zero());
+        let mirrored = z[self.n_fft - self.bins() + 1..].iter().rev();
+        for (((&a, &b), re), im) in z[1..].iter().zip(mirrored).zip(&mut re[1..]).zip(&mut im[1..])
+        {
+            *re = Complex::new((a.re + b.re) * half, (a.im - b.im) * half);
+            *im = Complex::new((a.im + b.im) * half, (b.re - a.re) * half);
+        }
+    }
+}
