@@ -1,0 +1,152 @@
+"""The Rust core. Its array and file functions are wrapped, with the checks, in `spectral`."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__version__: str
+
+Window: TypeAlias = str | tuple[str, float]
+
+@final
+class SpectrogramConfig:
+    """All settings of a spectrogram picture; checked when made, frozen, comparable, hashable.
+
+    Parameters
+    ----------
+    window : str or ("gaussian", std)
+        ``gaussian`` (as in seewave and soundgen: ``exp(-12 (t - 1/2)^2)`` shifted to reach
+        zero at both ends), ``hann``, ``hamming``, ``blackman``, ``bartlett``, ``flattop`` or
+        ``rectangular``, all symmetric; or scipy's Gaussian with a standard deviation in samples.
+    window_ms : float
+        Length of the window in milliseconds; ``round(window_ms / 1000 * sr)`` samples, at least 2.
+    overlap : float
+        Overlap of neighbouring windows in percent, 0 to below 100; 50 unless `hop_ms` is given.
+    hop_ms : float
+        Distance of windows in milliseconds, instead of `overlap`.
+    zero_pad : int
+        FFT length in points after padding; below the window's length it means that length.
+    dynamic_range : float
+        Decibels from the darkest to the lightest gray.
+    ref : "max" or float
+        The magnitude that is 0 dB: the recording's own maximum, or a fixed one, which keeps
+        loudness comparable between recordings.
+    fmin, fmax : float, optional
+        Lowest and highest frequency shown, in Hz.
+    size : (height, width), optional
+        Size of the picture in pixels; by default one pixel per bin and frame.
+    colormap : str
+        ``gray``, ``viridis``, ``magma``, ``inferno`` or ``plasma``.
+    invert : bool
+        Dark on light, as soundgen draws.
+    center : bool
+        Frames centred on their time, with silence beyond both ends, as librosa does; without,
+        whole frames only.
+    detrend : None or "constant"
+        Remove the mean of the samples first.
+
+    Raises
+    ------
+    ValueError
+        With the name of the field, what it takes and what was found.
+    """
+
+    def __new__(
+        cls,
+        *,
+        window: Window | None = None,
+        window_ms: float = 50.0,
+        overlap: float | None = None,
+        hop_ms: float | None = None,
+        zero_pad: int = 0,
+        dynamic_range: float = 80.0,
+        ref: str | float | None = None,
+        fmin: float | None = None,
+        fmax: float | None = None,
+        size: tuple[int, int] | None = None,
+        colormap: str = "gray",
+        invert: bool = False,
+        center: bool = True,
+        detrend: str | None = None,
+    ) -> SpectrogramConfig: ...
+    @property
+    def window(self) -> Window: ...
+    @property
+    def window_ms(self) -> float: ...
+    @property
+    def overlap(self) -> float | None: ...
+    @property
+    def hop_ms(self) -> float | None: ...
+    @property
+    def zero_pad(self) -> int: ...
+    @property
+    def dynamic_range(self) -> float: ...
+    @property
+    def ref(self) -> str | float: ...
+    @property
+    def fmin(self) -> float | None: ...
+    @property
+    def fmax(self) -> float | None: ...
+    @property
+    def size(self) -> tuple[int, int] | None: ...
+    @property
+    def colormap(self) -> str: ...
+    @property
+    def invert(self) -> bool: ...
+    @property
+    def center(self) -> bool: ...
+    @property
+    def detrend(self) -> str | None: ...
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as a dictionary that JSON can hold."""
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> SpectrogramConfig:
+        """The configuration of such a dictionary; missing fields take their defaults."""
+
+    def replace(self, **changes: Any) -> SpectrogramConfig:
+        """A copy with these fields changed."""
+
+    def geometry(self, sr: int) -> dict[str, int]:
+        """Samples and bins at `sr` Hz: win_length, hop_length, n_fft, first_bin, last_bin."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+
+class Framing(Protocol):
+    """What `stft` and `magnitudes` take: how a signal is cut into frames."""
+
+    window: Sequence[float] | NDArray[np.float64]
+    hop_length: int
+    n_fft: int
+    center: bool
+
+Outcome: TypeAlias = tuple[int, float, str] | tuple[str, str]
+
+def get_window(window: Window, n: int, sym: bool) -> NDArray[np.float64]: ...
+def stft(y: NDArray[Any], framing: Framing) -> NDArray[Any]: ...
+def magnitudes(y: NDArray[Any], framing: Framing) -> NDArray[Any]: ...
+def load(
+    path: str | os.PathLike[str], sr: int | None, mono: bool
+) -> tuple[NDArray[np.float32], int]: ...
+def convert(
+    tasks: Sequence[tuple[str, str]],
+    config: SpectrogramConfig,
+    threads: int,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Outcome | None]: ...
+def encode_png(
+    pixels: NDArray[np.uint8],
+    palette: NDArray[np.uint8] | None,
+    texts: Sequence[tuple[str, str]],
+) -> bytes: ...
+def paint(
+    magnitudes: NDArray[np.float64], sr: int, config: SpectrogramConfig
+) -> NDArray[np.uint8]: ...
+def palette(colormap: str) -> bytes | None: ...
+def build_info() -> dict[str, Any]: ...

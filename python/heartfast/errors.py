@@ -1,0 +1,36 @@
+"""What can go wrong, as exceptions.
+
+Bad arguments raise `ValueError` or `TypeError`, files that cannot be opened the
+`OSError` family; everything below is about the content of files. Every message
+names the thing, what was expected and what was found.
+"""
+
+from __future__ import annotations
+
+
+class HeartfastError(Exception):
+    """Base of all errors that heartfast raises about the content of files."""
+
+
+class DecodeError(HeartfastError):
+    """A recording or picture that is damaged, truncated or empty."""
+
+
+class UnsupportedFormatError(DecodeError):
+    """A file whose container or codec heartfast does not read."""
+
+
+class EncodeError(HeartfastError):
+    """A picture that cannot be written as PNG (no pixels, or too many)."""
+
+
+class DatasetError(HeartfastError):
+    """Recordings, pictures, labels or tables that do not fit together."""
+
+
+class BundleError(HeartfastError):
+    """A saved model that is truncated, altered, foreign or of another version."""
+
+
+class ConfigMismatchError(HeartfastError):
+    """Pictures that were made with another configuration than a model's."""

@@ -1,0 +1,94 @@
+//! Windows and transforms of arrays.
+
+use heartfast_core::stft::{Complex, Real, Stft};
+use numpy::{
+    Element, IxDyn, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+};
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+
+use crate::config::WindowArg;
+use crate::errors::raise;
+
+/// `n` samples of a window, float64.
+#[pyfunction]
+pub(crate) fn get_window(
+    py: Python<'_>,
+    window: WindowArg,
+    n: usize,
+    sym: bool,
+) -> PyResult<Bound<'_, PyArray<f64, numpy::Ix1>>> {
+    let window = window.parse().map_err(|e| raise(py, e))?;
+    Ok(PyArray::from_vec(py, window.samples(n, sym)))
+}
+
+/// How an array function cuts its signal into frames.
+#[derive(FromPyObject)]
+pub(crate) struct Framing {
+    window: Vec<f64>,
+    hop_length: usize,
+    n_fft: usize,
+    center: bool,
+}
+
+/// The complex transform along the last axis of a C-contiguous float array.
+#[pyfunction]
+pub(crate) fn stft<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    framing: Framing,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
+        transform(py, &y, &framing, |z| Complex::new(z.re, z.im))
+    } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
+        transform(py, &y, &framing, |z| Complex::new(z.re, z.im))
+    } else {
+        Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
+    }
+}
+
+/// The magnitudes of the transform, of the dtype of `y`.
+#[pyfunction]
+pub(crate) fn magnitudes<'py>(
+    py: Python<'py>,
+    y: &Bound<'py, PyAny>,
+    framing: Framing,
+) -> PyResult<Bound<'py, PyAny>> {
+    if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
+        transform(py, &y, &framing, |z| (z.re * z.re + z.im * z.im).sqrt())
+    } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
+        transform(py, &y, &framing, |z| (z.re * z.re + z.im * z.im).sqrt())
+    } else {
+        Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
+    }
+}
+
+fn transform<'py, T: Real + Element, O: Element + Copy + Default + Send>(
+    py: Python<'py>,
+    y: &PyReadonlyArrayDyn<'py, T>,
+    framing: &Framing,
+    value: impl Fn(Complex<T>) -> O + Send + Sync,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Framing { window, hop_length, n_fft, center } = framing;
+    let plan = Stft::<T>::new(window, *hop_length, *n_fft, *center).map_err(|e| raise(py, e))?;
+    let (&n, leading) = y
+        .shape()
+        .split_last()
+        .ok_or_else(|| PyTypeError::new_err("y: expected at least one axis, found a scalar"))?;
+    let (bins, frames) = (plan.bins(), plan.frames(n));
+    let shape: Vec<usize> = leading.iter().copied().chain([bins, frames]).collect();
+    let out = PyArrayDyn::<O>::zeros(py, IxDyn(&shape), false);
+    {
+        let signals = y.as_slice()?;
+        let mut out = out.readwrite();
+        let rows = out.as_slice_mut()?;
+        py.detach(|| {
+            let mut scratch = plan.scratch();
+            let signals = signals.chunks_exact(n.max(1));
+            for (signal, rows) in signals.zip(rows.chunks_exact_mut(bins * frames)) {
+                plan.rows(signal, &mut scratch, rows, &value);
+            }
+        });
+    }
+    Ok(out.into_any())
+}

@@ -1,0 +1,39 @@
+//! `load`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use heartfast_core::audio::{Audio, decode};
+use numpy::{PyArray1, PyArrayMethods};
+use pyo3::prelude::*;
+
+use crate::errors::raise_for;
+use crate::interrupt;
+
+/// Interleaved samples of shape (n, channels), and the sample rate.
+#[pyfunction]
+pub(crate) fn load<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    sr: Option<u32>,
+    mono: bool,
+) -> PyResult<(Bound<'py, PyAny>, u32)> {
+    let cancel = AtomicBool::new(false);
+    let work = || {
+        let bytes = std::fs::read(&path)?;
+        let mut audio = Audio::default();
+        decode(&bytes, &mut audio, &cancel)?;
+        if mono {
+            audio.mix();
+        }
+        if let Some(sr) = sr {
+            audio.resample(sr)?;
+        }
+        Ok(audio)
+    };
+    let audio = interrupt::run(py, work, || cancel.store(true, Ordering::Relaxed), |_| Ok(()))?
+        .map_err(|e| raise_for(py, e, Some(&path)))?;
+    let (frames, channels) = (audio.frames(), audio.channels);
+    let samples = PyArray1::from_vec(py, audio.interleaved);
+    Ok((samples.reshape([frames, channels])?.into_any(), audio.sample_rate))
+}

@@ -1,0 +1,29 @@
+//! `heartfast._core`: takes Python objects apart, leaves the interpreter, calls the core, and
+//! puts Python objects together. No logic.
+
+use pyo3::prelude::*;
+
+mod arrays;
+mod audio;
+mod batch;
+mod config;
+mod errors;
+mod image;
+mod info;
+mod interrupt;
+
+#[pymodule]
+fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", heartfast_core::VERSION)?;
+    m.add_class::<config::SpectrogramConfig>()?;
+    m.add_function(wrap_pyfunction!(arrays::get_window, m)?)?;
+    m.add_function(wrap_pyfunction!(arrays::stft, m)?)?;
+    m.add_function(wrap_pyfunction!(arrays::magnitudes, m)?)?;
+    m.add_function(wrap_pyfunction!(audio::load, m)?)?;
+    m.add_function(wrap_pyfunction!(batch::convert, m)?)?;
+    m.add_function(wrap_pyfunction!(image::encode_png, m)?)?;
+    m.add_function(wrap_pyfunction!(image::paint, m)?)?;
+    m.add_function(wrap_pyfunction!(image::palette, m)?)?;
+    m.add_function(wrap_pyfunction!(info::build_info, m)?)?;
+    Ok(())
+}
