@@ -1,0 +1,92 @@
+"""heartfast: archives of recordings into spectrogram pictures and honest classifiers.
+
+The five stages are `convert`, `pack`, `train`, `score` and `evaluate`; `run` chains
+them. The array functions (`load`, `stft`, `spectrogram`, ...) use the names and habits
+of librosa and scipy.signal.
+
+>>> import heartfast
+>>> y, sr = heartfast.synth.heart_sound("murmur", seed=1)
+>>> spec = heartfast.spectrogram(y, sr, fmax=800)
+>>> spec.values.ndim
+2
+"""
+
+from __future__ import annotations
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from heartfast import errors as errors
+    from heartfast import synth as synth
+    from heartfast._core import SpectrogramConfig as SpectrogramConfig
+    from heartfast._core import __version__ as __version__
+    from heartfast.errors import BundleError as BundleError
+    from heartfast.errors import ConfigMismatchError as ConfigMismatchError
+    from heartfast.errors import DatasetError as DatasetError
+    from heartfast.errors import DecodeError as DecodeError
+    from heartfast.errors import EncodeError as EncodeError
+    from heartfast.errors import HeartfastError as HeartfastError
+    from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.progress import Progress as Progress
+    from heartfast.spectral import Spectrogram as Spectrogram
+    from heartfast.spectral import encode_png as encode_png
+    from heartfast.spectral import get_window as get_window
+    from heartfast.spectral import load as load
+    from heartfast.spectral import power_to_db as power_to_db
+    from heartfast.spectral import spectrogram as spectrogram
+    from heartfast.spectral import stft as stft
+    from heartfast.spectral import to_image as to_image
+    from heartfast.stages.convert import convert as convert
+    from heartfast.stages.evaluate import evaluate as evaluate
+    from heartfast.stages.pack import pack as pack
+    from heartfast.stages.run import demo as demo
+    from heartfast.stages.run import run as run
+    from heartfast.stages.score import score as score
+    from heartfast.stages.train import train as train
+
+# Where each public name lives. Loaded on first use: the command line starts without NumPy.
+_HOME = {
+    "BundleError": "errors",
+    "ConfigMismatchError": "errors",
+    "DatasetError": "errors",
+    "DecodeError": "errors",
+    "EncodeError": "errors",
+    "HeartfastError": "errors",
+    "Progress": "progress",
+    "Spectrogram": "spectral",
+    "SpectrogramConfig": "_core",
+    "UnsupportedFormatError": "errors",
+    "__version__": "_core",
+    "convert": "stages.convert",
+    "demo": "stages.run",
+    "encode_png": "spectral",
+    "evaluate": "stages.evaluate",
+    "get_window": "spectral",
+    "load": "spectral",
+    "pack": "stages.pack",
+    "power_to_db": "spectral",
+    "run": "stages.run",
+    "score": "stages.score",
+    "spectrogram": "spectral",
+    "stft": "spectral",
+    "to_image": "spectral",
+    "train": "stages.train",
+}
+_MODULES = ("errors", "synth")
+
+__all__ = sorted([*_HOME, *_MODULES])
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(_import_module(f"heartfast.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return _import_module(f"heartfast.{name}")
+    raise AttributeError(f"module 'heartfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,198 @@
+"""Labels, groups and sources of recordings: from folders, tables, and known corpora."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from heartfast.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from heartfast.recordings import Recording
+
+# The folder of recordings without a label, in what `convert` writes and in what it reads.
+UNLABELLED = "unlabelled"
+
+
+class Label(NamedTuple):
+    """What is known of a recording; an empty string is "not known"."""
+
+    label: str = ""
+    group: str = ""
+    source: str = ""
+
+
+def read_labels(
+    labels: str | os.PathLike[str],
+    recordings: Sequence[Recording],
+    sources: Sequence[str],
+) -> tuple[list[Label], list[str]]:
+    """Find the label of each recording.
+
+    Parameters
+    ----------
+    labels : str
+        ``none``; ``folders`` (class = the parent folder's name); ``pascal`` or ``cinc2016``,
+        corpora as they are downloaded; or the path of a CSV with the columns file_name (a
+        path relative to a source, a name, or a stem), label, and optionally group and source.
+    recordings : sequence of Recording
+    sources : sequence of str
+        The files and folders that the caller named.
+
+    Returns
+    -------
+    labels : list of Label
+        In the order of `recordings`.
+    notes : list of str
+        One line for every row without a recording and every recording without a row.
+
+    Raises
+    ------
+    DatasetError
+        The table lacks a column, gives two labels to a recording, or matches none.
+    """
+    known: dict[str, Callable[[Sequence[Recording], Sequence[str]], list[Label]]] = {
+        "none": lambda recordings, _: [Label()] * len(recordings),
+        "folders": lambda recordings, _: [_by_folder(recording) for recording in recordings],
+        "pascal": lambda recordings, _: [_pascal(recording) for recording in recordings],
+        "cinc2016": _cinc2016,
+    }
+    scheme = os.fspath(labels)
+    if scheme in known:
+        found = known[scheme](recordings, sources)
+        notes = []
+        if scheme in ("pascal", "cinc2016"):
+            missing = [
+                r.name for r, label in zip(recordings, found, strict=True) if not label.label
+            ]
+            if len(missing) == len(recordings):
+                raise DatasetError(
+                    f"{', '.join(sources)}: expected names as in the {scheme} corpus, found none "
+                    f"({missing[0]!r})"
+                )
+            if missing:
+                notes = [f"{len(missing)} recordings have no label ({missing[0]}, ...)"]
+    elif os.path.isfile(scheme):
+        found, notes = _from_table(scheme, recordings)
+    else:
+        raise DatasetError(
+            f"labels: expected {', '.join(known)} or the path of a CSV, found {scheme!r}"
+        )
+    for recording, (label, _, _) in zip(recordings, found, strict=True):
+        if label in (".", "..") or re.search(r"[/\\\x00-\x1f]", label):
+            raise DatasetError(
+                f"{recording.name}: expected a label that can name a folder, found {label!r}"
+            )
+    return found, notes
+
+
+def _by_folder(recording: Recording) -> Label:
+    folder = os.path.basename(os.path.dirname(os.path.abspath(recording.path)))
+    return Label("" if folder == UNLABELLED else folder)
+
+
+# <class>[_<variant>]__?<patient>_<13-digit time>_<site>: PASCAL CHSC 2011, set B.
+_PASCAL_B = re.compile(r"_(\d+)_\d{13}(?:_|$)")
+_PASCAL_CLASS = re.compile(r"(artifact|extrahls|extrastole|murmur|normal)_")
+_SPELLING = {"extrastole": "extrasystole"}
+
+
+def _pascal(recording: Recording) -> Label:
+    stem = recording.stem
+    # The 2011 tables put the set's name in front: Btraining_murmur_...
+    found = _PASCAL_CLASS.match(re.sub(r"^[AB]training_", "", stem))
+    label = found[1] if found else ""
+    patient = _PASCAL_B.search(stem)
+    if patient:
+        return Label(_SPELLING.get(label, label), f"b{patient[1]}", "pascal-b")
+    if label or stem.startswith("Aunlabelledtest"):
+        return Label(_SPELLING.get(label, label), "", "pascal-a")
+    return Label()
+
+
+_CINC_VALUES = {"1": "abnormal", "-1": "normal", "0": "unsure"}
+
+
+def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[Label]:
+    """PhysioNet/CinC Challenge 2016: every REFERENCE.csv beside or above a recording."""
+    tables: dict[str, dict[str, str]] = {}
+
+    def reference(folder: str) -> dict[str, str]:
+        if folder not in tables:
+            path = os.path.join(folder, "REFERENCE.csv")
+            tables[folder] = {}
+            if os.path.isfile(path):
+                with open(path, encoding="utf-8-sig", newline="") as file:
+                    rows = [row for row in csv.reader(file) if len(row) >= 2]
+                tables[folder] = {
+                    os.path.splitext(row[0].rpartition("/")[2])[0]: _CINC_VALUES.get(row[1], row[1])
+                    for row in rows
+                }
+        return tables[folder]
+
+    above = {os.path.dirname(os.path.abspath(source)) for source in sources}
+    above |= {os.path.abspath(source) for source in sources}
+    found = []
+    for recording in recordings:
+        folder = os.path.dirname(os.path.abspath(recording.path))
+        label = ""
+        while not label:
+            label = reference(folder).get(recording.stem, "")
+            parent = os.path.dirname(folder)
+            if folder in above or parent == folder:
+                break
+            folder = parent
+        letter = re.match(r"([a-f])\d{4}$", recording.stem)
+        found.append(Label(label, "", f"cinc2016-{letter[1]}" if letter else ""))
+    return found
+
+
+def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label], list[str]]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            header, rows = reader.fieldnames or [], list(reader)
+    except csv.Error as error:
+        raise DatasetError(f"{path}: expected a CSV table, found: {error}") from None
+    if not {"file_name", "label"} <= set(header):
+        columns = ", ".join(header) or "an empty file"
+        raise DatasetError(f"{path}: expected columns file_name and label, found {columns}")
+
+    # A row means the recording with that relative path; else with that name; else that stem.
+    index: list[dict[str, list[int]]] = [{}, {}, {}]
+    for i, recording in enumerate(recordings):
+        keys = (recording.name, os.path.basename(recording.name), recording.stem)
+        for level, key in zip(index, keys, strict=True):
+            level.setdefault(key, []).append(i)
+
+    found: dict[int, Label] = {}
+    notes = []
+    for number, row in enumerate(rows, start=2):
+        name = (row["file_name"] or "").replace("\\", "/").removeprefix("./")
+        matches = next((level[name] for level in index if name in level), [])
+        if len(matches) != 1:
+            what = f"matches {len(matches)} recordings" if matches else "matches no recording"
+            notes.append(f"{path}, line {number}: {row['file_name']!r} {what}")
+            continue
+        label = Label(*((row.get(column) or "").strip() for column in Label._fields))
+        earlier = found.setdefault(matches[0], label)
+        if earlier.label != label.label:
+            raise DatasetError(
+                f"{path}, line {number}: expected one label for {name!r}, found "
+                f"{earlier.label!r} and {label.label!r}"
+            )
+    if not found:
+        raise DatasetError(
+            f"{path}: expected rows for the recordings ({recordings[0].name!r}, ...), found "
+            f"{len(rows)} rows that match none"
+        )
+    notes += [
+        f"{path}: no row for {recording.name}"
+        for i, recording in enumerate(recordings)
+        if i not in found
+    ]
+    return [found.get(i, Label()) for i in range(len(recordings))], notes

@@ -1,0 +1,118 @@
+"""Which recordings there are, and what their pictures are called."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from heartfast.errors import DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+# What a folder is searched for, whatever the case; files named outright are always tried.
+EXTENSIONS = (
+    ".aif", ".aifc", ".aiff", ".bwf", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".wav",
+    ".wave",
+)  # fmt: skip
+
+
+class Recording(NamedTuple):
+    """A recording's file: `path` as the caller can open it, `name` relative to its source."""
+
+    path: str
+    name: str
+
+    @property
+    def stem(self) -> str:
+        """The file's name without folders and extension."""
+        return os.path.splitext(os.path.basename(self.name))[0]
+
+
+def find_recordings(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, recursive: bool = True
+) -> list[Recording]:
+    """List the recordings in files and folders: each once, sorted by name.
+
+    Raises
+    ------
+    FileNotFoundError
+        A source is not there.
+    DatasetError
+        There is no recording in any of them.
+    """
+    if isinstance(sources, (str, os.PathLike)):
+        sources = [sources]
+    folders = [os.fspath(source) for source in sources]
+    found: dict[str, Recording] = {}
+    for source in folders:
+        if os.path.isdir(source):
+            recordings = [
+                Recording(os.path.join(source, *name.split("/")), name)
+                for name in _walk(source, "", recursive, set())
+            ]
+        elif os.path.lexists(source):
+            recordings = [Recording(source, os.path.basename(source))]
+        else:
+            import errno
+
+            message = "expected a recording or a folder of recordings, found nothing"
+            raise FileNotFoundError(errno.ENOENT, message, source)
+        for recording in recordings:
+            found.setdefault(os.path.abspath(recording.path), recording)
+    if not found:
+        looked = ", ".join(folders) or "no source"
+        known = " ".join(extension[1:] for extension in EXTENSIONS)
+        raise DatasetError(f"{looked}: expected recordings ({known}), found none")
+    return sorted(found.values(), key=lambda recording: (recording.name, recording.path))
+
+
+def _walk(root: str, below: str, recursive: bool, seen: set[tuple[int, int]]) -> Iterator[str]:
+    """Names, with "/", of the recordings under a folder; a loop of links is entered once."""
+    folder = os.path.join(root, below) if below else root
+    status = os.stat(folder)
+    identity = (status.st_dev, status.st_ino)
+    if identity in seen:
+        return
+    seen.add(identity)
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            name = f"{below}/{entry.name}" if below else entry.name
+            if entry.is_dir():
+                if recursive and not entry.name.startswith("."):
+                    yield from _walk(root, name, recursive, seen)
+            elif entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."):
+                yield name
+
+
+def picture_names(
+    recordings: Sequence[Recording], folders: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Names, relative with "/", of the recordings' pictures in their `folders`; and notes.
+
+    A picture is called ``<stem>.png``. Recordings that would share a name keep their
+    extension (``x.wav.png``), and those that still would, as many of their folders' names
+    as tell them apart (``site1__x.wav.png``).
+    """
+    names = [_join(f, f"{r.stem}.png") for r, f in zip(recordings, folders, strict=True)]
+    notes = []
+    for depth in range(64):
+        # Two names that differ in case only are one file on some systems.
+        count = Counter(name.casefold() for name in names)
+        clashing = [i for i, name in enumerate(names) if count[name.casefold()] > 1]
+        if not clashing:
+            break
+        old = [names[i] for i in clashing]
+        for i in clashing:
+            parts = os.path.abspath(recordings[i].path).split(os.sep)
+            names[i] = _join(folders[i], "__".join(parts[-1 - depth :]) + ".png")
+        notes.append(
+            f"{len(clashing)} recordings share {len(set(old))} picture names, so they keep "
+            f"{'their folder' if depth else 'the extension'} in it ({old[0]}: {names[clashing[0]]})"
+        )
+    return names, notes
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name

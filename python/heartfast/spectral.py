@@ -1,0 +1,431 @@
+"""Recordings and arrays into spectrograms and pictures, in the habits of librosa and scipy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from heartfast import _core
+from heartfast._core import SpectrogramConfig
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+
+def load(
+    path: str | os.PathLike[str], *, sr: int | None = None, mono: bool = True
+) -> tuple[NDArray[np.float32], int]:
+    """Read a recording.
+
+    Parameters
+    ----------
+    path : path
+        A WAV, AIFF, FLAC, OGG Vorbis, MP3, CAF or M4A file, whatever its name ends in.
+    sr : int, optional
+        Resample to this many samples per second; by default the recording's own rate is kept.
+    mono : bool
+        Mix all channels to one, their mean.
+
+    Returns
+    -------
+    y : float32 array, shape (n,) or, for several channels with ``mono=False``, (channels, n)
+        Samples; full scale is 1.0.
+    sr : int
+        Samples per second.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    UnsupportedFormatError, DecodeError
+        It is not a recording, or a damaged one.
+
+    Examples
+    --------
+    >>> import heartfast, pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "beat.wav"
+    >>> heartfast.synth.write_wav(path, *heartfast.synth.heart_sound(duration_s=2.0))
+    >>> y, sr = heartfast.load(path)
+    >>> y.shape, y.dtype.name, sr
+    ((8000,), 'float32', 4000)
+    """
+    samples, rate = _core.load(path, sr, mono)
+    if samples.shape[1] == 1:
+        return samples[:, 0], rate
+    return samples.T, rate
+
+
+def get_window(window: str | tuple[str, float], n: int, *, sym: bool = True) -> NDArray[np.float64]:
+    """Samples of an analysis window.
+
+    Parameters
+    ----------
+    window : str or ("gaussian", std)
+        A name that `SpectrogramConfig` takes; ``("gaussian", std)`` has its standard
+        deviation in samples, as `scipy.signal.windows.gaussian`.
+    n : int
+        Length in samples.
+    sym : bool
+        Symmetric, as soundgen uses windows; without, periodic, as `scipy.signal.get_window`.
+
+    Returns
+    -------
+    float64 array, shape (n,)
+
+    Examples
+    --------
+    >>> heartfast.get_window("hann", 5)
+    array([0. , 0.5, 1. , 0.5, 0. ])
+    """
+    if n < 0:
+        raise ValueError(f"n: expected a number of 0 or more, found {n}")
+    return _core.get_window(window, n, sym)
+
+
+def stft(
+    y: ArrayLike,
+    *,
+    n_fft: int | None = None,
+    hop_length: int | None = None,
+    win_length: int | None = None,
+    window: str | tuple[str, float] = "gaussian",
+    sym: bool = True,
+    center: bool = True,
+) -> NDArray[Any]:
+    """Short-time Fourier transform of real signals.
+
+    Parameters
+    ----------
+    y : float32 or float64 array, shape (..., n)
+        Signals along the last axis. Other dtypes are converted to float64. C-contiguous arrays
+        are read in place.
+    n_fft : int, optional
+        FFT length; `win_length` by default, or 2048.
+    hop_length : int, optional
+        Samples from frame to frame; a quarter of `win_length` by default.
+    win_length : int, optional
+        Length of the window, at most `n_fft`, which is the default. Within a longer FFT the
+        window stands in the middle, as in librosa.
+    window, sym
+        As in `get_window`.
+    center : bool
+        Frame k has the window's sample ``win_length // 2`` on sample ``k * hop_length``, with
+        silence beyond both ends; without, frame k starts there and only whole frames count. A
+        signal shorter than one window is padded with silence.
+
+    Returns
+    -------
+    complex64 (for float32) or complex128 array, shape (..., 1 + n_fft // 2, frames)
+        With `center`, ``frames = 1 + n // hop_length``.
+
+    Raises
+    ------
+    ValueError
+        A length is not positive, the window is longer than the FFT, or `y` has no samples.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 500 * np.arange(4000) / 4000)
+    >>> z = heartfast.stft(tone, n_fft=200, hop_length=100)
+    >>> z.shape, int(np.abs(z[:, 20]).argmax())
+    ((101, 41), 25)
+    """
+    signal = _signal(y)
+    framing = _framing(n_fft, hop_length, win_length, window, sym, center)
+    return _core.stft(signal, framing)
+
+
+def spectrogram(
+    y: ArrayLike, sr: int, *, config: SpectrogramConfig | None = None, **fields: Any
+) -> Spectrogram:
+    """Magnitude spectrogram with its axes.
+
+    Parameters
+    ----------
+    y : float32 or float64 array, shape (..., n)
+        Signals along the last axis, taken as they are (full scale 1.0).
+    sr : int
+        Samples per second.
+    config : SpectrogramConfig, optional
+        The settings; or give its fields by name (``window_ms=25, overlap=75``), which also
+        change those of a given `config`.
+
+    Returns
+    -------
+    Spectrogram
+        Its `values` have shape (..., bins, frames) and the dtype of `y`; `fmin`, `fmax` and the
+        picture's settings (`size`, `colormap`, ...) apply when it is drawn.
+
+    Examples
+    --------
+    >>> y, sr = heartfast.synth.heart_sound(seed=3)
+    >>> spec = heartfast.spectrogram(y, sr, window_ms=50, overlap=50)
+    >>> spec.values.shape == (spec.frequencies.size, spec.times.size)
+    True
+    """
+    import numpy as np
+
+    config = (config or SpectrogramConfig()).replace(**fields)
+    signal = _signal(y)
+    shape = config.geometry(_rate(sr))
+    if config.detrend:
+        signal = signal - signal.mean(axis=-1, keepdims=True, dtype=np.float64).astype(signal.dtype)
+    framing = _framing(
+        shape["n_fft"], shape["hop_length"], shape["win_length"], config.window, True, config.center
+    )
+    values = _core.magnitudes(np.ascontiguousarray(signal), framing)
+    return Spectrogram(values, sr=sr, config=config)
+
+
+def power_to_db(
+    power: ArrayLike,
+    *,
+    ref: float | Literal["max"] = 1.0,
+    amin: float = 1e-10,
+    top_db: float | None = 80.0,
+) -> NDArray[Any]:
+    """Power in decibels, ``10 log10(power / ref)``, as `librosa.power_to_db`.
+
+    Parameters
+    ----------
+    power : array, any shape
+        Squared magnitudes.
+    ref : float or "max"
+        The power that is 0 dB.
+    amin : float
+        Smaller powers count as this one.
+    top_db : float, optional
+        Values further below the largest are raised to that distance.
+
+    Returns
+    -------
+    float array of the same shape
+
+    Examples
+    --------
+    >>> heartfast.power_to_db([1.0, 0.1, 1e-12])
+    array([  0., -10., -80.])
+    """
+    import numpy as np
+
+    if not amin > 0:
+        raise ValueError(f"amin: expected a positive number, found {amin}")
+    if top_db is not None and top_db < 0:
+        raise ValueError(f"top_db: expected a number of 0 or more, found {top_db}")
+    power = np.asarray(power)
+    if power.dtype.kind != "f":
+        power = power.astype(np.float64)
+    reference = float(power.max(initial=0.0)) if ref == "max" else abs(float(ref))
+    decibels = 10.0 * np.log10(np.maximum(power, amin)) - 10.0 * np.log10(max(reference, amin))
+    if top_db is not None and decibels.size:
+        decibels = np.maximum(decibels, decibels.max() - top_db)
+    return decibels
+
+
+def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> NDArray[np.uint8]:
+    """Gray levels of a spectrogram: the pixels that `convert` writes.
+
+    Parameters
+    ----------
+    spec : Spectrogram
+        Of one signal: `values` of shape (bins, frames).
+    config : SpectrogramConfig, optional
+        Other settings of the picture (dynamic_range, ref, fmin, fmax, size, invert) than the
+        spectrogram's own.
+
+    Returns
+    -------
+    uint8 array, shape (height, width)
+        Row 0 is the highest frequency, time runs right. For a colour map these are the indexes
+        of its colours.
+
+    Examples
+    --------
+    >>> y, sr = heartfast.synth.heart_sound(duration_s=4.0)
+    >>> heartfast.to_image(heartfast.spectrogram(y, sr, fmax=1000, size=(64, 128))).shape
+    (64, 128)
+    """
+    import numpy as np
+
+    if spec.values.ndim != 2:
+        raise ValueError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
+    values = np.ascontiguousarray(spec.values, dtype=np.float64)
+    return _core.paint(values, _rate(spec.sr), config or spec.config)
+
+
+def encode_png(
+    pixels: NDArray[np.uint8],
+    *,
+    colormap: str | NDArray[np.uint8] = "gray",
+    text: dict[str, str] | None = None,
+) -> bytes:
+    """A PNG file of an array.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (height, width) or (height, width, 3)
+        Gray levels or colour indexes, or sRGB.
+    colormap : str or uint8 array, shape (n, 3)
+        A colour map's name, or a palette of 1 to 256 sRGB colours, for (height, width) pixels;
+        written as indexed colour.
+    text : dict, optional
+        Texts by keyword (1 to 79 Latin-1 characters), as iTXt chunks.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    EncodeError
+        There are no pixels or too many, or an index beyond the palette.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> heartfast.encode_png(np.zeros((2, 3), np.uint8))[:4]
+    b'\\x89PNG'
+    """
+    import numpy as np
+
+    if isinstance(colormap, str):
+        colours = _core.palette(colormap)
+        palette = None if colours is None else np.frombuffer(colours, np.uint8).reshape(256, 3)
+    else:
+        palette = np.ascontiguousarray(colormap, dtype=np.uint8)
+    texts = list((text or {}).items())
+    for keyword, content in texts:
+        # PNG 11.3.3.2; a zero byte would end the keyword or the text early.
+        if not 0 < len(keyword) < 80 or not keyword.isascii() or "\0" in keyword + content:
+            raise ValueError(
+                f"text: expected a keyword of 1 to 79 ASCII characters, found {keyword!r}"
+            )
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8:
+        raise TypeError(f"pixels: expected dtype uint8, found {pixels.dtype}")
+    return _core.encode_png(np.ascontiguousarray(pixels), palette, texts)
+
+
+class Spectrogram:
+    """Magnitudes over frequency and time.
+
+    Attributes
+    ----------
+    values : float32 or float64 array, shape (..., bins, frames)
+        Magnitudes, lowest frequency first.
+    frequencies : float64 array, shape (bins,)
+        Hz.
+    times : float64 array, shape (frames,)
+        Seconds; the middle of each frame.
+    sr : int
+        Samples per second of the signal.
+    config : SpectrogramConfig
+        How it was made, and how it is drawn. A notebook shows the picture.
+    """
+
+    def __init__(self, values: NDArray[Any], *, sr: int, config: SpectrogramConfig) -> None:
+        self.values = values
+        self.sr = sr
+        self.config = config
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Hz of each bin, float64, shape (bins,)."""
+        import numpy as np
+
+        n_fft = self.config.geometry(self.sr)["n_fft"]
+        return np.arange(self.values.shape[-2]) * (self.sr / n_fft)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds of the middle of each frame, float64, shape (frames,)."""
+        import numpy as np
+
+        shape = self.config.geometry(self.sr)
+        first = 0 if self.config.center else shape["win_length"] // 2
+        return (first + np.arange(self.values.shape[-1]) * shape["hop_length"]) / self.sr
+
+    def to_db(self) -> NDArray[Any]:
+        """Decibels below `config.ref`, no lower than ``-config.dynamic_range``.
+
+        Returns
+        -------
+        float array, shape (..., bins, frames)
+            With ``ref="max"`` each signal's own maximum is 0 dB.
+        """
+        import numpy as np
+
+        ref = self.config.ref
+        if isinstance(ref, str):
+            reference = self.values.max(axis=(-2, -1), keepdims=True)
+            # A silent signal is silent against any reference.
+            reference = np.where(reference > 0, reference, 1)
+        else:
+            reference = np.asarray(ref, dtype=self.values.dtype)
+        floor = 10.0 ** (-self.config.dynamic_range / 20)
+        return 20 * np.log10(np.maximum(self.values / reference, floor))
+
+    def to_image(self) -> NDArray[np.uint8]:
+        """Gray levels, uint8, shape (height, width); see `heartfast.to_image`."""
+        return to_image(self)
+
+    def to_png(self) -> bytes:
+        """The picture as a PNG file, in the colours of `config.colormap`."""
+        return encode_png(self.to_image(), colormap=self.config.colormap)
+
+    def _repr_png_(self) -> bytes | None:
+        return self.to_png() if self.values.ndim == 2 else None
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.values.shape))
+        return f"<Spectrogram {shape} {self.values.dtype}, {self.sr} Hz>"
+
+
+class _Framing(NamedTuple):
+    window: Sequence[float] | NDArray[np.float64]
+    hop_length: int
+    n_fft: int
+    center: bool
+
+
+def _framing(
+    n_fft: int | None,
+    hop_length: int | None,
+    win_length: int | None,
+    window: str | tuple[str, float],
+    sym: bool,
+    center: bool,
+) -> _Framing:
+    if n_fft is None:
+        n_fft = 2048 if win_length is None else win_length
+    if win_length is None:
+        win_length = n_fft
+    if hop_length is None:
+        hop_length = max(1, win_length // 4)
+    for name, value in (("n_fft", n_fft), ("hop_length", hop_length), ("win_length", win_length)):
+        if value < 1:
+            raise ValueError(f"{name}: expected at least 1, found {value}")
+    return _Framing(get_window(window, win_length, sym=sym), hop_length, n_fft, center)
+
+
+def _signal(y: ArrayLike) -> NDArray[Any]:
+    import numpy as np
+
+    signal = np.asarray(y)
+    if signal.dtype.kind not in "fiub":
+        raise TypeError(f"y: expected real numbers, found dtype {signal.dtype}")
+    if signal.dtype not in (np.float32, np.float64):
+        signal = signal.astype(np.float64)
+    if signal.ndim == 0 or signal.shape[-1] == 0:
+        raise ValueError(f"y: expected at least one sample, found shape {signal.shape}")
+    return np.ascontiguousarray(signal)
+
+
+def _rate(sr: float) -> int:
+    if sr != int(sr) or not 0 < sr < 2**32:
+        raise ValueError(f"sr: expected a whole number of samples per second, found {sr}")
+    return int(sr)
