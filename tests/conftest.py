@@ -1,0 +1,33 @@
+"""Fixtures that more than one test file uses."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = Path(os.environ.get("HEARTFAST_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real recordings beside the checkout."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("needs the real recordings in ../shared/data")
+    return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """`tool("sox")` is the path of a system tool; the test skips by name without it."""
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            pytest.skip(f"needs the system tool {name}")
+        return path
+
+    return find
