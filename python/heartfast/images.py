@@ -1,0 +1,310 @@
+"""Pictures to learn from: a folder or ZIP of PNGs and JPEGs, heartfast's own or anyone's.
+
+A picture of heartfast's carries its provenance (how it was made) in an iTXt chunk; the
+labels and groups stand in `metadata.csv`. Foreign pictures have neither: their class is
+the name of their folder, and each is its own group.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
+from heartfast.labels import UNLABELLED
+from heartfast.tables import METADATA, METADATA_COLUMNS
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterable, Iterator
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+MAX_PIXELS = 64_000_000
+MAX_FILE_BYTES = 128 << 20
+
+
+class Provenance(NamedTuple):
+    """How one of heartfast's pictures was made; `fmin` and `fmax` are its edge rows in Hz."""
+
+    config: dict[str, object]
+    sample_rate: int
+    duration_s: float
+    n_fft: int
+    hop_length: int
+    fmin: float
+    fmax: float
+    version: str
+
+    @classmethod
+    def from_json(cls, text: str) -> Provenance:
+        """Parse the text of a `heartfast` chunk; `ValueError` says what is wrong with it."""
+        import json
+
+        fields = json.loads(text)
+        if not isinstance(fields, dict) or not fields.keys() >= set(cls._fields):
+            raise ValueError(f"expected the fields {', '.join(cls._fields)}")
+        if not isinstance(fields["config"], dict):
+            raise ValueError("expected config to be an object")
+        for name in cls._fields[1:7]:
+            value = fields[name]
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(f"expected {name} to be a number, found {value!r}")
+            if not math.isfinite(value) or value < 0:
+                raise ValueError(f"expected {name} to be finite and positive, found {value!r}")
+        if not (fields["sample_rate"] and fields["hop_length"]):
+            raise ValueError("expected sample_rate and hop_length to be above 0")
+        if fields["fmin"] > fields["fmax"]:
+            raise ValueError("expected fmin not to be above fmax")
+        return cls(**{name: fields[name] for name in cls._fields})
+
+    def seconds_per_column(self, columns: int) -> float:
+        """Time between two columns of a picture with this many, in seconds."""
+        if self.config.get("size") is None or self.duration_s == 0:
+            return self.hop_length / self.sample_rate
+        return self.duration_s / columns
+
+
+class Picture(NamedTuple):
+    """A row of `metadata.csv`; `name` is relative to the set's root, with "/"."""
+
+    name: str
+    label: str
+    group: str = ""
+    source: str = ""
+    sample_rate: str = ""
+    duration_s: str = ""
+    sha256: str = ""
+
+
+class PictureSet:
+    """The pictures in a folder or ZIP (or a single picture file), in sorted name order.
+
+    Parameters
+    ----------
+    source
+        Folder, ZIP or picture. Class folders, optionally with `metadata.csv` at the root;
+        one folder that wraps everything is looked through. ZIPs are read in memory only.
+
+    Attributes
+    ----------
+    pictures : list of Picture
+    has_metadata : bool
+        Whether labels and groups come from `metadata.csv`.
+    unlisted : list of str
+        Pictures that `metadata.csv` does not list; their class is their folder.
+
+    Raises
+    ------
+    DatasetError
+        `metadata.csv` is malformed or lists pictures that are not there; a ZIP is damaged.
+    OSError
+        The source cannot be opened.
+    """
+
+    def __init__(self, source: str | os.PathLike[str]) -> None:
+        self.source = os.fspath(source)
+        self._archive: zipfile.ZipFile | None = None
+        if os.path.isdir(self.source):
+            members = {name: name for name in _walk(self.source)}
+        elif self.source.lower().endswith(SUFFIXES):
+            self.source, name = os.path.split(self.source)
+            os.stat(os.path.join(self.source, name))
+            members = {name: name}
+        else:
+            self._archive = _open_zip(self.source)
+            members = _zip_members(self._archive, self.source)
+        prefix = _wrapping_folder(members)
+        self._members = {name.removeprefix(prefix): member for name, member in members.items()}
+        self.has_metadata = METADATA in self._members
+        names = sorted(name for name in self._members if name.lower().endswith(SUFFIXES))
+        listed = self._read_metadata(names) if self.has_metadata else {}
+        self.unlisted = [name for name in names if name not in listed] if listed else []
+        self.pictures = [listed.get(name) or _by_folder(name) for name in names]
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __enter__(self) -> PictureSet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._archive is not None:
+            self._archive.close()
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return a picture's file as it is stored. May be called from several threads."""
+        member = self._members[name]
+        if self._archive is None:
+            with open(os.path.join(self.source, member), "rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
+        else:
+            data = _read_member(self._archive, member)
+        if len(data) > MAX_FILE_BYTES:
+            raise DecodeError(f"{name}: expected at most {MAX_FILE_BYTES >> 20} MB, found more")
+        return data
+
+    def read(self, name: str) -> tuple[NDArray[np.uint8], Provenance | None]:
+        """Return a picture's levels, uint8 (height, width), and its provenance if it has one.
+
+        Raises
+        ------
+        DecodeError
+            It is not a PNG or JPEG, is damaged, or has more than 64 million pixels.
+        """
+        return decode(self.read_bytes(name), name)
+
+    def _read_metadata(self, names: list[str]) -> dict[str, Picture]:
+        where = f"{self.source}: {METADATA}"
+        text = self.read_bytes(METADATA).decode("utf-8-sig", "surrogateescape")
+        try:
+            reader = csv.DictReader(io.StringIO(text, newline=""))
+            header, rows = reader.fieldnames or [], list(reader)
+        except csv.Error as error:
+            raise DatasetError(f"{where}: expected a CSV table, found: {error}") from None
+        if not {"file_name", "label"} <= set(header):
+            found = ", ".join(header) or "an empty file"
+            raise DatasetError(f"{where}: expected columns file_name and label, found {found}")
+        cells = ([row.get(key) or "" for key in METADATA_COLUMNS] for row in rows)
+        listed = {fields[0]: Picture(*fields) for fields in cells}
+        missing = sorted(listed.keys() - set(names))
+        if missing:
+            raise DatasetError(
+                f"{where}: expected every listed picture to be there, found {len(missing)} "
+                f"missing, the first {missing[0]!r}"
+            )
+        return listed
+
+
+def holds_pictures(source: str | os.PathLike[str]) -> bool:
+    """Whether a path is a ZIP or picture, or a folder with at least one picture in it."""
+    path = os.fspath(source)
+    if os.path.isdir(path):
+        return any(name.lower().endswith(SUFFIXES) for name in _walk(path))
+    return path.lower().endswith((".zip", *SUFFIXES))
+
+
+def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None]:
+    """Decode a PNG or JPEG to levels, uint8 (height, width), brighter meaning louder.
+
+    Colour becomes luma and 16 bits become 8, except in a heartfast PNG, whose palette index
+    is the level; `invert` is undone there. `name` is for the `DecodeError`.
+    """
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError(f"expected at most 64 MP, found {image.width}x{image.height}")
+            image.load()
+            chunk = image.info.get("heartfast")
+            provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
+            if image.mode.startswith("I"):
+                levels = (np.asarray(image) >> 8).astype(np.uint8)
+            elif image.mode == "L" or (image.mode == "P" and provenance):
+                levels = np.asarray(image)
+            else:  # by way of RGBA, because Pillow warns of palettes with transparency
+                levels = np.asarray(image.convert("RGBA").convert("L"))
+    except UnidentifiedImageError:
+        raise DecodeError(f"{name}: expected a PNG or JPEG picture, found neither") from None
+    except Exception as error:  # a damaged picture makes Pillow raise nearly anything
+        raise DecodeError(f"{name}: expected an intact picture, found: {error}") from None
+    if provenance and provenance.config.get("invert"):
+        levels = 255 - levels
+    return levels, provenance
+
+
+def require_config(
+    name: str, config: dict[str, object], owner: str, expected: dict[str, object]
+) -> None:
+    """Raise `ConfigMismatchError` unless a picture's configuration is that of `owner`."""
+    differing = [
+        f"{field}={expected.get(field)!r}, found {config.get(field)!r}"
+        for field in sorted(config.keys() | expected.keys())
+        if config.get(field) != expected.get(field)
+    ]
+    if differing:
+        raise ConfigMismatchError(
+            f"{name}: expected a picture made as for {owner}, with {'; '.join(differing)}"
+        )
+
+
+def _by_folder(name: str) -> Picture:
+    folder, slash, _ = name.partition("/")
+    return Picture(name, folder if slash and folder != UNLABELLED else "")
+
+
+def _hidden(part: str) -> bool:
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def _wanted(name: str) -> bool:
+    parts = name.split("/")
+    file = parts[-1].lower()
+    return (file == METADATA or file.endswith(SUFFIXES)) and not any(map(_hidden, parts))
+
+
+def _walk(root: str) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise error
+
+    for folder, folders, files in os.walk(root, onerror=fail):
+        folders[:] = [name for name in folders if not _hidden(name)]
+        below = os.path.relpath(folder, root).replace(os.sep, "/")
+        for file in files:
+            name = file if below == "." else f"{below}/{file}"
+            if _wanted(name):
+                yield name
+
+
+def _wrapping_folder(names: Iterable[str]) -> str:
+    """Return `train/` for train/normal/x.png and the like, else an empty string."""
+    names = list(names)
+    tops = {name.partition("/")[0] + "/" for name in names}
+    if len(tops) != 1:
+        return ""
+    (top,) = tops
+    deep = all(name.count("/") >= 2 for name in names)
+    return top if deep or top + METADATA in names else ""
+
+
+def _open_zip(path: str) -> zipfile.ZipFile:
+    import zipfile
+
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        expected = "a folder, a picture or an intact ZIP"
+        raise DatasetError(f"{path}: expected {expected}, found: {error}") from None
+
+
+def _zip_members(archive: zipfile.ZipFile, path: str) -> dict[str, str]:
+    members: dict[str, str] = {}
+    for info in archive.infolist():
+        name = info.filename.replace("\\", "/")
+        if info.is_dir() or not _wanted(name):
+            continue
+        if name in members:
+            raise DatasetError(f"{path}: expected each name once, found {name!r} twice")
+        members[name] = info.filename
+    return members
+
+
+def _read_member(archive: zipfile.ZipFile, member: str) -> bytes:
+    try:
+        with archive.open(member) as file:
+            return file.read(MAX_FILE_BYTES + 1)
+    except Exception as error:  # damage, encryption and odd compressions each raise their own
+        raise DecodeError(f"{member}: expected an intact ZIP member, found: {error}") from None
