@@ -1,0 +1,7 @@
+"""`python -m heartfast` is the command line."""
+
+import sys
+
+from heartfast.cli import main
+
+sys.exit(main())

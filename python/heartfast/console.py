@@ -1,0 +1,88 @@
+"""What the command line shows on standard error: progress on a terminal, notes, errors."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from heartfast.progress import Progress, ProgressCallback
+
+# Bad recordings that are named on the terminal; all of them are in errors.jsonl.
+MOST_ERRORS = 20
+
+
+def say(line: str) -> None:
+    """Write a line to standard error, with what cannot be shown escaped."""
+    # Names come from strangers' disks: no control characters reach the terminal.
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+    sys.stderr.write(shown.encode("utf-8", "backslashreplace").decode() + "\n")
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Write notes, one a line."""
+    for note in notes:
+        say(f"note: {note}")
+
+
+def say_errors(errors: Sequence[tuple[str, str]], where: str = "") -> None:
+    """Name failed files: (path, message) pairs; `where` all of them can be found."""
+    for path, message in errors[:MOST_ERRORS]:
+        say(f"failed: {path}: {message}")
+    if len(errors) > MOST_ERRORS:
+        rest = len(errors) - MOST_ERRORS
+        say(f"failed: {rest} more" + (f", see {where}" if where else ""))
+
+
+@contextlib.contextmanager
+def progress_bars() -> Iterator[ProgressCallback | None]:
+    """Give a progress callback that draws a bar per stage, or None where no one watches."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        SpinnerColumn,
+        Task,
+        TaskID,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+    from rich.progress import Progress as Bars
+    from rich.text import Text
+
+    class Rate(TextColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:,.0f}/s" if speed and speed >= 1 else "", style="cyan")
+
+    bars = Bars(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(""),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("[red]{task.fields[failed]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def update(report: Progress) -> None:
+        if report.stage not in tasks:
+            tasks[report.stage] = bars.add_task(report.stage, total=report.total, failed="")
+        failed = f"{report.failed} failed" if report.failed else ""
+        task = tasks[report.stage]
+        bars.update(task, completed=report.done, total=report.total, failed=failed)
+
+    with bars:
+        yield update

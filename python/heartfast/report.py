@@ -1,0 +1,215 @@
+"""The report: one HTML file that shows what was done and how much of it can be believed."""
+
+from __future__ import annotations
+
+import base64
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from heartfast.atomic import write_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heartfast.metrics import Estimate
+    from heartfast.stages.convert import Converted
+    from heartfast.stages.evaluate import Evaluation
+    from heartfast.stages.run import Run
+    from heartfast.stages.train import LeaderboardRow
+
+# Example pictures of each class.
+EXAMPLES = 3
+# Larger recordings are not put into the page: it should open at once and go by e-mail.
+MAX_SOUND_BYTES = 400_000
+SOUND_TYPES = {
+    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".flac": "audio/flac", ".ogg": "audio/ogg",
+    ".oga": "audio/ogg", ".m4a": "audio/mp4",
+}  # fmt: skip
+METRIC_NAMES = {
+    "logloss": "Logloss",
+    "macro_f1": "Macro-F1",
+    "balanced_accuracy": "Balanced accuracy",
+    "accuracy": "Accuracy",
+}
+
+
+class Example(NamedTuple):
+    """A recording to look at and listen to."""
+
+    name: str
+    group: str
+    seconds: float
+    picture: str
+    sound: str
+
+
+class Bar(NamedTuple):
+    """A figure with its interval, and where they lie on a scale from 0 to 100."""
+
+    text: str
+    interval: str
+    at: float
+    low: float
+    high: float
+
+
+def write_report(run: Run) -> None:
+    """Write the report of a whole run to `run.report`."""
+    records = run.conversion.records
+    labelled = [record for record in records if record.label]
+    classes = [
+        _class_row(run, name, [record for record in labelled if record.label == name])
+        for name in run.packing.classes
+    ]
+    _write(
+        run.report,
+        run=run,
+        classes=classes,
+        rates=sorted({record.sample_rate for record in records}),
+        unlabelled=len(records) - len(labelled),
+        failed=run.conversion.errors,
+        leaderboard=_leaderboard(run.training.leaderboard, run.training.best),
+        config=run.training.bundle.config or {},
+        evaluation=run.evaluation,
+    )
+
+
+def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
+    """Write a report of an evaluation alone."""
+    _write(path, run=None, evaluation=evaluation)
+
+
+def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any) -> None:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    from heartfast._core import __version__
+
+    environment = Environment(
+        loader=PackageLoader("heartfast"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        version=__version__,
+        evaluation=evaluation,
+        overall=_overall(evaluation),
+        per_class=_per_class(evaluation),
+        confusion=_confusion(evaluation),
+        **parts,
+    )
+    write_bytes(path, page.encode("utf-8", "replace"))
+
+
+def _class_row(run: Run, name: str, records: Sequence[Converted]) -> dict[str, Any]:
+    train, test = run.packing.table[name]
+    return {
+        "name": name,
+        "train": train,
+        "test": test,
+        "minutes": sum(record.duration_s for record in records) / 60,
+        "records": records,
+        "examples": _examples(run.conversion.out, records),
+    }
+
+
+def _examples(folder: str, records: Sequence[Converted]) -> list[Example]:
+    """Recordings of typical length, each of another group, with the pictures in `folder`."""
+    import statistics
+
+    middle = statistics.median(record.duration_s for record in records)
+    typical = sorted(records, key=lambda r: (abs(r.duration_s - middle), r.file_name))
+    chosen: dict[str, Converted] = {}
+    for record in typical:
+        chosen.setdefault(record.group or record.file_name, record)
+    return [_example(folder, record) for record in list(chosen.values())[:EXAMPLES]]
+
+
+def _example(folder: str, record: Converted) -> Example:
+    with open(os.path.join(folder, *record.file_name.split("/")), "rb") as file:
+        picture = base64.b64encode(file.read()).decode()
+    sound = ""
+    kind = SOUND_TYPES.get(os.path.splitext(record.recording)[1].lower())
+    try:
+        if kind and os.path.getsize(record.recording) <= MAX_SOUND_BYTES:
+            with open(record.recording, "rb") as file:
+                sound = f"data:{kind};base64,{base64.b64encode(file.read()).decode()}"
+    except OSError:
+        pass  # the recording went away meanwhile; its picture is still worth showing
+    name = os.path.basename(record.recording)
+    return Example(name, record.group, record.duration_s, f"data:image/png;base64,{picture}", sound)
+
+
+def _leaderboard(rows: Sequence[LeaderboardRow], best: str) -> list[dict[str, Any]]:
+    # One scale for all rows: from the best end of an interval to the worst.
+    worst = max(row.logloss_ci[1] for row in rows)
+    return [
+        {
+            "model": row.model,
+            "best": row.model == best,
+            "logloss": _bar(row.logloss, *row.logloss_ci, worst),
+            "spread": f"{row.logloss_sd:.3f}",
+            "macro_f1": _bar(row.macro_f1, *row.macro_f1_ci, 1.0),
+            "balanced_accuracy": _bar(row.balanced_accuracy, *row.balanced_accuracy_ci, 1.0),
+            "seconds": f"{row.fit_seconds:.1f}",
+        }
+        for row in sorted(rows, key=lambda row: row.logloss)
+    ]
+
+
+def _overall(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": METRIC_NAMES[name],
+            "bar": _estimate_bar(value, 1.0 if name != "logloss" else _worst(value)),
+            "prior": evaluation.prior[name],
+            "better": "lower" if name == "logloss" else "higher",
+        }
+        for name, value in evaluation.overall.items()
+    ]
+
+
+def _worst(value: Estimate) -> float:
+    return max(value.high or 1.0, 1.0)
+
+
+def _per_class(evaluation: Evaluation) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "support": support,
+            **{
+                measure: _estimate_bar(values[i], 1.0)
+                for measure, values in evaluation.per_class.items()
+            },
+        }
+        for i, (name, support) in enumerate(
+            zip(evaluation.classes, evaluation.support, strict=True)
+        )
+    ]
+
+
+def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Rows of the heat map; the shade is the share of the actual class."""
+    rows = []
+    for name, support, counts in zip(
+        evaluation.classes, evaluation.support, evaluation.confusion.tolist(), strict=True
+    ):
+        cells = [{"count": count, "share": count / support if support else 0.0} for count in counts]
+        rows.append({"name": name, "support": support, "cells": cells})
+    return rows
+
+
+def _estimate_bar(value: Estimate, scale: float) -> Bar:
+    if value.value is None or value.low is None or value.high is None:
+        return Bar("undefined", "", 0.0, 0.0, 0.0)
+    return _bar(value.value, value.low, value.high, scale)
+
+
+def _bar(value: float, low: float, high: float, scale: float) -> Bar:
+    def place(x: float) -> float:
+        return round(100 * min(max(x / scale, 0.0), 1.0), 2)
+
+    interval = f"{low:.2f} to {high:.2f}"
+    return Bar(f"{value:.3f}", interval, place(value), place(low), place(high))

@@ -1,0 +1,183 @@
+"""The whole path in one call: recordings in, a report out."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from heartfast.atomic import require_empty
+from heartfast.labels import UNLABELLED
+from heartfast.progress import Progress
+from heartfast.report import write_report
+from heartfast.stages.convert import Conversion, convert
+from heartfast.stages.evaluate import Evaluation, evaluate
+from heartfast.stages.pack import Packing, pack
+from heartfast.stages.score import score
+from heartfast.stages.train import TrainResult, train
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from heartfast._core import SpectrogramConfig
+    from heartfast.progress import ProgressCallback
+
+
+class Run(NamedTuple):
+    """What `run` did, stage by stage; `report` is the path of report.html."""
+
+    out: str
+    conversion: Conversion
+    packing: Packing
+    training: TrainResult
+    evaluation: Evaluation
+    report: str
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know, from all stages."""
+        stages = (self.conversion, self.packing, self.training, self.evaluation)
+        return list(dict.fromkeys(note for stage in stages for note in stage.notes))
+
+    def to_dict(self) -> dict[str, object]:
+        """The results as JSON can hold them."""
+        return {
+            "out": self.out,
+            "convert": self.conversion.to_dict(),
+            "pack": self.packing.to_dict(),
+            "train": self.training.to_dict(),
+            "evaluate": self.evaluation.to_dict(),
+            "report": self.report,
+        }
+
+    def to_text(self) -> str:
+        """The tables of the stages."""
+        parts = {
+            "Recordings": self.packing.to_text(),
+            "Leaderboard (cross-validation on the training set)": self.training.to_text(),
+            f"Test set ({self.training.best})": self.evaluation.to_text(),
+        }
+        return "\n\n".join(f"{title}\n\n{text.strip()}" for title, text in parts.items())
+
+
+def run(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    labels: str | os.PathLike[str],
+    config: SpectrogramConfig | None = None,
+    test_size: float = 0.2,
+    metric: str = "logloss",
+    seed: int = 0,
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Run:
+    """Convert, pack, train, score and evaluate recordings, and write a report.
+
+    Writes into `out`: ``images/`` (see `convert`), ``train.zip``, ``test.zip``,
+    ``test_actual.csv``, ``test_metadata.csv`` (`pack`), ``model.heartfast`` (`train`),
+    ``scores.csv`` and, for recordings without a label, ``unlabelled_scores.csv`` (`score`), and
+    ``report.html``. With the same seed all pictures, ZIPs and tables are the same bytes.
+
+    Parameters
+    ----------
+    sources, labels, config, jobs
+        As in `convert`.
+    out : path
+        A new or empty folder.
+    test_size : float
+        The share of each class that is kept for the test.
+    metric : str
+        What the best model is best at; see `train`.
+    seed : int
+        Of the split and the training.
+    progress : callable, optional
+
+    Raises
+    ------
+    OSError, DatasetError
+        As the stages do.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> paths = heartfast.synth.write_corpus(folder + "/wav", patients=60, recordings=1)
+    >>> result = heartfast.run(folder + "/wav", folder + "/out", labels="folders")
+    >>> sorted(result.evaluation.classes)
+    ['extrasystole', 'murmur', 'normal']
+    """
+    folder = os.fspath(out)
+
+    def at(name: str) -> str:
+        return os.path.join(folder, name)
+
+    require_empty(folder)
+    conversion = convert(
+        sources, at("images"), config=config, labels=labels, jobs=jobs, progress=progress
+    )
+    packing = pack(at("images"), folder, test_size=test_size, seed=seed, progress=progress)
+    training = train(
+        at("train.zip"),
+        at("model.heartfast"),
+        metric=metric,
+        seed=seed,
+        jobs=jobs,
+        progress=progress,
+    )
+    score(training.bundle, at("test.zip"), at("scores.csv"), jobs=jobs, progress=progress)
+    unlabelled = os.path.join(at("images"), UNLABELLED)
+    if os.path.isdir(unlabelled):
+        score(
+            training.bundle,
+            unlabelled,
+            at("unlabelled_scores.csv"),
+            columns="full",
+            jobs=jobs,
+            progress=progress,
+        )
+    evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)
+    result = Run(folder, conversion, packing, training, evaluation, at("report.html"))
+    write_report(result)
+    if progress:
+        progress(Progress("report", 1, 1))
+    return result
+
+
+def demo(
+    out: str | os.PathLike[str] = "demo",
+    *,
+    seed: int = 0,
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Run:
+    """`run` on synthetic heart sounds, which it writes to ``out/recordings``.
+
+    They show that everything works, by eye and ear; their figures say nothing about patients.
+
+    Parameters
+    ----------
+    out : path
+        A new or empty folder.
+    seed : int
+        Of the heart sounds, the split and the training.
+    jobs, progress
+        As in `run`.
+    """
+    from heartfast import synth
+
+    folder = os.path.join(os.fspath(out), "recordings")
+    require_empty(os.fspath(out))
+    if progress:
+        progress(Progress("synthesise", 0, 1))
+    synth.write_corpus(folder, seed=seed, unlabelled=6)
+    if progress:
+        progress(Progress("synthesise", 1, 1))
+    labels = os.path.join(folder, "labels.csv")
+    return run(
+        folder,
+        os.path.join(os.fspath(out), "results"),
+        labels=labels,
+        seed=seed,
+        jobs=jobs,
+        progress=progress,
+    )
