@@ -7,9 +7,23 @@ from typing import Any, Protocol, TypeAlias, final
 import numpy as np
 from numpy.typing import NDArray
 
+__all__ = [
+    "SpectrogramConfig",
+    "__version__",
+    "build_info",
+    "convert",
+    "encode_png",
+    "get_window",
+    "load",
+    "magnitudes",
+    "paint",
+    "palette",
+    "stft",
+]
+
 __version__: str
 
-Window: TypeAlias = str | tuple[str, float]
+_Window: TypeAlias = str | tuple[str, float]
 
 @final
 class SpectrogramConfig:
@@ -57,7 +71,7 @@ class SpectrogramConfig:
     def __new__(
         cls,
         *,
-        window: Window | None = None,
+        window: _Window | None = None,
         window_ms: float = 50.0,
         overlap: float | None = None,
         hop_ms: float | None = None,
@@ -73,7 +87,7 @@ class SpectrogramConfig:
         detrend: str | None = None,
     ) -> SpectrogramConfig: ...
     @property
-    def window(self) -> Window: ...
+    def window(self) -> _Window: ...
     @property
     def window_ms(self) -> float: ...
     @property
@@ -118,19 +132,23 @@ class SpectrogramConfig:
     def __hash__(self) -> int: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
 
-class Framing(Protocol):
-    """What `stft` and `magnitudes` take: how a signal is cut into frames."""
+class _Framing(Protocol):
+    """How a signal is cut into frames."""
 
-    window: Sequence[float] | NDArray[np.float64]
-    hop_length: int
-    n_fft: int
-    center: bool
+    @property
+    def window(self) -> NDArray[np.float64]: ...
+    @property
+    def hop_length(self) -> int: ...
+    @property
+    def n_fft(self) -> int: ...
+    @property
+    def center(self) -> bool: ...
 
-Outcome: TypeAlias = tuple[int, float, str] | tuple[str, str]
+_Outcome: TypeAlias = tuple[int, float, str] | tuple[str, str]
 
-def get_window(window: Window, n: int, sym: bool) -> NDArray[np.float64]: ...
-def stft(y: NDArray[Any], framing: Framing) -> NDArray[Any]: ...
-def magnitudes(y: NDArray[Any], framing: Framing) -> NDArray[Any]: ...
+def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
+def stft(y: NDArray[Any], framing: _Framing) -> NDArray[Any]: ...
+def magnitudes(y: NDArray[Any], framing: _Framing) -> NDArray[Any]: ...
 def load(
     path: str | os.PathLike[str], sr: int | None, mono: bool
 ) -> tuple[NDArray[np.float32], int]: ...
@@ -138,8 +156,8 @@ def convert(
     tasks: Sequence[tuple[str, str]],
     config: SpectrogramConfig,
     threads: int,
-    progress: Callable[[int, int], object] | None = None,
-) -> list[Outcome | None]: ...
+    progress: Callable[[int, int], object] | None,
+) -> list[_Outcome | None]: ...
 def encode_png(
     pixels: NDArray[np.uint8],
     palette: NDArray[np.uint8] | None,

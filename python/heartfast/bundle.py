@@ -7,12 +7,10 @@ has not checked. The same bundle always has the same bytes.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
@@ -21,6 +19,7 @@ from heartfast.models import BoostedModel, LinearModel
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
+    from heartfast import SpectrogramConfig
     from heartfast.models import Model
 
 FORMAT = "heartfast-bundle"
@@ -30,8 +29,7 @@ MEMBERS = {LinearModel.kind: "model.json", BoostedModel.kind: "model.txt"}
 MAX_MEMBER_BYTES = 64 << 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bundle:
+class Bundle(NamedTuple):
     """A fitted model and everything that scoring with it, or judging it, needs.
 
     Parameters
@@ -57,6 +55,25 @@ class Bundle:
     leaderboard: list[dict[str, object]]
     training: dict[str, object]
 
+    def spectrogram_config(self) -> SpectrogramConfig | None:
+        """Return the configuration that new recordings are to be converted with.
+
+        Raises
+        ------
+        ValueError
+            `config` is not one.
+        """
+        from heartfast import SpectrogramConfig
+
+        if self.config is None:
+            return None
+        # JSON has no tuples, which the window and the size are.
+        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in self.config.items()}
+        try:
+            return SpectrogramConfig.from_dict(fields)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"expected config to be valid, found: {error}") from None
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bundle; `OSError` where that fails."""
         import zipfile
@@ -77,7 +94,7 @@ class Bundle:
             "model": {"kind": model.kind, "name": self.name},
             "leaderboard": self.leaderboard,
             "training": self.training,
-            "sha256": {member: hashlib.sha256(content).hexdigest()},
+            "sha256": {member: _digest(content)},
         }
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -122,7 +139,7 @@ class Bundle:
         if list(contents) != [member]:
             _wrong(f"the members of a {kind} model", ", ".join(contents) or "none")
         (content,) = contents.values()
-        digest = hashlib.sha256(content).hexdigest()
+        digest = _digest(content)
         if _typed(manifest, "sha256", dict) != {member: digest}:
             raise ValueError(f"expected {member} with the recorded checksum, found {digest}")
         features = _typed(manifest, "features", dict)
@@ -146,7 +163,7 @@ class Bundle:
         leaderboard = _typed(manifest, "leaderboard", list)
         if not all(isinstance(row, dict) for row in leaderboard):
             raise ValueError("expected leaderboard to be a list of objects")
-        return cls(
+        bundle = cls(
             model=model,
             name=name,
             classes=tuple(classes),
@@ -154,6 +171,14 @@ class Bundle:
             leaderboard=leaderboard,
             training=_typed(manifest, "training", dict),
         )
+        bundle.spectrogram_config()
+        return bundle
+
+
+def _digest(content: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(content).hexdigest()
 
 
 def _members(path: str) -> dict[str, bytes]:

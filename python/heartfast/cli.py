@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(options, "interrupted", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone, as after `| head`; so has the need to tell it.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return DONE
     except (ValueError, TypeError) as error:
         # What the library says of a bad argument.
@@ -224,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Recordings into spectrogram pictures, and those into a scored classifier.",
         epilog="heartfast VERB --help shows a verb's options and an example.",
     )
-    parser.add_argument("--version", action="version", version=_Version())
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB")
 
     def verb(
@@ -338,16 +338,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-class _Version:
-    """The version, looked up only when it is asked for."""
+class _Version(argparse.Action):
+    """Prints the version; the core that knows it is loaded only then."""
 
-    def __str__(self) -> str:
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from heartfast._core import __version__
 
-        return f"heartfast {__version__}"
-
-    def __mod__(self, _: object) -> str:
-        return str(self)
+        sys.stdout.write(f"heartfast {__version__}\n")
+        parser.exit()
 
 
 def _add_sources(p: argparse.ArgumentParser, labels: str | None) -> None:

@@ -77,9 +77,9 @@ def group_sums(actual: NDArray[np.intp], probabilities: Array, groups: ArrayLike
 def figures(sums: GroupSums) -> dict[str, Array]:
     """Return every metric from (..., k, k) confusions and (...,) summed log losses.
 
-    As in scikit-learn: precision is 0 for a class never predicted; a class that is neither
-    actual nor predicted has no F1 and one that is not actual no recall (NaN), and the macro
-    averages leave them out.
+    As in scikit-learn, precision is 0 for a class that is there and never predicted. A class
+    that is neither actual nor predicted has no precision and no F1, one that is not actual no
+    recall (NaN); the macro averages leave them out.
     """
     import numpy as np
 
@@ -88,7 +88,7 @@ def figures(sums: GroupSums) -> dict[str, Array]:
     support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     count = support.sum(axis=-1)
 
-    def ratio(top: Array, bottom: Array, undefined: float) -> Array:
+    def ratio(top: Array, bottom: Array, undefined: float | Array) -> Array:
         return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), undefined)
 
     def mean_defined(values: Array) -> Array:
@@ -101,7 +101,7 @@ def figures(sums: GroupSums) -> dict[str, Array]:
         "macro_f1": mean_defined(f1),
         "balanced_accuracy": mean_defined(recall),
         "accuracy": ratio(hits.sum(axis=-1), count, np.nan),
-        "precision": ratio(hits, predicted, 0.0),
+        "precision": ratio(hits, predicted, np.where(support > 0, 0.0, np.nan)),
         "recall": recall,
         "f1": f1,
     }

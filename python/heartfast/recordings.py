@@ -79,11 +79,18 @@ def _walk(root: str, below: str, recursive: bool, seen: set[tuple[int, int]]) ->
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             name = f"{below}/{entry.name}" if below else entry.name
-            if entry.is_dir():
+            if _is_folder(entry):
                 if recursive and not entry.name.startswith("."):
                     yield from _walk(root, name, recursive, seen)
             elif entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."):
                 yield name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def picture_names(
@@ -93,25 +100,38 @@ def picture_names(
 
     A picture is called ``<stem>.png``. Recordings that would share a name keep their
     extension (``x.wav.png``), and those that still would, as many of their folders' names
-    as tell them apart (``site1__x.wav.png``).
+    as tell them apart (``site1__x.wav.png``). Where the case of letters alone does, which some
+    systems do not see, they are numbered (``X.wav.png``, ``x.wav~2.png``).
+
+    Raises
+    ------
+    DatasetError
+        Nothing of this tells them apart.
     """
     names = [_join(f, f"{r.stem}.png") for r, f in zip(recordings, folders, strict=True)]
-    notes = []
+    notes: list[str] = []
+    twins: Counter[str] = Counter()
+    numbers = []
+    for recording in recordings:
+        path = os.path.abspath(recording.path).casefold()
+        twins[path] += 1
+        numbers.append(f"~{twins[path]}" if twins[path] > 1 else "")
     for depth in range(64):
         # Two names that differ in case only are one file on some systems.
         count = Counter(name.casefold() for name in names)
         clashing = [i for i, name in enumerate(names) if count[name.casefold()] > 1]
         if not clashing:
-            break
+            return names, notes
         old = [names[i] for i in clashing]
         for i in clashing:
             parts = os.path.abspath(recordings[i].path).split(os.sep)
-            names[i] = _join(folders[i], "__".join(parts[-1 - depth :]) + ".png")
+            names[i] = _join(folders[i], "__".join(parts[-1 - depth :]) + f"{numbers[i]}.png")
         notes.append(
             f"{len(clashing)} recordings share {len(set(old))} picture names, so they keep "
             f"{'their folder' if depth else 'the extension'} in it ({old[0]}: {names[clashing[0]]})"
         )
-    return names, notes
+    paths = ", ".join(sorted(recordings[i].path for i in clashing))
+    raise DatasetError(f"{paths}: expected recordings whose pictures can be named apart")
 
 
 def _join(folder: str, name: str) -> str:

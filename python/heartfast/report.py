@@ -97,6 +97,7 @@ def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any
         overall=_overall(evaluation),
         per_class=_per_class(evaluation),
         confusion=_confusion(evaluation),
+        never=_never_said(evaluation),
         **parts,
     )
     write_bytes(path, page.encode("utf-8", "replace"))
@@ -199,6 +200,12 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
         cells = [{"count": count, "share": count / support if support else 0.0} for count in counts]
         rows.append({"name": name, "support": support, "cells": cells})
     return rows
+
+
+def _never_said(evaluation: Evaluation) -> list[str]:
+    """Classes that the model does not predict once."""
+    said = evaluation.confusion.sum(axis=0).tolist()
+    return [name for name, count in zip(evaluation.classes, said, strict=True) if not count]
 
 
 def _estimate_bar(value: Estimate, scale: float) -> Bar:

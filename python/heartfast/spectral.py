@@ -9,7 +9,6 @@ from heartfast._core import SpectrogramConfig
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -52,7 +51,7 @@ def load(
     >>> y.shape, y.dtype.name, sr
     ((8000,), 'float32', 4000)
     """
-    samples, rate = _core.load(path, sr, mono)
+    samples, rate = _core.load(path, None if sr is None else _rate(sr), mono)
     if samples.shape[1] == 1:
         return samples[:, 0], rate
     return samples.T, rate
@@ -173,7 +172,9 @@ def spectrogram(
     signal = _signal(y)
     shape = config.geometry(_rate(sr))
     if config.detrend:
-        signal = signal - signal.mean(axis=-1, keepdims=True, dtype=np.float64).astype(signal.dtype)
+        # The mean in double precision: rounded, it would leave a step in a faint signal.
+        mean = signal.mean(axis=-1, keepdims=True, dtype=np.float64)
+        signal = (signal - mean).astype(signal.dtype)
     framing = _framing(
         shape["n_fft"], shape["hop_length"], shape["win_length"], config.window, True, config.center
     )
@@ -273,7 +274,7 @@ def encode_png(
         A colour map's name, or a palette of 1 to 256 sRGB colours, for (height, width) pixels;
         written as indexed colour.
     text : dict, optional
-        Texts by keyword (1 to 79 Latin-1 characters), as iTXt chunks.
+        Texts by keyword (1 to 79 printable ASCII characters), as iTXt chunks.
 
     Returns
     -------
@@ -290,24 +291,34 @@ def encode_png(
     >>> heartfast.encode_png(np.zeros((2, 3), np.uint8))[:4]
     b'\\x89PNG'
     """
+    import re
+
     import numpy as np
 
     if isinstance(colormap, str):
         colours = _core.palette(colormap)
         palette = None if colours is None else np.frombuffer(colours, np.uint8).reshape(256, 3)
     else:
-        palette = np.ascontiguousarray(colormap, dtype=np.uint8)
+        palette = np.asarray(colormap)
+        if palette.dtype != np.uint8 or palette.ndim != 2 or palette.shape[1] != 3:
+            raise ValueError(
+                f"colormap: expected a name or a uint8 palette of shape (n, 3), found "
+                f"{palette.dtype} of shape {palette.shape}"
+            )
+        palette = np.require(palette, requirements=["C", "A"])
     texts = list((text or {}).items())
     for keyword, content in texts:
-        # PNG 11.3.3.2; a zero byte would end the keyword or the text early.
-        if not 0 < len(keyword) < 80 or not keyword.isascii() or "\0" in keyword + content:
+        # PNG 11.3.3.2: single spaces, inside only. A zero byte would end a text early.
+        if len(keyword) > 79 or not re.fullmatch("[!-~]+( [!-~]+)*", keyword):
             raise ValueError(
-                f"text: expected a keyword of 1 to 79 ASCII characters, found {keyword!r}"
+                f"text: expected keywords of 1 to 79 printable ASCII characters, found {keyword!r}"
             )
+        if "\0" in content:
+            raise ValueError(f"text: expected no zero bytes, found one in {keyword!r}")
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8:
         raise TypeError(f"pixels: expected dtype uint8, found {pixels.dtype}")
-    return _core.encode_png(np.ascontiguousarray(pixels), palette, texts)
+    return _core.encode_png(np.require(pixels, requirements=["C", "A"]), palette, texts)
 
 
 class Spectrogram:
@@ -386,7 +397,7 @@ class Spectrogram:
 
 
 class _Framing(NamedTuple):
-    window: Sequence[float] | NDArray[np.float64]
+    window: NDArray[np.float64]
     hop_length: int
     n_fft: int
     center: bool
@@ -422,7 +433,7 @@ def _signal(y: ArrayLike) -> NDArray[Any]:
         signal = signal.astype(np.float64)
     if signal.ndim == 0 or signal.shape[-1] == 0:
         raise ValueError(f"y: expected at least one sample, found shape {signal.shape}")
-    return np.ascontiguousarray(signal)
+    return np.require(signal, requirements=["C", "A"])
 
 
 def _rate(sr: float) -> int:

@@ -164,7 +164,7 @@ def _collect(
     recordings: Sequence[Recording],
     labels: Sequence[Label],
     names: Sequence[str],
-    outcomes: Sequence[_core.Outcome | None],
+    outcomes: Sequence[tuple[int, float, str] | tuple[str, str] | None],
 ) -> Conversion:
     records, errors = [], []
     for recording, label, name, outcome in zip(recordings, labels, names, outcomes, strict=True):

@@ -181,7 +181,7 @@ def _split(
     for name, n in zip(classes, (counts > 0).sum(axis=0), strict=True):
         if n < 2:
             raise DatasetError(
-                f"class {name!r}: expected at least 2 groups, one for each side, found {n}"
+                f"class {str(name)!r}: expected at least 2 groups, one for each side, found {n}"
             )
     shares = counts / counts.sum(axis=0)
     rng = np.random.Generator(np.random.PCG64(seed))

@@ -147,18 +147,17 @@ def _score_recordings(
 ) -> ScoreResult:
     import tempfile
 
-    from heartfast import SpectrogramConfig
     from heartfast.stages.convert import convert
 
     sources = [source] if isinstance(source, str | os.PathLike) else list(source)
-    if bundle.config is None:
+    config = bundle.spectrogram_config()
+    if config is None:
         raise DatasetError(
             f"{sources[0]}: expected a folder or ZIP with pictures, because the model was trained "
             "on pictures that do not say how they were made; found none"
         )
     with tempfile.TemporaryDirectory(prefix="heartfast-") as folder:
         images = os.path.join(folder, "images")
-        config = SpectrogramConfig.from_dict(bundle.config)
         made = convert(sources, images, config=config, labels="none", jobs=jobs, progress=progress)
         picture_of = {_name(record.recording, sources): record.file_name for record in made.records}
         failed = {_name(error.path, sources): error.message for error in made.errors}

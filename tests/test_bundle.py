@@ -1,0 +1,193 @@
+"""A saved model reads back exactly, has the same bytes again, and is not believed when altered."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from heartfast.bundle import MAX_MEMBER_BYTES, Bundle
+from heartfast.errors import BundleError
+from heartfast.features import feature_names
+from heartfast.models import BoostedModel, LinearModel
+
+WIDTH = len(feature_names())
+RNG = np.random.Generator(np.random.PCG64(0))
+FEATURES = RNG.normal(size=(60, WIDTH))
+
+
+def linear() -> LinearModel:
+    return LinearModel(
+        RNG.normal(size=WIDTH),
+        RNG.random(WIDTH) + 0.1,
+        RNG.normal(size=(3, WIDTH)),
+        RNG.normal(size=3),
+    )
+
+
+def boosted() -> BoostedModel:
+    parameters = {"objective": "multiclass", "num_class": 3, "verbosity": -1, "use_missing": False}
+    table = lightgbm.Dataset(FEATURES, np.arange(60) % 3)
+    return BoostedModel(lightgbm.train(parameters, table, 3).model_to_string())
+
+
+def bundle(model: LinearModel | BoostedModel) -> Bundle:
+    return Bundle(
+        model=model,
+        name="a model",
+        classes=("extrasystole", "häßlich", "normal"),
+        config={"window_ms": 50.0, "size": None},
+        leaderboard=[{"model": "a model", "logloss": 0.1 + 0.2}],
+        training={"seed": 0},
+    )
+
+
+@pytest.fixture(params=[linear, boosted])
+def saved(request, tmp_path):
+    made = bundle(request.param())
+    made.save(tmp_path / "new" / "x.heartfast")
+    return made, tmp_path / "new" / "x.heartfast"
+
+
+def test_reads_back_exactly_and_repeats_its_bytes(saved, tmp_path):
+    made, path = saved
+    again = Bundle.load(path)
+    plain = [item._replace(model=None) for item in (made, again)]
+    assert plain[0] == plain[1]
+    assert (again.model.predict_proba(FEATURES) == made.model.predict_proba(FEATURES)).all()
+    again.save(tmp_path / "y.heartfast")
+    assert (tmp_path / "y.heartfast").read_bytes() == path.read_bytes()
+    assert [entry.name for entry in path.parent.iterdir()] == ["x.heartfast"]
+
+
+def test_the_members_are_plain(saved):
+    made, path = saved
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        manifest = json.loads(archive.read("bundle.json"))
+        (member,) = set(archive.namelist()) - {"bundle.json"}
+        content = archive.read(member)
+    assert manifest["sha256"] == {member: hashlib.sha256(content).hexdigest()}
+    assert manifest["features"]["names"] == feature_names()
+    if isinstance(made.model, BoostedModel):  # anyone's LightGBM reads it
+        direct = lightgbm.Booster(model_str=content.decode()).predict(FEATURES)
+        np.testing.assert_allclose(direct, made.model.predict_proba(FEATURES), rtol=1e-12)
+
+
+def rewritten(path, manifest=None, text=None, **members: bytes) -> bytes:
+    """Return the bundle with parts of it changed, and its checksum right again."""
+    with zipfile.ZipFile(path) as archive:
+        found = json.loads(archive.read("bundle.json"))
+        (member,) = set(archive.namelist()) - {"bundle.json"}
+        content = archive.read(member)
+    content = re.sub(*text, content.decode(), count=1).encode() if text else content
+    found["sha256"] = {member: hashlib.sha256(content).hexdigest()}
+    parts = {"bundle.json": json.dumps({**found, **(manifest or {})}).encode(), member: content}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in {**parts, **members}.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+NAN = ('"scale":\\s*\\[|leaf_value=', "\\g<0>NaN ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"manifest": {"format": "zip"}}, "expected format 'heartfast-bundle', found 'zip'"),
+        ({"manifest": {"format_version": 2}}, "expected format version 1, found 2"),
+        ({"manifest": {"classes": ["a", "a", "b"]}}, "two or more different classes"),
+        ({"manifest": {"classes": ["a"]}}, "two or more different classes, found a"),
+        ({"manifest": {"classes": ["a", "b"]}}, "model of 2 classes"),
+        ({"manifest": {"classes": ["a", 3]}}, "classes to be names"),
+        ({"manifest": {"classes": "abc"}}, "classes to be a list, found str"),
+        ({"manifest": {"config": []}}, "config to be a dict, found list"),
+        ({"manifest": {"config": {"window_ms": -1}}}, "config to be valid, found: window_ms"),
+        ({"manifest": {"config": {"shape": "x"}}}, "config to be valid, found: .*shape"),
+        ({"manifest": {"leaderboard": [1]}}, "leaderboard"),
+        ({"manifest": {"training": None}}, "training to be a dict, found NoneType"),
+        ({"manifest": {"features": {"version": 7}}}, "features of version 1, found 7"),
+        ({"manifest": {"model": {"kind": "pickle", "name": "x"}}}, "members of a pickle model"),
+        ({"manifest": {"model": {}}}, "kind to be a str"),
+        ({"manifest": {"sha256": {}}}, "recorded checksum"),
+        ({"manifest": {"training": {"x": float("nan")}}}, "bundle.json to be JSON, found: NaN"),
+        ({"text": NAN}, "JSON|numbers|leaf_value"),
+        ({"other.txt": b""}, "expected bundle.json and one model, found 3 members"),
+        ({"bundle.json": b"[1]"}, "bundle.json to be an object, found list"),
+        ({"bundle.json": b"[" * 100_000}, "bundle.json to be JSON"),
+        ({"bundle.json": b"\xff"}, "bundle.json to be UTF-8"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(saved, tmp_path, change, message):
+    _, path = saved
+    (tmp_path / "bad.heartfast").write_bytes(rewritten(path, **change))
+    with pytest.raises(BundleError, match=message) as caught:
+        Bundle.load(tmp_path / "bad.heartfast")
+    assert str(caught.value).startswith(str(tmp_path / "bad.heartfast"))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_altered_model_fails_its_checksum(saved, tmp_path):
+    _, path = saved
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(tmp_path / "bad", "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data if name == "bundle.json" else data.replace(b"1", b"2", 1))
+    with pytest.raises(BundleError, match="recorded checksum"):
+        Bundle.load(tmp_path / "bad")
+
+
+def test_foreign_files(tmp_path):
+    (tmp_path / "x").write_bytes(b"not a ZIP")
+    with pytest.raises(BundleError, match="expected an intact heartfast model"):
+        Bundle.load(tmp_path / "x")
+    with zipfile.ZipFile(tmp_path / "x", "w") as archive:
+        archive.writestr("a/1.png", b"")
+    with pytest.raises(BundleError, match=r"found 1 members, a/1\.png"):
+        Bundle.load(tmp_path / "x")
+    with pytest.raises(FileNotFoundError):
+        Bundle.load(tmp_path / "none")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("bundle.json", b"{}")
+        with archive.open("model.txt", "w") as member:
+            for _ in range(65):
+                member.write(bytes(MAX_MEMBER_BYTES // 64))
+    with pytest.raises(BundleError, match=r"at most 64 MB, found model\.txt"):
+        Bundle.load(tmp_path / "x")
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.data())
+def test_any_damage_is_a_bundle_error(tmp_path, data):
+    path = tmp_path / "good"
+    if not path.exists():
+        bundle(linear()).save(path)
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    if data.draw(st.booleans()):
+        content = content[:position]
+    else:
+        content[position] ^= data.draw(st.integers(1, 255))
+    (tmp_path / "bad").write_bytes(content)
+    try:
+        again = Bundle.load(tmp_path / "bad")
+    except BundleError:
+        return
+    # Fields of a ZIP that say nothing about its content, such as its dates.
+    assert again.classes == bundle(linear()).classes

@@ -1,0 +1,186 @@
+"""Evaluation joins by row_id, agrees with scikit-learn, and says which row does not fit."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from heartfast.errors import DatasetError
+from heartfast.stages.evaluate import evaluate
+
+CLASSES = ("extrasystole", "murmur", "normal")
+N = 90
+RNG = np.random.Generator(np.random.PCG64(0))
+ACTUAL = RNG.choice(3, p=[0.15, 0.25, 0.6], size=N)
+RAW = RNG.dirichlet(np.ones(3), size=N) + np.eye(3)[ACTUAL]
+PROBABILITIES = RAW / RAW.sum(axis=1, keepdims=True)
+
+
+def write(path, header, rows):
+    lines = [",".join(header), *(",".join(map(str, row)) for row in rows)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def scores(path, order=None, classes=CLASSES, probabilities=PROBABILITIES):
+    columns = [CLASSES.index(label) for label in classes]
+    rows = [
+        [i, *probabilities[i, columns].tolist()] for i in (range(N) if order is None else order)
+    ]
+    return write(path / "scores.csv", ["row_id", *(f"Prediction.{c}" for c in classes)], rows)
+
+
+def truth(path, order=None):
+    rows = [
+        [i, *np.eye(3, dtype=int)[ACTUAL[i]], f"{i:03d}.png"]
+        for i in (range(N) if order is None else order)
+    ]
+    return write(path / "test_actual.csv", ["row_id", *CLASSES, "file_name"], rows)
+
+
+def groups(path, name="test_metadata.csv"):
+    rows = [[f"{i:03d}.png", "", i // 3 if i >= 9 else ""] for i in range(N)]
+    return write(path / name, ["file_name", "label", "group"], rows)
+
+
+def test_figures_agree_with_scikit_learn(tmp_path):
+    reports = []
+    got = evaluate(scores(tmp_path), truth(tmp_path), progress=reports.append)
+    predicted = PROBABILITIES.argmax(axis=1)
+    precision, recall, f1, support = reference.precision_recall_fscore_support(ACTUAL, predicted)
+    for name, expected in (("precision", precision), ("recall", recall), ("f1", f1)):
+        np.testing.assert_allclose([e.value for e in got.per_class[name]], expected)
+    assert got.support == support.tolist()
+    assert (got.confusion == reference.confusion_matrix(ACTUAL, predicted)).all()
+    expected = {
+        "logloss": reference.log_loss(ACTUAL, PROBABILITIES),
+        "accuracy": reference.accuracy_score(ACTUAL, predicted),
+        "balanced_accuracy": reference.balanced_accuracy_score(ACTUAL, predicted),
+        "macro_f1": reference.f1_score(ACTUAL, predicted, average="macro"),
+    }
+    for name, value in expected.items():
+        assert got.overall[name].value == pytest.approx(value)
+        assert got.overall[name].low <= value <= got.overall[name].high
+    shares = np.bincount(ACTUAL) / N
+    assert got.prior["logloss"] == pytest.approx(-(shares * np.log(shares)).sum())
+    assert got.prior["accuracy"] == pytest.approx(shares.max())
+    assert reports[-1].done == N
+
+
+def test_rows_and_classes_are_joined_by_name(tmp_path):
+    plain = evaluate(scores(tmp_path), truth(tmp_path))
+    order = RNG.permutation(N)
+    shuffled = evaluate(
+        scores(tmp_path, order, classes=CLASSES[::-1]), truth(tmp_path, order[::-1])
+    )
+    assert (shuffled.confusion == plain.confusion).all()
+    assert shuffled.classes == CLASSES
+    assert shuffled.overall["logloss"].value == pytest.approx(plain.overall["logloss"].value)
+
+
+def test_groups_are_found_beside_the_truth_and_widen_the_intervals(tmp_path):
+    alone = evaluate(scores(tmp_path), truth(tmp_path))
+    assert alone.n_groups == N
+    assert "no groups are known" in alone.notes[0]
+    groups(tmp_path)
+    grouped = evaluate(scores(tmp_path), truth(tmp_path))
+    assert grouped.n_groups == 27 + 9  # nine recordings without a group are each their own
+    assert not any("no groups are known" in note for note in grouped.notes)
+    assert grouped.overall["logloss"].value == pytest.approx(alone.overall["logloss"].value)
+    assert grouped.overall["logloss"][1:] != alone.overall["logloss"][1:]
+    named = evaluate(scores(tmp_path), truth(tmp_path), groups=groups(tmp_path, "g.csv"))
+    assert named.to_dict() == grouped.to_dict()
+
+
+def test_to_dict_is_json_with_everything(tmp_path):
+    got = evaluate(scores(tmp_path), truth(tmp_path))
+    fields = json.loads(json.dumps(got.to_dict(), allow_nan=False))
+    assert fields["classes"] == list(CLASSES)
+    assert fields["confusion"] == got.confusion.tolist()
+    assert fields["overall"]["logloss"]["prior"] == got.prior["logloss"]
+    assert [row["class"] for row in fields["per_class"]] == list(CLASSES)
+    assert set(fields["per_class"][0]["f1"]) == {"value", "low", "high"}
+
+
+def test_to_text_shows_the_tables(tmp_path):
+    got = evaluate(scores(tmp_path), truth(tmp_path))
+    text = got.to_text()
+    assert text.startswith("90 recordings in 90 groups\n\nactual \\ predicted")
+    for label, row in zip(CLASSES, got.confusion.tolist(), strict=True):
+        assert any(line.split() == [label, *map(str, row)] for line in text.splitlines())
+    value, low, high = got.overall["logloss"]
+    expected = ["logloss", f"{value:.3f}", f"({low:.3f}-{high:.3f})", f"{got.prior['logloss']:.3f}"]
+    assert expected in [line.split() for line in text.splitlines()]
+    assert "note: class 'extrasystole' has" in text
+    assert text == evaluate(scores(tmp_path), truth(tmp_path)).to_text()
+
+
+def test_a_class_without_recordings_is_undefined_not_zero(tmp_path):
+    write(
+        tmp_path / "t.csv",
+        ["row_id", *CLASSES, "file_name"],
+        [[0, 1, 0, 0, "a"], [1, 0, 0, 1, "b"]],
+    )
+    write(
+        tmp_path / "s.csv",
+        ["row_id", *(f"Prediction.{c}" for c in CLASSES)],
+        [[0, 0.8, 0.1, 0.1], [1, 0.1, 0.2, 0.7]],
+    )
+    got = evaluate(tmp_path / "s.csv", tmp_path / "t.csv")
+    assert got.per_class["recall"][1].value is None
+    assert "undefined" in got.to_text()
+    json.dumps(got.to_dict(), allow_nan=False)
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"),
+    [
+        ("scores.csv", "row_id", "id", r"scores\.csv: expected a column row_id, found id, Pred"),
+        ("scores.csv", "\n7,", "\n700,", r"scores\.csv: expected the rows of .*1 missing.* 7$"),
+        ("scores.csv", "\n7,", "\n8,", r"scores\.csv: expected every row_id once"),
+        ("scores.csv", "Prediction.murmur", "Prediction.click", r"classes extra.*found .*click"),
+        ("scores.csv", "\n0,", "\n0,1", r"scores\.csv: expected .*sum to 1, found .*row_id 0$"),
+        ("scores.csv", "\n0,", "\n0,-", r"scores\.csv: expected .*sum to 1, found .*row_id 0$"),
+        ("scores.csv", "\n0,", "\n0,x", r"finite numbers in column Prediction\.extrasystole"),
+        ("scores.csv", "\n0,", "\n0,nan,", r"expected 4 columns, found 5 in row 2"),
+        ("test_actual.csv", ",0,", ",2,", r"test_actual\.csv: expected one 1 and else 0"),
+        ("test_actual.csv", ",murmur", ",normal", r"test_actual\.csv: expected different column"),
+        ("test_metadata.csv", "000.png", "x.png", r"test_metadata\.csv: .*1 missing.*'000\.png'"),
+        ("test_metadata.csv", "group", "grp", r"expected a column file_name and group"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, file, old, new, message):
+    paths = scores(tmp_path), truth(tmp_path)
+    groups(tmp_path)
+    change(tmp_path / file, old, new)
+    with pytest.raises(DatasetError, match=message) as caught:
+        evaluate(*paths)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_only_in_the_scores(tmp_path):
+    path = truth(tmp_path, range(N - 1))
+    with pytest.raises(DatasetError, match=r"test_actual\.csv: expected the rows of .* row_id 89$"):
+        evaluate(scores(tmp_path), path)
+
+
+def test_empty_and_missing_files(tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(DatasetError, match=r"found an empty file"):
+        evaluate(tmp_path / "empty.csv", truth(tmp_path))
+    (tmp_path / "empty.csv").write_text("row_id\n")
+    with pytest.raises(DatasetError, match=r"expected rows, found none"):
+        evaluate(tmp_path / "empty.csv", truth(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        evaluate(tmp_path / "none.csv", truth(tmp_path))
+    with pytest.raises(ValueError, match=r"^seed"):
+        evaluate(scores(tmp_path), truth(tmp_path), seed=-1)

@@ -1,0 +1,66 @@
+"""Every example in a docstring and in the README runs and gives what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import heartfast
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def docstrings() -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    names = ["heartfast"]
+    names += [m.name for m in pkgutil.walk_packages(heartfast.__path__, "heartfast.")]
+    found = []
+    for name in names:
+        if name.endswith("__main__"):
+            continue
+        module = importlib.import_module(name)
+        found += finder.find(module, name, globs={"heartfast": heartfast})
+    return [test for test in found if test.examples]
+
+
+@pytest.mark.parametrize("test", docstrings(), ids=lambda test: test.name)
+def test_docstring(test: doctest.DocTest) -> None:
+    report: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.append)
+    assert result.failed == 0, "".join(report)
+
+
+PUBLIC = (
+    "Spectrogram convert demo encode_png evaluate get_window load pack power_to_db run score "
+    "spectrogram stft to_image train"
+)
+
+
+@pytest.mark.parametrize("name", PUBLIC.split())
+def test_every_public_function_is_documented(name: str) -> None:
+    assert name in heartfast.__all__
+    assert len(getattr(heartfast, name).__doc__) > 100
+
+
+def test_readme_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    monkeypatch.chdir(tmp_path)
+    heartfast.synth.write_corpus("recordings", patients=60, recordings=1)
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), names)  # noqa: S102
+
+
+def test_third_party_notices_name_every_linked_crate() -> None:
+    notices = (ROOT / "THIRD-PARTY.md").read_text()
+    lock = (ROOT / "Cargo.lock").read_text()
+    locked = set(re.findall(r'name = "(.+)"\nversion = "(.+)"', lock))
+    listed = set(re.findall(r"^\| (\S+) (\d\S*) \|", notices, re.MULTILINE))
+    assert listed
+    assert listed <= locked

@@ -1,0 +1,225 @@
+"""Features are finite for any picture, and the ones with a meaning have it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from scipy import stats
+
+from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.features import BANDS, extract, extract_all, feature_names
+from heartfast.images import PictureSet, Provenance
+
+CONFIG = {"window_ms": 50.0, "dynamic_range": 80.0, "size": None}
+NAMES = feature_names()
+
+
+def provenance(hop: int = 100, **changes: object) -> Provenance:
+    config = {**CONFIG, **changes}
+    return Provenance(config, 4000, 4.0, 200, hop, 0.0, 2000.0, "0.1.0")
+
+
+def described(levels: np.ndarray, origin: Provenance | None = None) -> dict[str, float]:
+    return dict(zip(NAMES, extract(levels, origin).tolist(), strict=True))
+
+
+def beats(times: list[float], seconds: float = 10.0, step: float = 0.025) -> np.ndarray:
+    """A 101-row picture with a low thud of 100 ms at every time."""
+    t = np.arange(0, seconds, step)
+    envelope = sum(np.exp(-((t - time) ** 2) / (2 * 0.03**2)) for time in times)
+    level = 40 + 180 * np.outer(np.exp(-np.arange(101) / 15), envelope)
+    return np.clip(level, 0, 255).astype(np.uint8)[::-1]
+
+
+def heart(rate: float, early: int | None = None) -> np.ndarray:
+    starts = np.arange(0.3, 9.5, 60 / rate)
+    if early is not None:
+        starts[early] -= 0.35 * 60 / rate
+    return beats([time for start in starts for time in (start, start + 0.3)])
+
+
+def test_names_are_unique_and_as_many_as_the_features():
+    assert len(set(NAMES)) == len(NAMES) == len(extract(np.zeros((5, 5), np.uint8)))
+    assert 200 <= len(NAMES) <= 300
+
+
+shapes = st.tuples(st.integers(1, 120), st.integers(1, 300))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    hnp.arrays(np.uint8, shapes, elements=st.integers(0, 255), fill=st.integers(0, 255)),
+    st.sampled_from([None, provenance(), provenance(hop=1), provenance(hop=4000)]),
+)
+def test_any_picture_has_finite_features(levels, origin):
+    features = extract(levels, origin)
+    assert features.dtype == np.float64
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (101, 1), (3, 2), (2000, 9)])
+@pytest.mark.parametrize("level", [0, 255])
+def test_flat_pictures_have_finite_features(shape, level):
+    assert np.isfinite(extract(np.full(shape, level, np.uint8), provenance())).all()
+
+
+def test_odd_provenance_has_finite_features():
+    levels = heart(70)
+    for changes in (
+        {"fmin": 2000.0},
+        {"sample_rate": 1e-300},
+        {"sample_rate": 1e300},
+        {"fmax": 1e300},
+        {"hop_length": 1e9},
+    ):
+        assert np.isfinite(extract(levels, provenance()._replace(**changes))).all()
+    for span in (0, -5, 1e300, float("inf"), "80", None):
+        assert np.isfinite(extract(levels, provenance(dynamic_range=span))).all()
+
+
+def test_band_statistics_are_those_of_scipy():
+    rng = np.random.Generator(np.random.PCG64(0))
+    levels = rng.integers(0, 256, size=(101, 200), dtype=np.uint8)
+    got = described(levels, provenance())
+    edges = 200 * (11 ** (np.arange(BANDS + 1) / BANDS) - 1)  # Hz: 0 to 2000 around 200
+    rows = np.round(edges / 2000 * 101).astype(int)
+    decibels = levels[::-1] / 255 * 80
+    for band in (0, 6, 13):
+        track = decibels[rows[band] : rows[band + 1]].mean(axis=0)
+        name = f"band{band:02d}_"
+        assert got[name + "mean"] == pytest.approx(track.mean())
+        assert got[name + "std"] == pytest.approx(track.std())
+        assert got[name + "skew"] == pytest.approx(stats.skew(track))
+        assert got[name + "flux"] == pytest.approx(np.abs(np.diff(track)).mean())
+        assert got[name + "p90"] == pytest.approx(np.percentile(track, 90, method="nearest"))
+
+
+def test_shares_are_of_power():
+    levels = np.zeros((101, 50), np.uint8)
+    levels[100 - 50] = 255  # one row, at 1000 Hz
+    got = described(levels, provenance())
+    shares = np.array([got[f"band{band:02d}_share"] for band in range(BANDS)])
+    assert shares.argmax() == round(BANDS * np.log(1 + 1000 / 200) / np.log(11) - 0.5)
+    assert shares.max() == pytest.approx(0, abs=0.1)
+
+
+@pytest.mark.parametrize("rate", [50, 65, 80, 100, 120])
+def test_the_rate_is_found(rate):
+    got = described(heart(rate), provenance())
+    assert got["cycle_rate"] * 60 == pytest.approx(rate, rel=0.05)
+    assert got["beat_rate"] * 30 == pytest.approx(rate, rel=0.1)
+    assert got["interval_median"] == pytest.approx(1, abs=0.08)
+
+
+def test_the_rate_is_in_hertz_whatever_the_hop():
+    coarse = described(heart(75), provenance())
+    fine = described(np.repeat(heart(75), 5, axis=1), provenance(hop=20))
+    assert fine["cycle_rate"] == pytest.approx(coarse["cycle_rate"], rel=0.03)
+    assert fine["band00_mean"] == pytest.approx(coarse["band00_mean"], rel=0.01)
+
+
+def test_a_resized_picture_keeps_its_seconds():
+    stretched = np.repeat(heart(75), 2, axis=1)
+    origin = provenance(size=[101, 800])._replace(duration_s=10.0)
+    assert described(stretched, origin)["cycle_rate"] * 60 == pytest.approx(75, rel=0.05)
+
+
+def test_an_early_beat_shows():
+    regular, early = (described(heart(70, early=at), provenance()) for at in (None, 5))
+    assert early["interval_min"] < regular["interval_min"] - 0.15
+    assert early["interval_max"] > regular["interval_max"] + 0.15
+    assert early["interval_jump"] > regular["interval_jump"] + 0.3
+    assert early["cycle_strength"] < regular["cycle_strength"]
+
+
+def test_a_murmur_between_the_sounds_shows_in_its_phase():
+    clean = heart(70)
+    t = np.arange(0, 10, 0.025)
+    starts = np.arange(0.3, 9.5, 60 / 70)
+    phase = ((t[:, None] - starts) > 0.08) & ((t[:, None] - starts) < 0.22)
+    noisy = clean.copy()
+    noisy[81:91, phase.any(axis=1)] = 150  # 200 to 400 Hz in systole
+    without, systolic = (described(levels, provenance()) for levels in (clean, noisy))
+    assert systolic["band05_contrast"] > without["band05_contrast"] + 10
+
+
+def test_a_longer_recording_of_the_same_is_described_alike():
+    once = extract(heart(75), provenance())
+    twice = extract(np.hstack([heart(75), heart(75)]), provenance())
+    levels = [index for index, name in enumerate(NAMES) if "_mean" in name or "_share" in name]
+    np.testing.assert_allclose(once[levels], twice[levels], atol=0.5)
+
+
+def write(path, levels: np.ndarray, config: dict[str, object] | None = CONFIG) -> None:
+    info = PngInfo()
+    if config is not None:
+        info.add_itxt("heartfast", json.dumps(provenance()._replace(config=config)._asdict()))
+    path.parent.mkdir(exist_ok=True)
+    Image.fromarray(levels).save(path, pnginfo=info)
+
+
+def test_a_set_is_described_in_order_with_the_bad_ones_named(tmp_path):
+    rng = np.random.Generator(np.random.PCG64(0))
+    pictures = [rng.integers(0, 256, size=(101, 60), dtype=np.uint8) for _ in range(9)]
+    for index, levels in enumerate(pictures):
+        write(tmp_path / "a" / f"{index}.png", levels, CONFIG if index % 2 else None)
+    (tmp_path / "a" / "4.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    reports = []
+    with PictureSet(tmp_path) as found:
+        names = [picture.name for picture in found.pictures]
+        got = extract_all(found, names, jobs=3, progress=reports.append)
+        alone = extract_all(found, names, jobs=1)
+    assert got.rows.tolist() == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert [name for name, _ in got.errors] == ["a/4.png"]
+    assert got.foreign == 4
+    assert got.config == CONFIG
+    assert (got.matrix == alone.matrix).all()
+    own = [extract(pictures[row], provenance() if row % 2 else None) for row in got.rows]
+    assert (got.matrix == np.stack(own)).all()
+    assert [(r.done, r.total) for r in reports] == [(n, 9) for n in range(1, 10)]
+    assert reports[-1].failed == 1
+
+
+def test_another_configuration_is_named(tmp_path):
+    write(tmp_path / "a" / "1.png", heart(70))
+    write(tmp_path / "a" / "2.png", heart(70), {**CONFIG, "window_ms": 25.0})
+    with PictureSet(tmp_path) as found:
+        message = r"^a/2\.png: .*a/1\.png, with window_ms=50\.0, found 25\.0$"
+        with pytest.raises(ConfigMismatchError, match=message):
+            extract_all(found, ["a/1.png", "a/2.png"])
+        with pytest.raises(ConfigMismatchError, match=r"for the model, with size=\[5, 5\]"):
+            extract_all(found, ["a/1.png"], config={**CONFIG, "size": [5, 5]})
+
+
+def test_nothing_to_describe(tmp_path):
+    with PictureSet(tmp_path) as found, pytest.raises(DatasetError, match="found none"):
+        extract_all(found, [])
+    (tmp_path / "1.png").write_bytes(b"")
+    message = r"found 1 that are not, the first: 1\.png"
+    with PictureSet(tmp_path) as found, pytest.raises(DatasetError, match=message):
+        extract_all(found, ["1.png"])
+
+
+def test_features_tell_a_murmur_from_a_normal_heart_on_real_recordings(shared_data):
+    """One-feature ranking on real pictures: the mid bands are louder in murmurs."""
+    table = {"normal": [], "murmur": []}
+    for label, values in table.items():
+        paths = sorted((shared_data / "pascal" / "set_b").glob(f"{label}__*.wav"))[:40]
+        for path in paths:
+            samples, rate = soundfile.read(path)
+            frames = np.lib.stride_tricks.sliding_window_view(samples, 200)[::100]
+            size = np.abs(np.fft.rfft(frames * np.hanning(200), axis=1)).T
+            decibels = np.clip(20 * np.log10(size / size.max() + 1e-9), -80, 0)
+            levels = np.round(255 * (1 + decibels / 80)).astype(np.uint8)[::-1]
+            values.append(described(levels, provenance())["band06_beat"])
+            assert rate == 4000
+    test = stats.mannwhitneyu(table["murmur"], table["normal"])
+    assert test.pvalue < 0.05

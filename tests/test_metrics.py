@@ -1,0 +1,115 @@
+"""Every figure agrees with scikit-learn, and the intervals with resampling by hand."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from heartfast.metrics import (
+    RESAMPLES,
+    GroupSums,
+    estimate,
+    figures,
+    group_sums,
+    logloss,
+    prior_baseline,
+)
+
+
+def predictions(seed: int, n: int, k: int, groups: int):
+    rng = np.random.Generator(np.random.PCG64(seed))
+    actual = rng.integers(k, size=n)
+    probabilities = rng.dirichlet(np.full(k, 0.7), size=n) + 0.6 * np.eye(k)[actual]
+    return actual, probabilities / probabilities.sum(1, keepdims=True), rng.integers(groups, size=n)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(2, 5), st.integers(1, 10))
+def test_figures_agree_with_scikit_learn(seed, n, k, n_groups):
+    actual, probabilities, groups = predictions(seed, n, k, n_groups)
+    sums = group_sums(actual, probabilities, groups)
+    assert len(sums.logloss) == len(set(groups.tolist()))
+    got = figures(GroupSums(sums.confusion.sum(axis=0), sums.logloss.sum()))
+    predicted, labels = probabilities.argmax(axis=1), np.arange(k)
+    assert (
+        sums.confusion.sum(0) == reference.confusion_matrix(actual, predicted, labels=labels)
+    ).all()
+    precision, recall, f1, support = reference.precision_recall_fscore_support(
+        actual, predicted, labels=labels, zero_division=np.nan
+    )
+    # Never predicted is a precision of 0 where there was something to predict, else undefined.
+    wanted = np.where(np.isnan(precision) & (support > 0), 0, precision)
+    np.testing.assert_allclose(got["precision"], wanted)
+    np.testing.assert_allclose(got["recall"][support > 0], recall[support > 0])
+    assert np.isnan(got["recall"][support == 0]).all()
+    np.testing.assert_allclose(got["f1"], f1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # scikit-learn warns of classes not in `actual`
+        balanced = reference.balanced_accuracy_score(actual, predicted)
+    np.testing.assert_allclose(
+        got["macro_f1"], reference.f1_score(actual, predicted, average="macro", zero_division=0)
+    )
+    np.testing.assert_allclose(got["balanced_accuracy"], balanced)
+    np.testing.assert_allclose(got["accuracy"], reference.accuracy_score(actual, predicted))
+    np.testing.assert_allclose(
+        got["logloss"], reference.log_loss(actual, probabilities, labels=labels)
+    )
+
+
+def test_logloss_clips():
+    assert logloss(np.array([1]), np.array([[1.0, 0.0]])) == pytest.approx(-np.log(1e-15))
+
+
+def test_intervals_are_those_of_resampled_groups():
+    actual, probabilities, groups = predictions(1, 80, 3, 12)
+    overall, per_class = estimate(group_sums(actual, probabilities, groups), seed=5)
+    rng = np.random.Generator(np.random.PCG64(5))
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    count = len(members)
+    accuracies, losses, recalls = [], [], []
+    for drawn in rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES):
+        rows = np.concatenate([np.tile(members[g], times) for g, times in enumerate(drawn)])
+        hit = probabilities[rows].argmax(axis=1) == actual[rows]
+        accuracies.append(hit.mean())
+        losses.append(-np.log(probabilities[rows, actual[rows]]).mean())
+        recalls.append(hit[actual[rows] == 2].mean())
+    for name, draws in (("accuracy", accuracies), ("logloss", losses)):
+        np.testing.assert_allclose(overall[name][1:], np.percentile(draws, [2.5, 97.5]))
+        assert overall[name].low <= overall[name].value <= overall[name].high
+    np.testing.assert_allclose(per_class["recall"][2][1:], np.percentile(recalls, [2.5, 97.5]))
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say():
+    rng = np.random.Generator(np.random.PCG64(0))
+    covered = 0
+    for seed in range(100):
+        skill = rng.normal(0.7, 0.1, size=60).clip(0, 1)  # of a group, its recordings share it
+        right = rng.random((60, 5)) < skill[:, None]
+        probabilities = np.where(right.ravel()[:, None], [0.9, 0.1], [0.1, 0.9])
+        sums = group_sums(np.zeros(300, dtype=int), probabilities, np.repeat(np.arange(60), 5))
+        accuracy = estimate(sums, seed=seed)[0]["accuracy"]
+        covered += accuracy.low <= 0.7 <= accuracy.high
+    assert covered >= 88
+
+
+def test_undefined_figures_are_none():
+    overall, per_class = estimate(
+        group_sums(np.array([0, 0]), np.array([[0.9, 0.1], [0.8, 0.2]]), ["x", "y"])
+    )
+    assert per_class["recall"][1] == (None, None, None)
+    assert per_class["f1"][1] == (None, None, None)
+    assert overall["balanced_accuracy"].value == 1.0
+
+
+def test_the_prior_baseline():
+    baseline = prior_baseline(np.array([0, 0, 0, 1, 2]), 3)
+    shares = np.array([0.6, 0.2, 0.2])
+    assert baseline["logloss"] == pytest.approx(-(shares * np.log(shares)).sum())
+    assert baseline["accuracy"] == pytest.approx(0.6)
+    assert baseline["balanced_accuracy"] == pytest.approx(1 / 3)
+    assert baseline["macro_f1"] == pytest.approx(2 * 0.6 / 1.6 / 3)

@@ -1,0 +1,241 @@
+"""Models predict as the libraries that fitted them, and believe no text unchecked."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+
+import lightgbm
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from heartfast.fitting import (
+    CANDIDATES,
+    Data,
+    Settings,
+    Stopped,
+    grouped_folds,
+    groups_per_class,
+    inner_folds,
+)
+from heartfast.metrics import logloss
+from heartfast.models import BoostedModel, LinearModel, softmax, standardise
+
+WIDTH = 12
+
+
+def sample(k: int = 3, groups: int = 30, each: int = 4, seed: int = 0, signal: float = 1.5) -> Data:
+    rng = np.random.Generator(np.random.PCG64(seed))
+    actual = np.repeat(np.arange(groups) % k, each)
+    features = rng.normal(size=(groups * each, WIDTH))
+    features[:, :k] += signal * np.eye(k)[actual]
+    return Data(features, actual, np.repeat(np.arange(groups), each), k)
+
+
+def told(trials: int = 2) -> Settings:
+    return Settings(seed=0, trials=trials, stop=threading.Event())
+
+
+def booster(k: int = 3, rounds: int = 20, **parameters: object) -> lightgbm.Booster:
+    data = sample(k)
+    fixed = {"objective": "multiclass", "num_class": k, "verbosity": -1, "use_missing": False}
+    table = lightgbm.Dataset(data.features, data.actual)
+    return lightgbm.train({**fixed, **parameters}, table, rounds)
+
+
+@pytest.mark.parametrize("k", [2, 3, 5])
+def test_boosted_models_predict_as_lightgbm_does(k):
+    original = booster(k, num_leaves=7, min_data_in_leaf=5)
+    features = np.random.Generator(np.random.PCG64(1)).normal(size=(500, WIDTH)) * 3
+    model = BoostedModel(original.model_to_string())
+    assert model.shape == (k, WIDTH)
+    got = model.predict_proba(features)
+    np.testing.assert_allclose(got, original.predict(features), rtol=1e-12)
+    np.testing.assert_allclose(got.sum(axis=1), 1, atol=4e-16)
+    assert (got[123:130] == model.predict_proba(features[123:130])).all()
+    assert model.predict_proba(features[:0]).shape == (0, k)
+
+
+def test_boosted_models_are_walked_in_chunks(monkeypatch):
+    model = BoostedModel(booster().model_to_string())
+    features = sample().features
+    whole = model.predict_proba(features)
+    monkeypatch.setattr("heartfast.models.CHUNK_CELLS", 7)
+    assert (model.predict_proba(features) == whole).all()
+
+
+def test_trees_without_a_split():
+    original = booster(rounds=3, min_data_in_leaf=1000)
+    features = sample().features
+    got = BoostedModel(original.model_to_string()).predict_proba(features)
+    np.testing.assert_allclose(got, original.predict(features), rtol=1e-12)
+
+
+TEXT = booster(rounds=2, num_leaves=4).model_to_string()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "new", "message"),
+    [
+        (r"^tree\n", "forest\n", "text of a LightGBM model"),
+        (r"version=v4", "version=v9", "version v4"),
+        (r"num_class=3", "num_class=4", "multiclass"),
+        (r"num_class=3", "num_class=-3", "num_class"),
+        (r"objective=multiclass ", "objective=binary ", "multiclass"),
+        (r"max_feature_idx=11", "max_feature_idx=0", "split"),
+        (r"num_leaves=4", "num_leaves=5", "expected 4 of split_feature, found 3"),
+        (r"num_leaves=4", "num_leaves=99999999999", "num_leaves"),
+        (r"left_child=\S+", "left_child=0", "left_child"),
+        (r"left_child=\S+", "left_child=77", "left_child"),
+        (r"right_child=\S+", "right_child=-9", "right_child"),
+        (r"decision_type=\S+", "decision_type=1", "numerical splits"),
+        (r"decision_type=\S+", "decision_type=8", "numerical splits"),
+        (r"leaf_value=\S+", "leaf_value=nan", "leaf_value to be finite"),
+        (r"threshold=\S+", "threshold=x", "could not convert"),
+        (r"is_linear=0", "is_linear=1", "numerical splits"),
+        (r"(?s)Tree=5.*", "", "multiples of 3, found 5"),
+        (r"(?s)Tree=0.*", "", "found 0"),
+    ],
+)
+def test_a_text_that_is_not_what_we_save_is_refused(pattern, new, message):
+    changed, count = re.subn(pattern, new, TEXT, count=1)
+    assert count == 1
+    with pytest.raises(ValueError, match=message):
+        BoostedModel(changed)
+
+
+tokens = re.findall(r"[^\s=]+", TEXT.partition("end of trees")[0])
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.integers(0, len(tokens) - 1),
+    st.sampled_from(["0", "1", "2", "-1", "-2", "1e9", "inf", "nan", "", "x", "0.5", "7 7"]),
+)
+def test_any_change_is_refused_or_harmless(index, new):
+    spans = list(itertools.islice(re.finditer(r"[^\s=]+", TEXT), index, index + 1))
+    start, end = spans[0].span()
+    try:
+        model = BoostedModel(TEXT[:start] + new + TEXT[end:])
+    except ValueError:
+        return
+    features = sample().features[:, : model.shape[1]]
+    if features.shape[1] == model.shape[1]:
+        assert np.allclose(model.predict_proba(features).sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_linear_models_predict_as_scikit_learn_does(k):
+    data = sample(k)
+    model = CANDIDATES["logistic regression"](data, told())
+    assert isinstance(model, LinearModel)
+    scaled = standardise(data.features, data.features.mean(axis=0), data.features.std(axis=0))
+    solvers = [LogisticRegression(C=c, max_iter=5000).fit(scaled, data.actual) for c in (0.03, 0.3)]
+    got = model.predict_proba(data.features)
+    # The penalty is chosen inside; the right one is among the grid's.
+    penalties = [
+        np.abs(
+            LogisticRegression(C=c, max_iter=5000).fit(scaled, data.actual).predict_proba(scaled)
+            - got
+        ).max()
+        for c in (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+    ]
+    assert min(penalties) < 2e-3
+    assert solvers[0].classes_.tolist() == list(range(k))
+    assert (got[5:9] == model.predict_proba(data.features[5:9])).all()
+
+
+def test_linear_models_read_back_exactly():
+    data = sample()
+    model = CANDIDATES["logistic regression"](data, told())
+    assert isinstance(model, LinearModel)
+    again = LinearModel.from_json(model.to_json())
+    assert (again.predict_proba(data.features) == model.predict_proba(data.features)).all()
+
+
+GOOD = LinearModel(np.zeros(2), np.ones(2), np.zeros((3, 2)), np.zeros(3)).to_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mean": [0.0]}, "lengths agree"),
+        ({"mean": "no"}, "mean to be an array of numbers"),
+        ({"coef": [[1.0, 2.0], [1.0]]}, "coef to be an array of numbers"),
+        ({"coef": [1.0, 2.0]}, "axes"),
+        ({"scale": [1.0, 0.0]}, "scale to be above 0"),
+        ({"intercept": [1.0, float("inf"), 0.0]}, "intercept to be finite"),
+        ({"more": []}, "expected the arrays mean, scale, coef, intercept"),
+    ],
+)
+def test_wrong_linear_arrays_are_named(change, message):
+    with pytest.raises(ValueError, match=message):
+        LinearModel.from_json({**GOOD, **change})
+
+
+@given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=5))
+def test_softmax_is_a_distribution(rows):
+    got = softmax(np.array(rows))
+    assert (got >= 0).all()
+    np.testing.assert_allclose(got.sum(axis=1), 1, atol=1e-15)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("name", CANDIDATES)
+def test_candidates_learn_and_repeat_themselves(name, k):
+    data, fresh = sample(k, groups=36, each=6, signal=2.0), sample(k, seed=9, signal=2.0)
+    first, second = (CANDIDATES[name](data, told()).predict_proba(fresh.features) for _ in range(2))
+    assert (first == second).all()
+    loss = logloss(fresh.actual, first)
+    if name == "class prior":
+        assert loss == pytest.approx(np.log(k), abs=0.01)
+    else:
+        assert loss < 0.7 * np.log(k)
+
+
+@pytest.mark.parametrize("name", ["logistic regression", "LightGBM", "LightGBM tuned"])
+def test_constant_and_outlying_features_do_no_harm(name):
+    data = sample()
+    features = data.features.copy()
+    features[:, 5], features[3, 6] = 7.0, 1e12
+    probabilities = CANDIDATES[name](data._replace(features=features), told()).predict_proba(
+        features
+    )
+    assert np.isfinite(probabilities).all()
+
+
+@pytest.mark.parametrize("name", ["logistic regression", "LightGBM", "LightGBM tuned"])
+def test_a_stopped_fit_ends(name):
+    settings = told()
+    settings.stop.set()
+    with pytest.raises(Stopped):
+        CANDIDATES[name](sample(), settings)
+
+
+def test_a_class_in_one_group_can_still_be_fitted():
+    data = sample(groups=12)
+    data.groups[data.actual == 2] = 99
+    assert groups_per_class(data).tolist() == [4, 4, 1]
+    assert inner_folds(data, 0) == []
+    for candidate in CANDIDATES.values():
+        assert candidate(data, told()).predict_proba(data.features).shape == (48, 3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 5), st.integers(0, 1000), st.integers(2, 4))
+def test_folds_keep_groups_whole_and_classes_balanced(folds, seed, k):
+    data = sample(k, groups=10 * k, seed=seed)
+    found = grouped_folds(data, folds, seed)
+    assert len(found) == folds
+    assert sorted(np.concatenate([test for _, test in found])) == list(range(len(data.actual)))
+    for fit, test in found:
+        assert not set(data.groups[fit]) & set(data.groups[test])
+        assert set(data.actual[fit]) == set(range(k))
+        shares = np.bincount(data.actual[test], minlength=k) / len(test)
+        assert np.abs(shares - 1 / k).max() < 0.2
+    other = grouped_folds(data, folds, seed + 1)
+    assert any(set(a[1]) != set(b[1]) for a, b in zip(found, other, strict=True))

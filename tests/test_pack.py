@@ -1,0 +1,189 @@
+"""The split: groups whole, classes in proportion, the same bytes every time."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import heartfast
+from heartfast.stages.pack import _split
+
+FILES = ("test.zip", "test_actual.csv", "test_metadata.csv", "train.zip")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pack")
+    heartfast.synth.write_corpus(folder / "wav", patients=40, recordings=3, unlabelled=2)
+    heartfast.convert(folder / "wav", folder / "png", labels=folder / "wav/labels.csv")
+    return folder / "png"
+
+
+def rows(data: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(data, newline="")))
+
+
+def test_content_of_the_sets(images: Path, tmp_path: Path) -> None:
+    packing = heartfast.pack(images, tmp_path, test_size=0.25)
+    known = {
+        row["file_name"].split("/")[-1]: row for row in rows((images / "metadata.csv").read_text())
+    }
+    train = zipfile.ZipFile(tmp_path / "train.zip")
+    test = zipfile.ZipFile(tmp_path / "test.zip")
+    metadata = {row["file_name"]: row for row in rows(train.read("metadata.csv").decode())}
+    pictures = [name for name in train.namelist() if name.endswith(".png")]
+    assert sorted(metadata) == sorted(pictures)
+    for name in pictures:
+        folder, base = name.split("/")
+        assert metadata[name] | {"file_name": ""} == known[base] | {"file_name": ""}
+        assert folder == known[base]["label"]
+        assert train.read(name) == (images / folder / base).read_bytes()
+    actual = rows((tmp_path / "test_actual.csv").read_text())
+    assert [row["file_name"] for row in actual] == test.namelist() == sorted(test.namelist())
+    assert [row["row_id"] for row in actual] == [str(i) for i in range(len(actual))]
+    for row in actual:
+        ones = [name for name in packing.classes if row[name] == "1"]
+        assert ones == [known[row["file_name"]]["label"]]
+    both = {metadata[name]["group"] for name in pictures} & {
+        known[name]["group"] for name in test.namelist()
+    }
+    assert both == set()
+    labelled = [name for name, row in known.items() if row["label"]]
+    assert len(pictures) + len(test.namelist()) == len(labelled) == len(known) - 2
+    for name, (left, right) in packing.table.items():
+        members = [row for row in known.values() if row["label"] == name]
+        assert left.recordings + right.recordings == len(members)
+        assert left.groups + right.groups == len({row["group"] for row in members})
+
+
+def test_same_seed_same_bytes_other_seed_other_split(images: Path, tmp_path: Path) -> None:
+    for place, seed in (("a", 0), ("b", 0), ("c", 1)):
+        heartfast.pack(images, tmp_path / place, seed=seed)
+    for name in FILES:
+        a, b, c = ((tmp_path / place / name).read_bytes() for place in "abc")
+        assert a == b
+        assert a != c
+    info = zipfile.ZipFile(tmp_path / "a/train.zip").infolist()[0]
+    assert info.date_time == (1980, 1, 1, 0, 0, 0)
+
+
+def test_no_group_says_what_it_does(images: Path, tmp_path: Path) -> None:
+    packing = heartfast.pack(images, tmp_path, groups=False)
+    assert any("groups are ignored" in note for note in packing.notes)
+    train = rows(zipfile.ZipFile(tmp_path / "train.zip").read("metadata.csv").decode())
+    test = rows((tmp_path / "test_metadata.csv").read_text())
+    shared = {row["group"] for row in train} & {row["group"] for row in test}
+    assert shared
+    assert any(f"{len(shared)} have" in note for note in packing.notes)
+
+
+def picture(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 255, (8, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def test_copies_of_a_recording_stay_together(tmp_path: Path) -> None:
+    # Foreign pictures without metadata: four of each class are each there five times.
+    for label in ("a", "b"):
+        for i in range(20):
+            picture(tmp_path / f"in/{label}/{i}.png", seed=i % 4 + 10 * (label == "b"))
+    heartfast.pack(tmp_path / "in", tmp_path / "out")
+    sides = []
+    for name in ("train.zip", "test.zip"):
+        archive = zipfile.ZipFile(tmp_path / "out" / name)
+        files = [n for n in archive.namelist() if n.endswith(".png")]
+        sides.append({hashlib.sha256(archive.read(n)).hexdigest() for n in files})
+    assert sides[0]
+    assert sides[1]
+    assert not sides[0] & sides[1]
+
+
+def test_flat_names_stay_apart(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        for i in range(6):
+            picture(tmp_path / f"in/{label}/{i}.png", seed=i + 10 * (label == "b"))
+    heartfast.pack(tmp_path / "in", tmp_path / "out", test_size=0.5)
+    names = zipfile.ZipFile(tmp_path / "out/test.zip").namelist()
+    assert len(set(names)) == len(names) == 6
+    assert all("/" not in name for name in names)
+
+
+def test_a_class_with_one_group_is_refused(tmp_path: Path) -> None:
+    for i in range(6):
+        picture(tmp_path / f"in/a/{i}.png", seed=i)
+    picture(tmp_path / "in/b/0.png", seed=9)
+    with pytest.raises(heartfast.DatasetError, match="class 'b': expected at least 2 groups"):
+        heartfast.pack(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out/train.zip").exists()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    members=st.lists(
+        st.tuples(st.integers(0, 12), st.sampled_from("abc")), min_size=12, max_size=90
+    ),
+    share=st.floats(0.1, 0.9),
+    seed=st.integers(0, 5),
+)
+def test_split_keeps_groups_whole_and_classes_on_both_sides(members, share, seed) -> None:
+    groups = [group for group, _ in members]
+    labels = [label for _, label in members]
+    per_class = Counter(label for _, label in set(members))
+    try:
+        in_test = _split(labels, groups, share, seed)
+    except heartfast.DatasetError:
+        # Then a class has hardly any groups, or shares them with another.
+        assert min(per_class.values()) < 5 or len(set(groups)) < 8
+        return
+    sides: dict[int, set[bool]] = {}
+    for group, here in zip(groups, in_test, strict=True):
+        sides.setdefault(group, set()).add(here)
+    assert all(len(side) == 1 for side in sides.values())
+    for label in set(labels):
+        here = {side for name, side in zip(labels, in_test, strict=True) if name == label}
+        assert here == {True, False}
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(40, 200), share=st.floats(0.1, 0.9))
+def test_split_meets_the_share_where_recordings_are_their_own_groups(n, share) -> None:
+    labels = ["a"] * n + ["b"] * (n // 2)
+    in_test = np.array(_split(labels, range(len(labels)), share, 0))
+    for size, part in ((n, in_test[:n]), (n // 2, in_test[n:])):
+        assert abs(part.sum() - share * size) <= 1
+
+
+def test_pascal_patients_are_on_one_side(shared_data: Path, tmp_path: Path) -> None:
+    heartfast.convert(shared_data / "pascal/set_b", tmp_path / "png", labels="pascal")
+    packing = heartfast.pack(tmp_path / "png", tmp_path)
+
+    # The patient is the number before the 13-digit time, read here from the names alone.
+    def patients(name: str) -> set[str]:
+        names = zipfile.ZipFile(tmp_path / name).namelist()
+        fields = [n.split("/")[-1].split("_") for n in names if n.endswith(".png")]
+        return {
+            fields[i][j - 1]
+            for i in range(len(fields))
+            for j in range(1, len(fields[i]))
+            if len(fields[i][j].removesuffix(".png")) == 13
+            and fields[i][j].removesuffix(".png").isdigit()
+        }
+
+    train, test = patients("train.zip"), patients("test.zip")
+    assert len(train) + len(test) == 165
+    assert not train & test
+    for left, right in packing.table.values():
+        assert right.recordings / (left.recordings + right.recordings) == pytest.approx(
+            0.2, abs=0.02
+        )
