@@ -21,7 +21,7 @@ demo: $(VENV)/.built
 # pytest comes last: its closing line is the verdict.
 test: lint
 	cargo test --locked --quiet -p heartfast-core
-	$(BIN)/python -m pytest -q -n 2 -rs
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -rs
 
 lint: $(VENV)/.built
 	cargo fmt --check

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from heartfast import synth
-from heartfast.cli import _parser
+from heartfast.options import make_parser
 
 HEARTFAST = Path(sys.executable).parent / "heartfast"
 VERBS = ("convert", "pack", "train", "score", "evaluate", "run", "demo", "info")
@@ -52,7 +52,7 @@ def test_help_has_every_verb_and_every_verb_an_example() -> None:
         name, *arguments = shlex.split(example)
         assert name == "heartfast"
         # The example is one that the parser takes.
-        assert _parser().parse_args(arguments).name == verb
+        assert make_parser().parse_args(arguments).verb == verb
 
 
 def test_help_and_convert_load_no_numpy(recordings: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Check the wheel in a folder: tag, size, content, and that it runs where nothing else is.
 
-    python tools/check_wheel.py dist
+python tools/check_wheel.py dist
 """
 
 import subprocess

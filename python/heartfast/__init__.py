@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from heartfast.errors import EncodeError as EncodeError
     from heartfast.errors import HeartfastError as HeartfastError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.picture import Spectrogram as Spectrogram
+    from heartfast.picture import encode_png as encode_png
+    from heartfast.picture import to_image as to_image
     from heartfast.progress import Progress as Progress
-    from heartfast.spectral import Spectrogram as Spectrogram
-    from heartfast.spectral import encode_png as encode_png
     from heartfast.spectral import get_window as get_window
     from heartfast.spectral import load as load
     from heartfast.spectral import power_to_db as power_to_db
     from heartfast.spectral import spectrogram as spectrogram
     from heartfast.spectral import stft as stft
-    from heartfast.spectral import to_image as to_image
     from heartfast.stages.convert import convert as convert
     from heartfast.stages.evaluate import evaluate as evaluate
     from heartfast.stages.pack import pack as pack
@@ -54,13 +54,13 @@ _HOME = {
     "EncodeError": "errors",
     "HeartfastError": "errors",
     "Progress": "progress",
-    "Spectrogram": "spectral",
+    "Spectrogram": "picture",
     "SpectrogramConfig": "_core",
     "UnsupportedFormatError": "errors",
     "__version__": "_core",
     "convert": "stages.convert",
     "demo": "stages.run",
-    "encode_png": "spectral",
+    "encode_png": "picture",
     "evaluate": "stages.evaluate",
     "get_window": "spectral",
     "load": "spectral",
@@ -70,7 +70,7 @@ _HOME = {
     "score": "stages.score",
     "spectrogram": "spectral",
     "stft": "spectral",
-    "to_image": "spectral",
+    "to_image": "picture",
     "train": "stages.train",
 }
 _MODULES = ("errors", "synth")

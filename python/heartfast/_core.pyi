@@ -32,9 +32,10 @@ class SpectrogramConfig:
     Parameters
     ----------
     window : str or ("gaussian", std)
-        ``gaussian`` (as in seewave and soundgen: ``exp(-12 (t - 1/2)^2)`` shifted to reach
-        zero at both ends), ``hann``, ``hamming``, ``blackman``, ``bartlett``, ``flattop`` or
-        ``rectangular``, all symmetric; or scipy's Gaussian with a standard deviation in samples.
+        ``gaussian`` (as in seewave and soundgen: ``exp(-12 (t - 1/2)^2)`` less ``exp(-12)``,
+        scaled to 1; its ends are at -26 dB), ``hann``, ``hamming``, ``blackman``, ``bartlett``,
+        ``flattop`` or ``rectangular``, all symmetric; or scipy's Gaussian with a standard
+        deviation in samples.
     window_ms : float
         Length of the window in milliseconds; ``round(window_ms / 1000 * sr)`` samples, at least 2.
     overlap : float

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     """Give the name of a file to write; it becomes `path` once the block ends well."""
     target = os.fspath(path)
     os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-    partial = f"{target}.{secrets.token_hex(4)}.part"
+    partial = f"{target}.{os.urandom(4).hex()}.part"
     try:
         yield partial
         os.replace(partial, target)

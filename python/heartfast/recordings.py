@@ -76,14 +76,22 @@ def _walk(root: str, below: str, recursive: bool, seen: set[tuple[int, int]]) ->
     if identity in seen:
         return
     seen.add(identity)
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            name = f"{below}/{entry.name}" if below else entry.name
-            if _is_folder(entry):
-                if recursive and not entry.name.startswith("."):
-                    yield from _walk(root, name, recursive, seen)
-            elif entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."):
-                yield name
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except PermissionError:
+        if not below:
+            raise
+        # As if it were a recording: then it fails by name, and is no silent gap.
+        yield below
+        return
+    for entry in entries:
+        name = f"{below}/{entry.name}" if below else entry.name
+        if _is_folder(entry):
+            if recursive and not entry.name.startswith("."):
+                yield from _walk(root, name, recursive, seen)
+        elif entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."):
+            yield name
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

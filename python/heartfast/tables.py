@@ -17,13 +17,19 @@ METADATA_COLUMNS = (
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """CSV text with "\\n" at the ends of lines; floats as their shortest exact decimals."""
-    import io
-
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    lines = _Lines()
+    # The writer quotes what its line ends are made of: "\r" in a name, too.
+    writer = csv.writer(lines, lineterminator="\r\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return text.getvalue()
+    return "".join(lines)
+
+
+class _Lines(list[str]):
+    """A file for `csv.writer`, which writes a row at a time."""
+
+    def write(self, row: str) -> None:
+        self.append(row.removesuffix("\r\n") + "\n")
 
 
 def write_csv(

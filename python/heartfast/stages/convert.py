@@ -127,6 +127,7 @@ def convert(
     >>> len(result.records), len(result.errors)
     (8, 0)
     """
+    threads = cores(jobs)
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
@@ -150,7 +151,7 @@ def convert(
     outcomes = _core.convert(
         [(r.path, picture) for r, picture in zip(recordings, pictures, strict=True)],
         config or SpectrogramConfig(),
-        cores(jobs),
+        threads,
         report,
     )
     result = _collect(folder, recordings, known, names, outcomes)

@@ -122,21 +122,27 @@ impl<'a> Worker<'a> {
 }
 
 /// The whole file, into a buffer whose memory is used again.
-fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
+///
+/// # Errors
+/// [`Error::Io`]. A pipe or a device, which may have no end, is not read.
+pub fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
     bytes.clear();
-    let mut file = File::open(path)?;
-    if file.metadata()?.is_dir() {
-        return Err(io::Error::from(io::ErrorKind::IsADirectory).into());
+    let kind = fs::metadata(path)?.file_type();
+    if !kind.is_file() && !kind.is_dir() {
+        let message = "expected a file, found a pipe, a socket or a device";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
     }
-    file.read_to_end(bytes)?;
+    // A folder gives the system's own error.
+    File::open(path)?.read_to_end(bytes)?;
     Ok(())
 }
 
 /// Writes under another name first, so that no half of a picture is ever seen under its own.
+/// The other name is short: the picture's own may be as long as the file system allows.
 fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".part");
-    let temporary = PathBuf::from(temporary);
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_file_name(format!(".{}-{number}.part", std::process::id()));
     let written = File::create(&temporary)
         .and_then(|mut file| file.write_all(bytes))
         .and_then(|()| fs::rename(&temporary, path));

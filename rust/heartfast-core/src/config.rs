@@ -2,6 +2,7 @@
 
 use crate::colormap::Colormap;
 use crate::error::{Error, Result};
+use crate::raster::MAX_PIXELS;
 use crate::window::Window;
 
 /// Longest window, in milliseconds: a minute.
@@ -123,8 +124,10 @@ impl SpectrogramConfig {
             return Err(Error::value("zero_pad", expected, self.zero_pad));
         }
         within("dynamic_range", self.dynamic_range, 0.0, 1000.0, "dB")?;
-        if let Reference::Magnitude(m) = self.reference {
-            within("ref", m, 0.0, f64::MAX, "(a magnitude), or \"max\"")?;
+        if let Reference::Magnitude(m) = self.reference
+            && !(m > 0.0 && m.is_finite())
+        {
+            return Err(Error::value("ref", "a magnitude over 0, or \"max\"", m));
         }
         for (field, f) in [("fmin", self.fmin), ("fmax", self.fmax)] {
             if let Some(f) = f.filter(|f| !(*f >= 0.0 && f.is_finite())) {
@@ -136,10 +139,15 @@ impl SpectrogramConfig {
         {
             return Err(Error::value("fmin", format!("less than fmax ({high} Hz)"), low));
         }
-        if let Some((height, width)) = self.size
-            && !((1..=MAX_SIDE).contains(&height) && (1..=MAX_SIDE).contains(&width))
-        {
-            let expected = format!("(height, width), each 1 to {MAX_SIDE} pixels");
+        if let Some((height, width)) = self.size {
+            let sides = 1..=MAX_SIDE;
+            let expected = if !(sides.contains(&height) && sides.contains(&width)) {
+                format!("(height, width), each 1 to {MAX_SIDE} pixels")
+            } else if height * width > MAX_PIXELS {
+                format!("(height, width) of at most {MAX_PIXELS} pixels in all")
+            } else {
+                return Ok(());
+            };
             return Err(Error::value("size", expected, format_args!("({height}, {width})")));
         }
         Ok(())

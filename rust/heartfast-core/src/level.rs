@@ -1,6 +1,6 @@
 //! From power to gray levels.
 
-/// log2 of a positive normal number, to 0.0001 (0.0004 dB of power); zero and subnormal
+/// log2 of a positive normal number, to 0.00012 (0.0004 dB of power); zero and subnormal
 /// numbers give about -127.
 ///
 /// The exponent is read from the float's bits; the mantissa goes through a polynomial that is
@@ -15,11 +15,25 @@ pub fn fast_log2(x: f32) -> f32 {
     exponent as f32 + m * (1.0 + (1.0 - m) * q)
 }
 
+/// The largest of `value` of all numbers, 0 at the least; a NaN is passed over.
+pub(crate) fn max_of(numbers: &[f32], value: impl Fn(f32) -> f32) -> f32 {
+    // So many maxima side by side, because each must wait for itself; they vectorise.
+    const LANES: usize = 16;
+    let mut lanes = [0.0f32; LANES];
+    let (groups, rest) = numbers.as_chunks::<LANES>();
+    for group in groups {
+        for (max, &x) in lanes.iter_mut().zip(group) {
+            let x = value(x);
+            *max = if x > *max { x } else { *max };
+        }
+    }
+    rest.iter().map(|&x| value(x)).chain(lanes).fold(0.0, f32::max)
+}
+
 /// The largest of non-negative numbers, 0 for none.
 #[must_use]
 pub fn max_power(power: &[f32]) -> f32 {
-    // The bits of non-negative floats sort as integers do, and integer maxima vectorise.
-    f32::from_bits(power.iter().fold(0, |max, x| max.max(x.to_bits())))
+    max_of(power, |x| x)
 }
 
 /// The line from log2(power) to gray levels: 255 at the reference, 0 at `-dynamic_range` dB.

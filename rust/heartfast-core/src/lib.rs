@@ -5,16 +5,16 @@
 //! ```
 //! use std::sync::atomic::AtomicBool;
 //! use heartfast_core::config::SpectrogramConfig;
-//! use heartfast_core::pipeline::Converter;
 //! use heartfast_core::png;
 //! use heartfast_core::raster::{Color, Image};
+//! use heartfast_core::tile::Painter;
 //!
 //! // One second of 440 Hz at 4 kHz.
 //! let mut tone: Vec<f32> =
 //!     (0..4000).map(|k| (k as f32 * 440.0 * std::f32::consts::TAU / 4000.0).sin()).collect();
 //! let config = SpectrogramConfig::default();
-//! let mut converter = Converter::new(&config)?;
-//! let tile = converter.tile(&mut tone, 4000, &AtomicBool::new(false))?;
+//! let mut painter = Painter::new(&config)?;
+//! let tile = painter.tile(&mut tone, 4000, &AtomicBool::new(false))?;
 //! // 50 ms are 200 samples: 101 bins, 20 Hz apart; a frame every 100 samples.
 //! assert_eq!((tile.height, tile.width), (101, 41));
 //! // The brightest row is that of 440 Hz, the 22nd bin from the bottom.
@@ -26,8 +26,9 @@
 //! # Ok::<(), heartfast_core::Error>(())
 //! ```
 //!
-//! [`batch`] does this for many files on all cores; [`pipeline`] for one; the modules below
-//! them are the steps: [`audio`], [`window`], [`stft`], [`level`], [`raster`], [`png`].
+//! [`batch`] does this for many files on all cores, [`pipeline`] for one file, [`tile`] for one
+//! signal; below them are the steps: [`audio`], [`window`], [`stft`], [`level`], [`raster`],
+//! [`png`].
 
 // Sizes of pictures and signals are far below 2^52, and gray levels above 0: the casts between
 // integers and floats in this crate lose nothing that is kept.
@@ -49,6 +50,8 @@ pub mod pipeline;
 pub mod png;
 pub mod raster;
 pub mod stft;
+pub mod tile;
+mod wav;
 pub mod window;
 
 pub use error::{Error, Result};

@@ -2,6 +2,9 @@
 
 use crate::colormap::Colormap;
 
+/// Most pixels of a picture: more than any viewer opens.
+pub const MAX_PIXELS: usize = 1 << 30;
+
 /// What the bytes of an [`Image`] mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color<'a> {
@@ -52,24 +55,56 @@ pub fn frames_to_rows(
     last_bin: usize,
     rows: &mut Vec<u8>,
 ) {
-    // Squares of this side keep both the lines read and the lines written in the first cache.
-    const BLOCK: usize = 32;
+    // Squares of 8 x 8 turn within registers; eight of them side by side fill a cache line.
+    const SIDE: usize = 8;
+    const BLOCK: usize = 64;
     let columns = frames.len() / bins;
     let height = last_bin - first_bin + 1;
-    rows.clear();
     rows.resize(height * columns, 0);
-    for left in (0..columns).step_by(BLOCK) {
-        let right = (left + BLOCK).min(columns);
-        for top in (0..height).step_by(BLOCK) {
-            for y in top..(top + BLOCK).min(height) {
-                let bin = last_bin - y;
-                let row = &mut rows[y * columns + left..y * columns + right];
-                for (x, pixel) in row.iter_mut().enumerate() {
-                    *pixel = frames[(left + x) * bins + bin];
+    let squares = (columns / SIDE * SIDE, height / SIDE * SIDE);
+    for left in (0..squares.0).step_by(BLOCK) {
+        for y in (0..squares.1).step_by(SIDE) {
+            let bin = last_bin - y - (SIDE - 1);
+            for x in (left..squares.0.min(left + BLOCK)).step_by(SIDE) {
+                let mut square = [0; SIDE];
+                for (k, word) in square.iter_mut().enumerate() {
+                    *word = word_at(frames, (x + k) * bins + bin);
+                }
+                for (k, word) in turn(square).iter().rev().enumerate() {
+                    let start = (y + k) * columns + x;
+                    rows[start..start + SIDE].copy_from_slice(&word.to_le_bytes());
                 }
             }
         }
     }
+    // The edges that squares leave.
+    for y in 0..height {
+        let from = if y < squares.1 { squares.0 } else { 0 };
+        let row = &mut rows[y * columns + from..(y + 1) * columns];
+        for (pixel, x) in row.iter_mut().zip(from..) {
+            *pixel = frames[x * bins + last_bin - y];
+        }
+    }
+}
+
+fn word_at(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    word.copy_from_slice(&bytes[at..at + 8]);
+    u64::from_le_bytes(word)
+}
+
+/// Transposes eight rows of eight bytes: blocks of 4, then 2, then single bytes change places.
+fn turn(mut rows: [u64; 8]) -> [u64; 8] {
+    const MASKS: [u64; 3] = [0xffff_ffff, 0x0000_ffff_0000_ffff, 0x00ff_00ff_00ff_00ff];
+    for (step, mask) in [4, 2, 1].into_iter().zip(MASKS) {
+        let shift = 8 * step;
+        for i in (0..8).filter(|i| i & step == 0) {
+            let (a, b) = (rows[i], rows[i + step]);
+            rows[i] = a & mask | (b & mask) << shift;
+            rows[i + step] = a >> shift & mask | b & !mask;
+        }
+    }
+    rows
 }
 
 /// Resizes a one-byte picture: the exact area average where it shrinks, linear interpolation

@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 /// The shape of an analysis window.
 ///
 /// [`Window::Gaussian`] is the one that seewave and soundgen draw with: a Gaussian of
-/// `exp(-12 (t - 1/2)^2)` shifted to reach zero at both ends. The others are scipy.signal's.
+/// `exp(-12 (t - 1/2)^2)`, less `exp(-12)`, scaled to 1; its ends are at -26 dB. The others are
+/// scipy.signal's.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Window {
     /// seewave's and soundgen's Gaussian; the default.
@@ -96,7 +97,11 @@ impl Window {
     fn at(self, k: f64, last: f64) -> f64 {
         let t = k / last;
         let cosines = |terms: &[f64]| -> f64 {
-            terms.iter().enumerate().map(|(i, a)| a * (2.0 * PI * i as f64 * t).cos()).sum()
+            let sum: f64 =
+                terms.iter().enumerate().map(|(i, a)| a * (2.0 * PI * i as f64 * t).cos()).sum();
+            // Where the terms cancel, rounding leaves some 1e-17: a short window of nothing else
+            // would make a signal of it.
+            if sum.abs() < 1e-15 { 0.0 } else { sum }
         };
         match self {
             Self::Gaussian => {

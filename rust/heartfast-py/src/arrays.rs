@@ -55,9 +55,13 @@ pub(crate) fn magnitudes<'py>(
     framing: Framing,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
-        transform(py, &y, &framing, |z| (z.re * z.re + z.im * z.im).sqrt())
+        // The squares of an f32 leave its range long before the number itself does.
+        transform(py, &y, &framing, |z| {
+            let (re, im) = (f64::from(z.re), f64::from(z.im));
+            (re * re + im * im).sqrt() as f32
+        })
     } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        transform(py, &y, &framing, |z| (z.re * z.re + z.im * z.im).sqrt())
+        transform(py, &y, &framing, |z| z.norm())
     } else {
         Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
     }

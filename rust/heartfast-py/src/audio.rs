@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use heartfast_core::audio::{Audio, decode};
+use heartfast_core::batch::read_file;
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 
@@ -20,7 +21,8 @@ pub(crate) fn load<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, u32)> {
     let cancel = AtomicBool::new(false);
     let work = || {
-        let bytes = std::fs::read(&path)?;
+        let mut bytes = Vec::new();
+        read_file(&path, &mut bytes)?;
         let mut audio = Audio::default();
         decode(&bytes, &mut audio, &cancel)?;
         if mono {

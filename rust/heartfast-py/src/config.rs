@@ -4,9 +4,10 @@ use heartfast_core::colormap::Colormap;
 use heartfast_core::config as core;
 use heartfast_core::config::{Hop, Reference};
 use heartfast_core::window::Window;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::conversion::FromPyObjectOwned;
+use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyType};
+use pyo3::types::{PyDict, PyList, PyType};
 
 use crate::errors::raise;
 
@@ -23,10 +24,26 @@ impl std::hash::Hash for SpectrogramConfig {
     }
 }
 
-#[derive(FromPyObject)]
+/// What `window` takes, in the words of an error message.
+const WINDOW: &str = "a name or (\"gaussian\", std)";
+
 pub(crate) enum WindowArg {
     Name(String),
     Parameter(String, f64),
+}
+
+impl<'py> FromPyObject<'_, 'py> for WindowArg {
+    type Error = PyErr;
+
+    fn extract(window: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(name) = window.extract() {
+            return Ok(Self::Name(name));
+        }
+        match as_tuple(&window).extract() {
+            Ok((name, std)) => Ok(Self::Parameter(name, std)),
+            Err(_) => Err(wrong("window", WINDOW, &window)),
+        }
+    }
 }
 
 impl WindowArg {
@@ -39,87 +56,149 @@ impl WindowArg {
     }
 }
 
-#[derive(FromPyObject)]
-enum RefArg {
-    Name(String),
-    Magnitude(f64),
+/// JSON has no tuples: a list counts as one.
+fn as_tuple<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
+    match value.cast::<PyList>() {
+        Ok(list) => list.to_tuple().into_any(),
+        Err(_) => value.clone(),
+    }
 }
 
-fn natural(field: &str, value: i64) -> PyResult<usize> {
-    usize::try_from(value).map_err(|_| {
-        PyValueError::new_err(format!("{field}: expected a number of 0 or more, found {value}"))
+fn wrong(field: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
+    let found = found.repr().map_or_else(|_| found.get_type().to_string(), |r| r.to_string());
+    PyTypeError::new_err(format!("{field}: expected {expected}, found {found}"))
+}
+
+/// A value of another type, or an error that names it.
+fn convert<'py, T: FromPyObjectOwned<'py>>(
+    field: &str,
+    expected: &str,
+    value: &Bound<'py, PyAny>,
+) -> PyResult<T> {
+    value.extract().map_err(Into::into).map_err(|e: PyErr| {
+        let error = wrong(field, expected, value);
+        if e.is_instance_of::<PyOverflowError>(value.py()) {
+            PyValueError::new_err(error.value(value.py()).to_string())
+        } else {
+            error
+        }
     })
+}
+
+/// The keyword arguments of a configuration, taken out one by one.
+struct Fields<'py>(Bound<'py, PyDict>);
+
+impl<'py> Fields<'py> {
+    /// The value of a field; nothing where it is not given.
+    fn pop(&self, field: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let value = self.0.get_item(field)?;
+        if value.is_some() {
+            self.0.del_item(field)?;
+        }
+        Ok(value)
+    }
+
+    fn take<T: FromPyObjectOwned<'py>>(
+        &self,
+        field: &str,
+        expected: &str,
+        default: T,
+    ) -> PyResult<T> {
+        self.pop(field)?.map_or(Ok(default), |value| convert(field, expected, &value))
+    }
+
+    /// A number; minus zero is zero, so that equal configurations look the same.
+    fn number(&self, field: &str, default: f64) -> PyResult<f64> {
+        Ok(self.take(field, "a number", default)? + 0.0)
+    }
+
+    fn optional(&self, field: &str) -> PyResult<Option<f64>> {
+        Ok(self.take(field, "a number or None", None::<f64>)?.map(|x| x + 0.0))
+    }
+
+    fn hop(&self) -> PyResult<Hop> {
+        match (self.optional("overlap")?, self.optional("hop_ms")?) {
+            (Some(_), Some(_)) => {
+                let message = "overlap, hop_ms: expected one of the two, found both";
+                Err(PyValueError::new_err(message))
+            }
+            (_, Some(ms)) => Ok(Hop::Ms(ms)),
+            (overlap, None) => Ok(Hop::Overlap(overlap.unwrap_or(50.0))),
+        }
+    }
+
+    fn reference(&self) -> PyResult<Reference> {
+        const EXPECTED: &str = "\"max\" or a magnitude";
+        let Some(value) = self.pop("ref")?.filter(|value| !value.is_none()) else {
+            return Ok(Reference::Max);
+        };
+        match value.extract::<String>() {
+            Ok(name) if name == "max" => Ok(Reference::Max),
+            Ok(name) => {
+                let message = format!("ref: expected {EXPECTED}, found {name:?}");
+                Err(PyValueError::new_err(message))
+            }
+            Err(_) => Ok(Reference::Magnitude(convert("ref", EXPECTED, &value)?)),
+        }
+    }
+
+    fn size(&self) -> PyResult<Option<(usize, usize)>> {
+        let size = self.pop("size")?.map(|size| as_tuple(&size));
+        size.map_or(Ok(None), |size| convert("size", "(height, width) in pixels, or None", &size))
+    }
+
+    fn detrend(&self) -> PyResult<bool> {
+        let detrend = self.take("detrend", "None or \"constant\"", None::<String>)?;
+        if let Some(other) = detrend.as_ref().filter(|&d| d != "constant") {
+            let message = format!("detrend: expected None or \"constant\", found {other:?}");
+            return Err(PyValueError::new_err(message));
+        }
+        Ok(detrend.is_some())
+    }
+
+    /// An error for a field that is left.
+    fn finish(self) -> PyResult<()> {
+        match self.0.keys().iter().next() {
+            Some(field) => {
+                let message = format!("SpectrogramConfig got an unexpected field {field:?}");
+                Err(PyTypeError::new_err(message))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 #[pymethods]
 impl SpectrogramConfig {
     #[new]
-    #[pyo3(signature = (*, window=None, window_ms=50.0, overlap=None, hop_ms=None, zero_pad=0,
-                        dynamic_range=80.0, r#ref=None, fmin=None, fmax=None, size=None,
-                        colormap="gray", invert=false, center=true, detrend=None))]
-    #[allow(clippy::too_many_arguments)]
-    fn new(
-        py: Python<'_>,
-        window: Option<WindowArg>,
-        window_ms: f64,
-        overlap: Option<f64>,
-        hop_ms: Option<f64>,
-        zero_pad: i64,
-        dynamic_range: f64,
-        r#ref: Option<RefArg>,
-        fmin: Option<f64>,
-        fmax: Option<f64>,
-        size: Option<(i64, i64)>,
-        colormap: &str,
-        invert: bool,
-        center: bool,
-        detrend: Option<&str>,
-    ) -> PyResult<Self> {
-        let hop = match (overlap, hop_ms) {
-            (Some(_), Some(_)) => {
-                let message = "overlap, hop_ms: expected one of the two, found both";
-                return Err(PyValueError::new_err(message));
-            }
-            (_, Some(ms)) => Hop::Ms(ms),
-            (overlap, None) => Hop::Overlap(overlap.unwrap_or(50.0)),
+    #[pyo3(
+        signature = (**fields),
+        text_signature = "(*, window=None, window_ms=50.0, overlap=None, hop_ms=None, \
+                          zero_pad=0, dynamic_range=80.0, ref=None, fmin=None, fmax=None, \
+                          size=None, colormap='gray', invert=False, center=True, detrend=None)"
+    )]
+    fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let fields = Fields(fields.map_or(Ok(PyDict::new(py)), |fields| fields.copy())?);
+        let window = fields.take("window", WINDOW, None::<WindowArg>)?;
+        let colormap: String = fields.take("colormap", "a name", "gray".into())?;
+        let core = core::SpectrogramConfig {
+            window: window
+                .map_or(Ok(Window::Gaussian), WindowArg::parse)
+                .map_err(|e| raise(py, e))?,
+            window_ms: fields.number("window_ms", 50.0)?,
+            hop: fields.hop()?,
+            zero_pad: fields.take("zero_pad", "a number of points, 0 or more", 0)?,
+            dynamic_range: fields.number("dynamic_range", 80.0)?,
+            reference: fields.reference()?,
+            fmin: fields.optional("fmin")?,
+            fmax: fields.optional("fmax")?,
+            size: fields.size()?,
+            colormap: Colormap::from_name(&colormap).map_err(|e| raise(py, e))?,
+            invert: fields.take("invert", "True or False", false)?,
+            center: fields.take("center", "True or False", true)?,
+            detrend: fields.detrend()?,
         };
-        let reference = match r#ref {
-            None => Reference::Max,
-            Some(RefArg::Magnitude(m)) => Reference::Magnitude(m),
-            Some(RefArg::Name(name)) if name == "max" => Reference::Max,
-            Some(RefArg::Name(name)) => {
-                let message = format!("ref: expected \"max\" or a magnitude, found {name:?}");
-                return Err(PyValueError::new_err(message));
-            }
-        };
-        if let Some(other) = detrend.filter(|&d| d != "constant") {
-            let message = format!("detrend: expected None or \"constant\", found {other:?}");
-            return Err(PyValueError::new_err(message));
-        }
-        let size = match size {
-            Some((h, w)) => Some((natural("size", h)?, natural("size", w)?)),
-            None => None,
-        };
-        let parse = || {
-            let core = core::SpectrogramConfig {
-                window: window.map_or(Ok(Window::Gaussian), WindowArg::parse)?,
-                window_ms,
-                hop,
-                zero_pad: 0,
-                dynamic_range,
-                reference,
-                fmin,
-                fmax,
-                size,
-                colormap: Colormap::from_name(colormap)?,
-                invert,
-                center,
-                detrend: detrend.is_some(),
-            };
-            Ok(core)
-        };
-        let mut core = parse().map_err(|e| raise(py, e))?;
-        core.zero_pad = natural("zero_pad", zero_pad)?;
+        fields.finish()?;
         core.validate().map_err(|e| raise(py, e))?;
         Ok(Self { core })
     }
@@ -217,20 +296,7 @@ impl SpectrogramConfig {
         cls: &Bound<'py, PyType>,
         fields: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let fields = fields.copy()?;
-        if let Some(window) = fields.get_item("window")?
-            && !window.is_instance_of::<pyo3::types::PyString>()
-        {
-            // JSON has no tuples.
-            fields.set_item(
-                "window",
-                window
-                    .try_iter()?
-                    .collect::<PyResult<Vec<_>>>()
-                    .and_then(|parts| PyTuple::new(cls.py(), parts))?,
-            )?;
-        }
-        cls.call((), Some(&fields)).map_err(|e| {
+        cls.call((), Some(fields)).map_err(|e| {
             if e.is_instance_of::<PyTypeError>(cls.py()) {
                 PyValueError::new_err(e.value(cls.py()).to_string())
             } else {
@@ -247,7 +313,7 @@ impl SpectrogramConfig {
         let fields = slf.get().to_dict(slf.py())?;
         if let Some(changes) = changes {
             for (one, other) in [("overlap", "hop_ms"), ("hop_ms", "overlap")] {
-                if changes.contains(one)? && !changes.contains(other)? {
+                if changes.get_item(one)?.is_some_and(|value| !value.is_none()) {
                     fields.del_item(other)?;
                 }
             }
@@ -256,7 +322,9 @@ impl SpectrogramConfig {
         slf.get_type().call_method1("from_dict", (fields,))
     }
 
-    fn geometry<'py>(&self, py: Python<'py>, sr: u32) -> PyResult<Bound<'py, PyDict>> {
+    fn geometry<'py>(&self, sr: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let py = sr.py();
+        let sr = convert("sr", "a whole number of samples per second", sr)?;
         let geometry = self.core.geometry(sr).map_err(|e| raise(py, e))?;
         let fields = PyDict::new(py);
         fields.set_item("win_length", geometry.win_length)?;

@@ -24,7 +24,8 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
                 // Python chooses the subclass (FileNotFoundError...) by the number.
                 let text = e.to_string();
                 let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-                PyOSError::new_err((errno, text, path.to_path_buf()))
+                // As a string, as Python's own `open` has it.
+                PyOSError::new_err((errno, text, path.as_os_str().to_owned()))
             }
             _ => PyOSError::new_err(message),
         },

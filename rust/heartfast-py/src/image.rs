@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use heartfast_core::pipeline;
 use heartfast_core::png;
 use heartfast_core::raster::{Color, Image};
+use heartfast_core::tile;
 use numpy::{
     PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods,
 };
@@ -68,7 +68,7 @@ pub(crate) fn paint<'py>(
     }
     let values = magnitudes.as_slice()?;
     let (height, width, rows) = py
-        .detach(|| pipeline::paint(values, (bins, frames), &config.core, &geometry))
+        .detach(|| tile::paint(values, (bins, frames), &config.core, &geometry))
         .map_err(|e| raise(py, e))?;
     PyArray1::from_vec(py, rows).reshape([height, width])
 }

@@ -12,27 +12,45 @@ const MAX_RUN: usize = 258;
 /// Symbols of DEFLATE's first alphabet: bytes, end of block, lengths.
 const SYMBOLS: usize = 286;
 const END_OF_BLOCK: usize = 256;
+/// Longest code, in bits. DEFLATE allows 15; of these, four and a rest fit into 64 bits.
+const LONGEST_CODE: usize = 14;
 /// PNG's filter that subtracts the byte above.
 const UP: u8 = 2;
 const ADLER_MOD: u32 = 65_521;
 
-/// Appends the zlib stream of `pixels`, in rows of `stride` bytes, to `out`.
-pub(super) fn zlib(pixels: &[u8], stride: usize, out: &mut Vec<u8>) {
-    let filtered = filter_up(pixels, stride);
-    // 32 KiB window, fastest level; the two bytes are a multiple of 31 as RFC 1950 asks.
-    out.extend([0x78, 0x01]);
-    let mut writer = BitWriter { out, bits: 0, count: 0 };
-    let mut bands = filtered.chunks(BAND).peekable();
-    while let Some(band) = bands.next() {
-        write_band(&mut writer, band, bands.peek().is_none());
+/// The working memory of [`Deflater::zlib`].
+#[derive(Default)]
+pub(super) struct Deflater {
+    filtered: Vec<u8>,
+    block: Vec<u8>,
+    spans: Vec<Span>,
+}
+
+impl Deflater {
+    /// Appends the zlib stream of `pixels`, in rows of `stride` bytes, to `out`.
+    pub(super) fn zlib(&mut self, pixels: &[u8], stride: usize, out: &mut Vec<u8>) {
+        filter_up(pixels, stride, &mut self.filtered);
+        // Whole bands at their worst, and one write beyond.
+        self.block.resize(BAND * LONGEST_CODE / 8 + 1024, 0);
+        // 32 KiB window, fastest level; the two bytes are a multiple of 31 as RFC 1950 asks.
+        out.extend([0x78, 0x01]);
+        let mut writer = BitWriter { out, block: &mut self.block, at: 0, bits: 0, count: 0 };
+        let mut bands = self.filtered.chunks(BAND).peekable();
+        while let Some(band) = bands.next() {
+            find_spans(band, &mut self.spans);
+            write_band(&mut writer, band, &self.spans, bands.peek().is_none());
+            writer.flush();
+        }
+        writer.align();
+        writer.flush();
+        out.extend(adler32(&self.filtered).to_be_bytes());
     }
-    writer.align();
-    out.extend(adler32(&filtered).to_be_bytes());
 }
 
 /// Each row with its filter byte in front, less the row above it.
-fn filter_up(pixels: &[u8], stride: usize) -> Vec<u8> {
-    let mut filtered = Vec::with_capacity(pixels.len() / stride * (stride + 1));
+fn filter_up(pixels: &[u8], stride: usize, filtered: &mut Vec<u8>) {
+    filtered.clear();
+    filtered.reserve(pixels.len() / stride * (stride + 1));
     let mut above: &[u8] = &[];
     for row in pixels.chunks_exact(stride) {
         filtered.push(UP);
@@ -43,24 +61,38 @@ fn filter_up(pixels: &[u8], stride: usize) -> Vec<u8> {
         }
         above = row;
     }
-    filtered
 }
 
 /// One block: with a Huffman code of its own, or stored where that is shorter.
-fn write_band(writer: &mut BitWriter, band: &[u8], last: bool) {
+fn write_band(writer: &mut BitWriter, band: &[u8], spans: &[Span], last: bool) {
     let mut counts = [0u32; SYMBOLS];
     counts[END_OF_BLOCK] = 1;
     let mut extra_bits = 0;
-    for_each_token(band, |token| match token {
-        Token::Byte(byte) => counts[usize::from(byte)] += 1,
-        Token::Run(length) => {
-            let (symbol, _, extra) = run_symbol(length);
+    // Four tables, because a count waits for the one before it if the two are the same.
+    let mut quarters = [[0u32; 256]; 4];
+    for &Span { start, end, run } in spans {
+        let mut groups = band[start..end].chunks_exact(4);
+        for group in &mut groups {
+            for (table, &byte) in quarters.iter_mut().zip(group) {
+                table[usize::from(byte)] += 1;
+            }
+        }
+        for &byte in groups.remainder() {
+            counts[usize::from(byte)] += 1;
+        }
+        if run > 0 {
+            let (symbol, _, extra) = run_symbol(run);
             counts[symbol] += 1;
             // The distance, always 1, is one bit.
             extra_bits += u64::from(extra) + 1;
         }
-    });
-    let code = Code::new(&counts, 15);
+    }
+    for table in quarters {
+        for (count, n) in counts.iter_mut().zip(table) {
+            *count += n;
+        }
+    }
+    let code = Code::new(&counts, LONGEST_CODE);
     let header = BlockHeader::new(&code);
     if 3 + header.cost() + code.cost(&counts) + extra_bits > 8 * (band.len() as u64 + 5) {
         writer.stored(band, last);
@@ -68,40 +100,79 @@ fn write_band(writer: &mut BitWriter, band: &[u8], last: bool) {
     }
     writer.put(u64::from(last) | 2 << 1, 3);
     header.write(writer);
-    let put = |writer: &mut BitWriter, s: usize| {
-        writer.put(u64::from(code.bits[s]), u32::from(code.lengths[s]));
-    };
-    for_each_token(band, |token| match token {
-        Token::Byte(byte) => put(writer, usize::from(byte)),
-        Token::Run(length) => {
-            let (symbol, value, extra) = run_symbol(length);
-            put(writer, symbol);
+    let mut literal_codes = [(0, 0); 256];
+    for (byte, packed) in literal_codes.iter_mut().enumerate() {
+        *packed = (code.bits[byte], code.lengths[byte]);
+    }
+    for &Span { start, end, run } in spans {
+        writer.put_literals(&band[start..end], &literal_codes);
+        if run > 0 {
+            let (symbol, value, extra) = run_symbol(run);
+            writer.put(u64::from(code.bits[symbol]), u32::from(code.lengths[symbol]));
             writer.put(u64::from(value), extra + 1);
         }
-    });
-    put(writer, END_OF_BLOCK);
+    }
+    writer.put(u64::from(code.bits[END_OF_BLOCK]), u32::from(code.lengths[END_OF_BLOCK]));
 }
 
-enum Token {
-    /// A byte as it is.
-    Byte(u8),
-    /// So many copies of the byte before.
-    Run(usize),
+/// Literal bytes of a band, then a run of copies of the last of them ([`MIN_RUN`] to
+/// [`MAX_RUN`]; 0 at the end).
+#[derive(Clone, Copy)]
+struct Span {
+    start: usize,
+    end: usize,
+    run: usize,
 }
 
-fn for_each_token(band: &[u8], mut sink: impl FnMut(Token)) {
-    let mut at = 0;
+/// Cuts a band into spans.
+fn find_spans(band: &[u8], spans: &mut Vec<Span>) {
+    spans.clear();
+    let mut start = 0;
+    let mut at = 1;
     while at < band.len() {
-        let byte = band[at];
-        sink(Token::Byte(byte));
-        at += 1;
-        let end = band.len().min(at + MAX_RUN);
-        let run = band[at..end].iter().take_while(|&&b| b == byte).count();
+        at = next_repeat(band, at);
+        let most = band.len().min(at + MAX_RUN);
+        let byte = band[at - 1];
+        let run = band[at..most].iter().take_while(|&&b| b == byte).count();
         if run >= MIN_RUN {
-            sink(Token::Run(run));
-            at += run;
+            spans.push(Span { start, end: at, run });
+            start = at + run;
+            // The byte after a run is a literal, whatever it is.
+            at = start + 1;
+        } else {
+            at += run.max(1);
         }
     }
+    if start < band.len() {
+        spans.push(Span { start, end: band.len(), run: 0 });
+    }
+}
+
+/// The first place from `at` on whose byte, and the next, are those before them, or the end;
+/// eight places at a time.
+fn next_repeat(band: &[u8], mut at: usize) -> usize {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    let word = |at: usize| -> Option<u64> {
+        band.get(at..at + 8).and_then(|w| Some(u64::from_le_bytes(w.try_into().ok()?)))
+    };
+    while let (Some(here), Some(before)) = (word(at), word(at - 1)) {
+        // Bytes that are equal are 0 here; the lowest of them shows right in the top bits.
+        let differ = here ^ before;
+        let equal = differ.wrapping_sub(LOW) & !differ & (LOW << 7);
+        if equal != 0 {
+            let place = at + equal.trailing_zeros() as usize / 8;
+            if band.get(place + 1) == band.get(place) {
+                return place;
+            }
+            at = place + 1;
+        } else {
+            at += 8;
+        }
+    }
+    while at < band.len() && band[at] != band[at - 1] {
+        at += 1;
+    }
+    at
 }
 
 /// The symbol of a match of this length, and the value and number of its extra bits
@@ -183,38 +254,64 @@ impl BlockHeader {
     }
 }
 
-/// Bits into bytes, lowest bit first.
+/// Bits into bytes, lowest bit first, by way of a block that is flushed after each band.
 struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
+    block: &'a mut [u8],
+    at: usize,
     bits: u64,
+    /// Bits that wait in `bits`: less than 8 between calls.
     count: u32,
 }
 
 impl BitWriter<'_> {
-    /// Appends the lowest `count` (at most 32) bits of `bits`, whose others are 0.
+    /// Appends the lowest `count` (at most 56) bits of `bits`, whose others are 0.
     #[inline]
     fn put(&mut self, bits: u64, count: u32) {
         self.bits |= bits << self.count;
         self.count += count;
-        if self.count >= 32 {
-            self.out.extend((self.bits as u32).to_le_bytes());
-            self.bits >>= 32;
-            self.count -= 32;
+        // Eight bytes always, of which the whole ones stay.
+        self.block[self.at..self.at + 8].copy_from_slice(&self.bits.to_le_bytes());
+        self.at += (self.count / 8) as usize;
+        self.bits >>= self.count & !7;
+        self.count &= 7;
+    }
+
+    /// Appends the codes of `literals`, four at a time.
+    #[inline]
+    fn put_literals(&mut self, literals: &[u8], codes: &[(u16, u8); 256]) {
+        let mut groups = literals.chunks_exact(4);
+        for group in &mut groups {
+            let (mut bits, mut count) = (0, 0);
+            for &byte in group {
+                let (code, length) = codes[usize::from(byte)];
+                bits |= u64::from(code) << count;
+                count += u32::from(length);
+            }
+            self.put(bits, count);
+        }
+        for &byte in groups.remainder() {
+            let (code, length) = codes[usize::from(byte)];
+            self.put(u64::from(code), u32::from(length));
         }
     }
 
     /// Fills the last byte with zeros.
     fn align(&mut self) {
-        let bytes = self.count.div_ceil(8) as usize;
-        self.out.extend(&self.bits.to_le_bytes()[..bytes]);
-        self.bits = 0;
-        self.count = 0;
+        self.put(0, (8 - self.count) % 8);
+    }
+
+    /// Moves what is in the block to the output.
+    fn flush(&mut self) {
+        self.out.extend_from_slice(&self.block[..self.at]);
+        self.at = 0;
     }
 
     /// A block without compression (RFC 1951, 3.2.4).
     fn stored(&mut self, band: &[u8], last: bool) {
         self.put(u64::from(last), 3);
         self.align();
+        self.flush();
         let length = band.len() as u16;
         self.out.extend(length.to_le_bytes());
         self.out.extend((!length).to_le_bytes());
@@ -224,10 +321,20 @@ impl BitWriter<'_> {
 
 /// RFC 1950, 8.2.
 fn adler32(data: &[u8]) -> u32 {
+    // Within 16 bytes the second sum is a weighted one, which needs no order.
+    const STEP: usize = 16;
+    // The most bytes for which the sums stay below 2^32, a multiple of the step.
+    const MOST: usize = 5552;
     let (mut a, mut b) = (1u32, 0u32);
-    // The longest run for which the sums stay below 2^32.
-    for run in data.chunks(5552) {
-        for &byte in run {
+    for run in data.chunks(MOST) {
+        let mut steps = run.chunks_exact(STEP);
+        for step in &mut steps {
+            let sum: u32 = step.iter().map(|&x| u32::from(x)).sum();
+            let weighted: u32 = (1..).zip(step.iter().rev()).map(|(w, &x)| w * u32::from(x)).sum();
+            b += STEP as u32 * a + weighted;
+            a += sum;
+        }
+        for &byte in steps.remainder() {
             a += u32::from(byte);
             b += a;
         }

@@ -19,13 +19,11 @@ mod deflate;
 mod huffman;
 
 use crate::error::{Error, Result};
-use crate::raster::{Color, Image};
+use crate::raster::{Color, Image, MAX_PIXELS};
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 /// Largest width or height that PNG knows.
 const MAX_SIDE: usize = (1 << 31) - 1;
-/// Largest number of pixels that is written: more than any viewer opens.
-pub const MAX_PIXELS: usize = 1 << 30;
 
 /// The bytes of a PNG file with the picture and these texts (keyword, UTF-8 text; as iTXt).
 ///
@@ -34,16 +32,39 @@ pub const MAX_PIXELS: usize = 1 << 30;
 /// palette has no or more than 256 colours, or a pixel names a colour that is not there.
 pub fn encode(image: &Image, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
     let mut file = Vec::new();
-    encode_into(image, texts, &mut file)?;
+    Encoder::default().encode_into(image, texts, &mut file)?;
     Ok(file)
 }
 
-/// [`encode`] into a buffer whose memory is used again.
-///
-/// # Errors
-/// Those of [`encode`].
-pub fn encode_into(image: &Image, texts: &[(&str, &str)], file: &mut Vec<u8>) -> Result<()> {
-    check(image)?;
+/// An encoder that keeps its working memory from picture to picture.
+#[derive(Default)]
+pub struct Encoder {
+    deflater: deflate::Deflater,
+}
+
+impl Encoder {
+    /// [`encode`] into a buffer whose memory is used again.
+    ///
+    /// # Errors
+    /// Those of [`encode`].
+    pub fn encode_into(
+        &mut self,
+        image: &Image,
+        texts: &[(&str, &str)],
+        file: &mut Vec<u8>,
+    ) -> Result<()> {
+        check(image)?;
+        write(image, texts, &mut self.deflater, file);
+        Ok(())
+    }
+}
+
+fn write(
+    image: &Image,
+    texts: &[(&str, &str)],
+    deflater: &mut deflate::Deflater,
+    file: &mut Vec<u8>,
+) {
     file.clear();
     file.extend(SIGNATURE);
     chunk(file, *b"IHDR", |data| {
@@ -68,10 +89,9 @@ pub fn encode_into(image: &Image, texts: &[(&str, &str)], file: &mut Vec<u8>) ->
         chunk(file, *b"PLTE", |data| data.extend(palette.as_flattened()));
     }
     chunk(file, *b"IDAT", |data| {
-        deflate::zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data);
+        deflater.zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data);
     });
     chunk(file, *b"IEND", |_| {});
-    Ok(())
 }
 
 /// Appends a chunk whose content `write` appends.

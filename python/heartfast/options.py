@@ -1,0 +1,186 @@
+"""What the command line takes: verbs, their options, help and examples."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+_LABELS = "folders, pascal, cinc2016, none, or a CSV with file_name, label[, group, source]"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser; what it parses has the name of the verb in `verb`."""
+    parser = argparse.ArgumentParser(
+        prog="heartfast",
+        description="Recordings into spectrogram pictures, and those into a scored classifier.",
+        epilog="heartfast VERB --help shows a verb's options and an example.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+
+    def verb(name: str, text: str, example: str) -> argparse.ArgumentParser:
+        added = verbs.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            epilog=f"example:\n  {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(verb=name)
+        added.add_argument("--json", action="store_true", help="print the result as JSON")
+        return added
+
+    p = verb(
+        "convert", "draw the spectrogram of every recording",
+        "heartfast convert recordings/ -o pictures --labels folders --overlap 75",
+    )  # fmt: skip
+    _add_sources(p, "none")
+    p.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="search folders in folders, too (default)",
+    )
+    _add_config(p)
+    _add_jobs(p)
+
+    p = verb(
+        "pack", "split pictures into train.zip and test.zip, groups kept whole",
+        "heartfast pack pictures -o sets --test-size 0.2",
+    )  # fmt: skip
+    p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
+    p.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the two sets")
+    p.add_argument("--test-size", type=float, default=0.2, help="share to test on (0.2)")
+    p.add_argument(
+        "--no-group",
+        dest="group",
+        action="store_false",
+        help="let a group (patient) be on both sides: figures will be too good",
+    )
+    _add_seed(p)
+
+    p = verb(
+        "train", "compare models by grouped cross-validation and save the best",
+        "heartfast train sets/train.zip -o model.heartfast",
+    )  # fmt: skip
+    p.add_argument("pictures", metavar="TRAIN", help="ZIP or folder of class folders")
+    p.add_argument("-o", "--out", metavar="MODEL", required=True, help="the model to write")
+    p.add_argument(
+        "--metric",
+        choices=("logloss", "macro_f1", "balanced_accuracy"),
+        default="logloss",
+        help="what the best is best at (logloss)",
+    )
+    p.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
+    p.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
+    p.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
+    _add_seed(p)
+    _add_jobs(p)
+
+    p = verb(
+        "score", "predict class probabilities of pictures or recordings",
+        "heartfast score model.heartfast sets/test.zip -o scores.csv",
+    )  # fmt: skip
+    p.add_argument("model", metavar="MODEL", help="what train wrote")
+    p.add_argument("input", metavar="INPUT", nargs="+", help="ZIP or folder, or recordings")
+    p.add_argument("-o", "--out", metavar="CSV", required=True, help="the table to write")
+    p.add_argument(
+        "--columns",
+        choices=("short", "full"),
+        default="short",
+        help="full adds file_name and the predicted class",
+    )
+    _add_jobs(p)
+
+    p = verb(
+        "evaluate", "compare scores with the truth",
+        "heartfast evaluate scores.csv sets/test_actual.csv --html report.html",
+    )  # fmt: skip
+    p.add_argument("scores", metavar="SCORES", help="what score wrote")
+    p.add_argument("actual", metavar="ACTUAL", help="test_actual.csv of pack")
+    p.add_argument("--html", metavar="FILE", help="write a report, too")
+    p.add_argument(
+        "--groups",
+        metavar="CSV",
+        help="file_name and group, for the intervals (test_metadata.csv beside ACTUAL)",
+    )
+    _add_seed(p)
+
+    p = verb(
+        "run", "do all of it: convert, pack, train, score, evaluate, report",
+        "heartfast run recordings/ --labels folders -o out",
+    )  # fmt: skip
+    _add_sources(p, None)
+    _add_config(p)
+    _add_seed(p)
+    _add_jobs(p)
+
+    p = verb(
+        "demo", "do all of it on synthetic heart sounds",
+        "heartfast demo -o demo",
+    )  # fmt: skip
+    p.add_argument("-o", "--out", metavar="OUT", default="demo", help="a new folder (demo)")
+    _add_seed(p)
+    _add_jobs(p)
+
+    verb("info", "show version, build and machine", "heartfast info --json")
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; the core that knows it is loaded only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from heartfast._core import __version__
+
+        sys.stdout.write(f"heartfast {__version__}\n")
+        parser.exit()
+
+
+def _add_sources(p: argparse.ArgumentParser, labels: str | None) -> None:
+    p.add_argument("sources", metavar="SRC", nargs="+", help="recordings and folders of them")
+    p.add_argument("-o", "--out", metavar="OUT", required=True, help="a new or empty folder")
+    p.add_argument("--labels", metavar="L", default=labels, required=labels is None, help=_LABELS)
+
+
+def _add_config(p: argparse.ArgumentParser) -> None:
+    # Without defaults: the configuration has its own.
+    group = p.add_argument_group("spectrogram", argument_default=argparse.SUPPRESS)
+    group.add_argument("--window", metavar="NAME", help="window shape (gaussian)")
+    group.add_argument("--window-ms", type=float, metavar="MS", help="window length (50)")
+    group.add_argument("--overlap", type=float, metavar="PERCENT", help="of windows (50)")
+    group.add_argument("--hop-ms", type=float, metavar="MS", help="instead of --overlap")
+    group.add_argument("--zero-pad", type=int, metavar="POINTS", help="FFT length (0: the window)")
+    group.add_argument("--dynamic-range", type=float, metavar="DB", help="shown below 0 dB (80)")
+    group.add_argument("--ref", type=_reference, metavar="MAX|X", help="0 dB: max or a magnitude")
+    group.add_argument("--fmin", type=float, metavar="HZ", help="lowest frequency shown")
+    group.add_argument("--fmax", type=float, metavar="HZ", help="highest frequency shown")
+    group.add_argument("--size", type=_size, metavar="HxW", help="pixels (one per bin and frame)")
+    group.add_argument("--colormap", metavar="NAME", help="gray, viridis, magma, inferno, plasma")
+    group.add_argument("--invert", action="store_true", help="dark on light")
+    group.add_argument("--no-center", dest="center", action="store_false", help="whole frames only")
+
+
+def _add_seed(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+
+
+def _add_jobs(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--jobs", type=int, metavar="N", help="threads (one per core)")
+
+
+def _reference(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.lower().partition("x")
+    try:
+        return int(height), int(width)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected HEIGHTxWIDTH in pixels, as 256x512, found {text!r}"
+        ) from None

@@ -1,0 +1,189 @@
+"""A spectrogram with its axes, and how it becomes a picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from heartfast import _core
+from heartfast._core import SpectrogramConfig
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> NDArray[np.uint8]:
+    """Gray levels of a spectrogram: the pixels that `convert` writes.
+
+    Parameters
+    ----------
+    spec : Spectrogram
+        Of one signal: `values` of shape (bins, frames).
+    config : SpectrogramConfig, optional
+        Other settings of the picture (dynamic_range, ref, fmin, fmax, size, invert) than the
+        spectrogram's own.
+
+    Returns
+    -------
+    uint8 array, shape (height, width)
+        Row 0 is the highest frequency, time runs right. For a colour map these are the indexes
+        of its colours.
+
+    Examples
+    --------
+    >>> y, sr = heartfast.synth.heart_sound(duration_s=4.0)
+    >>> heartfast.to_image(heartfast.spectrogram(y, sr, fmax=1000, size=(64, 128))).shape
+    (64, 128)
+    """
+    import numpy as np
+
+    if spec.values.ndim != 2:
+        raise ValueError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
+    values = np.ascontiguousarray(spec.values, dtype=np.float64)
+    return _core.paint(values, sample_rate(spec.sr), config or spec.config)
+
+
+def encode_png(
+    pixels: NDArray[np.uint8],
+    *,
+    colormap: str | NDArray[np.uint8] = "gray",
+    text: dict[str, str] | None = None,
+) -> bytes:
+    """A PNG file of an array.
+
+    Parameters
+    ----------
+    pixels : uint8 array, shape (height, width) or (height, width, 3)
+        Gray levels or colour indexes, or sRGB.
+    colormap : str or uint8 array, shape (n, 3)
+        A colour map's name, or a palette of 1 to 256 sRGB colours, for (height, width) pixels;
+        written as indexed colour.
+    text : dict, optional
+        Texts by keyword (1 to 79 printable ASCII characters), as iTXt chunks.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    EncodeError
+        There are no pixels or too many, or an index beyond the palette.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> heartfast.encode_png(np.zeros((2, 3), np.uint8))[:4]
+    b'\\x89PNG'
+    """
+    import re
+
+    import numpy as np
+
+    if isinstance(colormap, str):
+        colours = _core.palette(colormap)
+        palette = None if colours is None else np.frombuffer(colours, np.uint8).reshape(256, 3)
+    else:
+        palette = np.asarray(colormap)
+        if palette.dtype != np.uint8 or palette.ndim != 2 or palette.shape[1] != 3:
+            raise ValueError(
+                f"colormap: expected a name or a uint8 palette of shape (n, 3), found "
+                f"{palette.dtype} of shape {palette.shape}"
+            )
+        palette = np.require(palette, requirements=["C", "A"])
+    texts = list((text or {}).items())
+    for keyword, content in texts:
+        # PNG 11.3.3.2: single spaces, inside only. A zero byte would end a text early.
+        if len(keyword) > 79 or not re.fullmatch("[!-~]+( [!-~]+)*", keyword):
+            raise ValueError(
+                f"text: expected keywords of 1 to 79 printable ASCII characters, found {keyword!r}"
+            )
+        if "\0" in content:
+            raise ValueError(f"text: expected no zero bytes, found one in {keyword!r}")
+    pixels = np.asarray(pixels)
+    if pixels.dtype != np.uint8:
+        raise TypeError(f"pixels: expected dtype uint8, found {pixels.dtype}")
+    return _core.encode_png(np.require(pixels, requirements=["C", "A"]), palette, texts)
+
+
+class Spectrogram:
+    """Magnitudes over frequency and time.
+
+    Attributes
+    ----------
+    values : float32 or float64 array, shape (..., bins, frames)
+        Magnitudes, lowest frequency first.
+    frequencies : float64 array, shape (bins,)
+        Hz.
+    times : float64 array, shape (frames,)
+        Seconds; the middle of each frame.
+    sr : int
+        Samples per second of the signal.
+    config : SpectrogramConfig
+        How it was made, and how it is drawn. A notebook shows the picture.
+    """
+
+    def __init__(self, values: NDArray[Any], *, sr: int, config: SpectrogramConfig) -> None:
+        self.values = values
+        self.sr = sr
+        self.config = config
+
+    @property
+    def frequencies(self) -> NDArray[np.float64]:
+        """Hz of each bin, float64, shape (bins,)."""
+        import numpy as np
+
+        n_fft = self.config.geometry(self.sr)["n_fft"]
+        return np.arange(self.values.shape[-2], dtype=np.float64) * (self.sr / n_fft)
+
+    @property
+    def times(self) -> NDArray[np.float64]:
+        """Seconds of the middle of each frame, float64, shape (frames,)."""
+        import numpy as np
+
+        shape = self.config.geometry(self.sr)
+        first = 0 if self.config.center else shape["win_length"] // 2
+        return (first + np.arange(self.values.shape[-1]) * shape["hop_length"]) / self.sr
+
+    def to_db(self) -> NDArray[Any]:
+        """Decibels below `config.ref`, no lower than ``-config.dynamic_range``.
+
+        Returns
+        -------
+        float array, shape (..., bins, frames)
+            With ``ref="max"`` each signal's own maximum is 0 dB.
+        """
+        import numpy as np
+
+        ref = self.config.ref
+        if isinstance(ref, str):
+            reference = self.values.max(axis=(-2, -1), keepdims=True)
+            # A silent signal is silent against any reference.
+            reference = np.where(reference > 0, reference, 1)
+        else:
+            reference = np.asarray(ref, dtype=self.values.dtype)
+        floor = 10.0 ** (-self.config.dynamic_range / 20)
+        decibels: NDArray[Any] = 20 * np.log10(np.maximum(self.values / reference, floor))
+        return decibels
+
+    def to_image(self) -> NDArray[np.uint8]:
+        """Gray levels, uint8, shape (height, width); see `heartfast.to_image`."""
+        return to_image(self)
+
+    def to_png(self) -> bytes:
+        """The picture as a PNG file, in the colours of `config.colormap`."""
+        return encode_png(self.to_image(), colormap=self.config.colormap)
+
+    def _repr_png_(self) -> bytes | None:
+        return self.to_png() if self.values.ndim == 2 else None
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.values.shape))
+        return f"<Spectrogram {shape} {self.values.dtype}, {self.sr} Hz>"
+
+
+def sample_rate(sr: float) -> int:
+    """`sr` as the core takes it; `ValueError` unless it is a whole number over 0."""
+    if sr != int(sr) or not 0 < sr < 2**32:
+        raise ValueError(f"sr: expected a whole number of samples per second, found {sr}")
+    return int(sr)

@@ -1,0 +1,191 @@
+//! A signal into a gray picture.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::{Geometry, Reference, SpectrogramConfig};
+use crate::error::{Error, Result};
+use crate::level::{GrayScale, max_of, max_power};
+use crate::raster::{self, MAX_PIXELS};
+use crate::stft::{Scratch, Stft};
+
+/// The rows of a picture, one byte a pixel.
+pub struct Tile<'t> {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// Rows from top (highest frequency) to bottom.
+    pub pixels: &'t [u8],
+}
+
+/// A transform at one sample rate, with its working memory.
+struct Plan {
+    geometry: Geometry,
+    stft: Stft<f32>,
+    scratch: Scratch<f32>,
+}
+
+/// Draws signals, one at a time, by one configuration; keeps its plans and buffers.
+pub struct Painter<'a> {
+    config: &'a SpectrogramConfig,
+    plans: HashMap<u32, Plan>,
+    power: Vec<f32>,
+    levels: Vec<u8>,
+    rows: Vec<u8>,
+}
+
+impl<'a> Painter<'a> {
+    /// A painter for this configuration.
+    ///
+    /// # Errors
+    /// Those of [`SpectrogramConfig::validate`].
+    pub fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self {
+            config,
+            plans: HashMap::new(),
+            power: Vec::new(),
+            levels: Vec::new(),
+            rows: Vec::new(),
+        })
+    }
+
+    /// The picture of mono `samples`, which are working memory, too: what is not a finite
+    /// number becomes silence, and the mean goes where the configuration asks for that.
+    ///
+    /// # Errors
+    /// Those of [`SpectrogramConfig::geometry`], [`Error::Encode`] for a picture larger than any
+    /// viewer opens, [`Error::Cancelled`] soon after `cancel` is set.
+    pub fn tile(
+        &mut self,
+        samples: &mut [f32],
+        sample_rate: u32,
+        cancel: &AtomicBool,
+    ) -> Result<Tile<'_>> {
+        let config = self.config;
+        let scale = rescale(samples);
+        if config.detrend {
+            let mean = samples.iter().map(|&x| f64::from(x)).sum::<f64>() / samples.len() as f64;
+            for x in samples.iter_mut() {
+                *x = (f64::from(*x) - mean) as f32;
+            }
+        }
+        let plan = plan(&mut self.plans, config, sample_rate)?;
+        let geometry = plan.geometry;
+        let (bins, frames) = (plan.stft.bins(), plan.stft.frames(samples.len()));
+        if bins.checked_mul(frames).is_none_or(|n| n > MAX_PIXELS) {
+            let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
+            return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
+        }
+        self.power.clear();
+        self.power.reserve(bins * frames);
+        let power = &mut self.power;
+        plan.stft.for_each_frame(samples, &mut plan.scratch, |_, spectrum| {
+            power.extend(spectrum.iter().map(|z| z.re * z.re + z.im * z.im));
+            !cancel.load(Ordering::Relaxed)
+        });
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::Cancelled);
+        }
+        let reference = match config.reference {
+            Reference::Max => f64::from(max_power(power)).sqrt(),
+            Reference::Magnitude(m) => m * scale,
+        };
+        let gray = GrayScale::new(reference, config.dynamic_range);
+        let flip = if config.invert { 255 } else { 0 };
+        self.levels.clear();
+        self.levels.extend(power.iter().map(|&p| gray.level(p) ^ flip));
+        let (first, last) = (geometry.first_bin, geometry.last_bin);
+        raster::frames_to_rows(&self.levels, bins, first, last, &mut self.rows);
+        let (mut height, mut width) = (last - first + 1, frames);
+        if let Some(size) = config.size {
+            self.rows = raster::resize(&self.rows, (height, width), size);
+            (height, width) = size;
+        }
+        Ok(Tile { width, height, pixels: &self.rows })
+    }
+}
+
+/// The gray picture (height, width, rows from the top) of magnitudes in `bins` rows, lowest
+/// frequency first: what [`Painter::tile`] draws, for values that are already there.
+///
+/// # Errors
+/// Those of [`SpectrogramConfig::validate`].
+pub fn paint(
+    magnitudes: &[f64],
+    (bins, frames): (usize, usize),
+    config: &SpectrogramConfig,
+    geometry: &Geometry,
+) -> Result<(usize, usize, Vec<u8>)> {
+    config.validate()?;
+    let reference = match config.reference {
+        Reference::Max => magnitudes.iter().copied().fold(0.0, f64::max),
+        Reference::Magnitude(m) => m,
+    };
+    let gray = GrayScale::new(1.0, config.dynamic_range);
+    let flip = if config.invert { 255 } else { 0 };
+    let relative = if reference > 0.0 { reference.recip() } else { 0.0 };
+    let height = geometry.last_bin - geometry.first_bin + 1;
+    let mut rows = Vec::with_capacity(height * frames);
+    debug_assert_eq!(magnitudes.len(), bins * frames);
+    for bin in (geometry.first_bin..=geometry.last_bin).rev() {
+        let row = &magnitudes[bin * frames..(bin + 1) * frames];
+        rows.extend(row.iter().map(|&m| gray.level(((m * relative) as f32).powi(2)) ^ flip));
+    }
+    Ok(match config.size {
+        Some(size) => (size.0, size.1, raster::resize(&rows, (height, frames), size)),
+        None => (height, frames, rows),
+    })
+}
+
+fn plan<'p>(
+    plans: &'p mut HashMap<u32, Plan>,
+    config: &SpectrogramConfig,
+    sample_rate: u32,
+) -> Result<&'p mut Plan> {
+    use std::collections::hash_map::Entry;
+    match plans.entry(sample_rate) {
+        Entry::Occupied(plan) => Ok(plan.into_mut()),
+        Entry::Vacant(place) => {
+            let geometry = config.geometry(sample_rate)?;
+            let window = config.window.samples(geometry.win_length, true);
+            let stft = Stft::new(&window, geometry.hop_length, geometry.n_fft, config.center)?;
+            let scratch = stft.scratch();
+            Ok(place.insert(Plan { geometry, stft, scratch }))
+        }
+    }
+}
+
+/// The largest magnitude, once samples that are not numbers are silenced: they are damage, and
+/// the rest of the picture is worth having.
+fn peak(samples: &mut [f32]) -> f32 {
+    // Nothing times a number is nothing, and times anything else not a number.
+    let (groups, rest) = samples.as_chunks::<16>();
+    let mut poison = [0.0f32; 16];
+    for group in groups {
+        for (p, x) in poison.iter_mut().zip(group) {
+            *p += x * 0.0;
+        }
+    }
+    if poison.iter().chain(rest).any(|x| !x.is_finite()) {
+        for x in samples.iter_mut().filter(|x| !x.is_finite()) {
+            *x = 0.0;
+        }
+    }
+    max_of(samples, f32::abs)
+}
+
+/// Multiplies samples far from 1 by a power of two, so that their squares neither overflow nor
+/// vanish, and returns the factor.
+fn rescale(samples: &mut [f32]) -> f64 {
+    let peak = peak(samples);
+    if peak == 0.0 || (1e-8..1e8).contains(&peak) {
+        return 1.0;
+    }
+    let factor = f64::from(peak).log2().floor().exp2().recip();
+    for x in samples.iter_mut() {
+        *x = (f64::from(*x) * factor) as f32;
+    }
+    factor
+}

@@ -1,0 +1,190 @@
+//! Many recordings at once: the same pictures whatever the threads, and nothing left behind.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use heartfast_core::Error;
+use heartfast_core::batch::{Monitor, Task, read_file, run};
+use heartfast_core::config::{Hop, SpectrogramConfig};
+use heartfast_core::pipeline::Converter;
+
+/// An empty folder of this test's own.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("batch").join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// A 16-bit WAV of `n` samples.
+fn wav(n: usize, rate: u32, seed: u64) -> Vec<u8> {
+    let mut state = seed | 1;
+    let data = (0..n).flat_map(|_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
+        ((state >> 50) as i16 - 8192).to_le_bytes()
+    });
+    let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+    file.extend(rate.to_le_bytes());
+    file.extend((2 * rate).to_le_bytes());
+    file.extend(b"\x02\0\x10\0data");
+    file.extend((2 * n as u32).to_le_bytes());
+    file.extend(data);
+    let size = file.len() as u32 - 8;
+    file[4..8].copy_from_slice(&size.to_le_bytes());
+    file
+}
+
+/// Tasks for `n` recordings of several lengths and rates.
+fn tasks(folder: &Path, n: usize) -> Vec<Task> {
+    (0..n)
+        .map(|k| {
+            let recording = folder.join(format!("{k}.wav"));
+            let bytes = wav(1 + k * 997 % 20_000, [2000, 4000, 11_025][k % 3], k as u64);
+            fs::write(&recording, bytes).unwrap();
+            Task { recording, picture: folder.join(format!("{k}.png")) }
+        })
+        .collect()
+}
+
+fn others(folder: &Path) -> Vec<String> {
+    let names =
+        fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.ends_with(".wav") && !name.ends_with(".png")).collect()
+}
+
+#[test]
+fn the_same_bytes_on_any_number_of_threads() {
+    let folder = folder("threads");
+    let tasks = tasks(&folder, 40);
+    let config = SpectrogramConfig { size: Some((50, 60)), ..Default::default() };
+    let mut converter = Converter::new(&config).unwrap();
+    for threads in [1, 2, 3, 8, 1000, 0] {
+        let monitor = Monitor::default();
+        let results = run(&tasks, &config, threads, &monitor).unwrap();
+        assert_eq!(results.len(), 40);
+        assert_eq!(monitor.done.load(Ordering::Relaxed), 40);
+        assert_eq!(monitor.failed.load(Ordering::Relaxed), 0);
+        for (k, (task, result)) in tasks.iter().zip(results).enumerate() {
+            let converted = result.unwrap().unwrap();
+            let mut alone = Vec::new();
+            let bytes = fs::read(&task.recording).unwrap();
+            let known = converter.convert(&bytes, &mut alone, &AtomicBool::new(false)).unwrap();
+            assert_eq!(converted.recording, known);
+            assert_eq!(known.sample_rate, [2000, 4000, 11_025][k % 3]);
+            assert!(fs::read(&task.picture).unwrap() == alone, "{k} on {threads} threads");
+            fs::remove_file(&task.picture).unwrap();
+        }
+    }
+    assert_eq!(others(&folder), Vec::<String>::new());
+}
+
+#[test]
+fn bad_recordings_are_their_own_entries_errors() {
+    let folder = folder("bad");
+    let mut tasks = tasks(&folder, 9);
+    fs::write(&tasks[1].recording, b"").unwrap();
+    fs::write(&tasks[2].recording, b"no sound at all, but text").unwrap();
+    fs::remove_file(&tasks[3].recording).unwrap();
+    fs::remove_file(&tasks[4].recording).unwrap();
+    fs::create_dir(&tasks[4].recording).unwrap();
+    tasks[5].picture = folder.join("no such folder").join("5.png");
+    fs::create_dir(&tasks[6].picture).unwrap();
+    for threads in [1, 4] {
+        let monitor = Monitor::default();
+        let results = run(&tasks, &SpectrogramConfig::default(), threads, &monitor).unwrap();
+        let kinds: Vec<&str> = results
+            .iter()
+            .map(|result| result.as_ref().unwrap().as_ref().map_or_else(Error::kind, |_| "made"))
+            .collect();
+        assert_eq!(
+            kinds,
+            ["made", "decode", "unsupported", "missing", "io", "missing", "io", "made", "made"]
+        );
+        assert_eq!(monitor.done.load(Ordering::Relaxed), 9);
+        assert_eq!(monitor.failed.load(Ordering::Relaxed), 6);
+        for k in [1, 2, 3, 4] {
+            assert!(!tasks[k].picture.exists());
+        }
+        assert_eq!(others(&folder), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn cancelled_before_it_begins() {
+    let folder = folder("cancelled");
+    let tasks = tasks(&folder, 5);
+    let monitor = Monitor { cancel: AtomicBool::new(true), ..Default::default() };
+    let results = run(&tasks, &SpectrogramConfig::default(), 2, &monitor).unwrap();
+    assert!(results.iter().all(Option::is_none));
+    assert!(tasks.iter().all(|task| !task.picture.exists()));
+}
+
+#[test]
+fn cancelled_on_the_way() {
+    let folder = folder("on the way");
+    let recording = folder.join("long.wav");
+    fs::write(&recording, wav(400_000, 4000, 3)).unwrap();
+    let task =
+        |k: usize| Task { recording: recording.clone(), picture: folder.join(format!("{k}.png")) };
+    let tasks: Vec<Task> = (0..3000).map(task).collect();
+    let config = SpectrogramConfig { hop: Hop::Overlap(95.0), ..Default::default() };
+    let monitor = Monitor::default();
+    let results = thread::scope(|scope| {
+        let work = scope.spawn(|| run(&tasks, &config, 3, &monitor).unwrap());
+        while monitor.done.load(Ordering::Relaxed) < 2 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        monitor.cancel.store(true, Ordering::Relaxed);
+        let asked = Instant::now();
+        let results = work.join().unwrap();
+        assert!(asked.elapsed() < Duration::from_secs(1));
+        results
+    });
+    let made = results.iter().filter(|result| matches!(result, Some(Ok(_)))).count();
+    assert!((2..3000).contains(&made));
+    for (task, result) in tasks.iter().zip(&results) {
+        assert_eq!(result.is_some(), task.picture.exists());
+    }
+    assert_eq!(others(&folder), Vec::<String>::new());
+}
+
+#[test]
+fn nothing_to_do() {
+    let results = run(&[], &SpectrogramConfig::default(), 4, &Monitor::default()).unwrap();
+    assert!(results.is_empty());
+    let config = SpectrogramConfig { window_ms: -1.0, ..Default::default() };
+    let outcome = run(&[], &config, 4, &Monitor::default());
+    assert!(matches!(outcome, Err(Error::Value { field: "window_ms", .. })));
+}
+
+#[test]
+fn names_as_long_as_the_system_allows() {
+    let folder = folder("long");
+    let recording = folder.join("x.wav");
+    fs::write(&recording, wav(100, 4000, 3)).unwrap();
+    let picture = folder.join("n".repeat(251) + ".png");
+    let tasks = [Task { recording, picture: picture.clone() }];
+    let results = run(&tasks, &SpectrogramConfig::default(), 1, &Monitor::default()).unwrap();
+    assert!(matches!(results[..], [Some(Ok(_))]), "{results:?}");
+    assert!(picture.exists());
+}
+
+#[test]
+fn files_into_memory_that_is_used_again() {
+    let folder = folder("files");
+    let mut bytes = b"what was there before".to_vec();
+    fs::write(folder.join("x"), b"abc").unwrap();
+    read_file(&folder.join("x"), &mut bytes).unwrap();
+    assert_eq!(bytes, b"abc");
+    assert_eq!(read_file(&folder.join("y"), &mut bytes).unwrap_err().kind(), "missing");
+    assert_eq!(read_file(&folder, &mut bytes).unwrap_err().kind(), "io");
+    if cfg!(unix) {
+        let error = read_file(Path::new("/dev/zero"), &mut bytes).unwrap_err();
+        assert_eq!(error.to_string(), "expected a file, found a pipe, a socket or a device");
+    }
+}

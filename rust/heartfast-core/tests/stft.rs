@@ -1,0 +1,179 @@
+//! The transform against the definition of the DFT, in double precision.
+
+#![allow(clippy::unwrap_used)]
+
+use std::f64::consts::TAU;
+
+use heartfast_core::Error;
+use heartfast_core::stft::{Complex, Real, Stft};
+use heartfast_core::window::Window;
+use proptest::prelude::*;
+
+/// Numbers from -1 to 1.
+fn noise(n: usize, seed: u64) -> Vec<f64> {
+    let mut state = seed | 1;
+    let mut next = || {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 52) as f64 - 1.0
+    };
+    (0..n).map(|_| next()).collect()
+}
+
+/// All frames of `signal`, one after the other, by the definition.
+fn by_definition(
+    signal: &[f64],
+    window: &[f64],
+    hop: usize,
+    n_fft: usize,
+    center: bool,
+) -> Vec<Vec<Complex<f64>>> {
+    let turns: Vec<Complex<f64>> =
+        (0..n_fft).map(|k| Complex::from_polar(1.0, -TAU * k as f64 / n_fft as f64)).collect();
+    let lead = if center { window.len() / 2 } else { 0 } as isize;
+    let pad = (n_fft - window.len()) / 2;
+    let frames = if center {
+        signal.len() / hop + 1
+    } else {
+        signal.len().saturating_sub(window.len()) / hop + 1
+    };
+    let at = |i: isize| usize::try_from(i).ok().and_then(|i| signal.get(i)).copied().unwrap_or(0.0);
+    (0..frames)
+        .map(|frame| {
+            let start = (frame * hop) as isize - lead;
+            let product: Vec<f64> =
+                window.iter().enumerate().map(|(j, w)| w * at(start + j as isize)).collect();
+            (0..=n_fft / 2)
+                .map(|bin| {
+                    let term = |(j, x): (usize, &f64)| turns[bin * (pad + j) % n_fft] * x;
+                    product.iter().enumerate().map(term).sum()
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// All frames of `signal` as `Stft` has them, in double precision.
+fn transformed<T: Real + Into<f64>>(stft: &Stft<T>, signal: &[f64]) -> Vec<Vec<Complex<f64>>> {
+    let signal: Vec<T> = signal.iter().map(|&x| T::of(x)).collect();
+    let mut frames = Vec::new();
+    stft.for_each_frame(&signal, &mut stft.scratch(), |frame, spectrum| {
+        assert_eq!(frame, frames.len());
+        frames.push(spectrum.iter().map(|z| Complex::new(z.re.into(), z.im.into())).collect());
+        true
+    });
+    frames
+}
+
+/// Compares both precisions with the definition, relative to the loudest a bin can be.
+fn check(signal: &[f64], window: &[f64], hop: usize, n_fft: usize, center: bool) {
+    let expected = by_definition(signal, window, hop, n_fft, center);
+    let scale: f64 = window.iter().sum::<f64>().max(1e-3);
+    let double = Stft::<f64>::new(window, hop, n_fft, center).unwrap();
+    let single = Stft::<f32>::new(window, hop, n_fft, center).unwrap();
+    assert_eq!(double.frames(signal.len()), expected.len());
+    assert_eq!(double.bins(), n_fft / 2 + 1);
+    let actual = [(transformed(&double, signal), 1e-13), (transformed(&single, signal), 1e-6)];
+    for (actual, bound) in actual {
+        assert_eq!(actual.len(), expected.len());
+        for (frame, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+            assert_eq!(actual.len(), expected.len());
+            for (bin, (a, e)) in actual.iter().zip(expected).enumerate() {
+                let error = (a - e).norm() / scale;
+                assert!(error < bound, "n_fft {n_fft}, frame {frame}, bin {bin}: off by {error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_short_length() {
+    for n_fft in 1..=512 {
+        // Three frames, the last with no partner for its transform.
+        let hop = n_fft / 2 + 1;
+        let signal = noise(2 * hop, n_fft as u64);
+        check(&signal, &Window::Rectangular.samples(n_fft, true), hop, n_fft, true);
+    }
+}
+
+#[test]
+fn some_long_lengths() {
+    for n_fft in [513, 600, 720, 1009, 1024, 2048, 2187, 2205, 2206, 2304, 4096, 4097] {
+        let signal = noise(n_fft + 100, n_fft as u64);
+        check(&signal, &Window::Gaussian.samples(n_fft, true), n_fft, n_fft, true);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_shape(
+        n in 0usize..400,
+        win_length in 1usize..130,
+        padding in prop_oneof![Just(0), 0usize..150],
+        hop in 1usize..170,
+        center in any::<bool>(),
+        seed in any::<u64>(),
+    ) {
+        let window = noise(win_length, seed ^ 7).iter().map(|w| w.abs()).collect::<Vec<_>>();
+        check(&noise(n, seed), &window, hop, win_length + padding, center);
+    }
+
+    #[test]
+    fn rows_are_the_frames_turned(
+        n in 0usize..2000,
+        n_fft in 1usize..70,
+        hop in 1usize..50,
+        seed in any::<u64>(),
+    ) {
+        let signal = noise(n, seed);
+        let stft = Stft::<f64>::new(&vec![1.0; n_fft], hop, n_fft, true).unwrap();
+        let (bins, frames) = (stft.bins(), stft.frames(n));
+        let mut rows = vec![f64::NAN; bins * frames];
+        stft.rows(&signal, &mut stft.scratch(), &mut rows, |z| z.norm_sqr());
+        for (frame, spectrum) in transformed(&stft, &signal).iter().enumerate() {
+            for (bin, z) in spectrum.iter().enumerate() {
+                prop_assert_eq!(rows[bin * frames + frame], z.norm_sqr());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_sink_ends_the_work() {
+    let stft = Stft::<f32>::new(&[1.0; 8], 2, 8, true).unwrap();
+    for last in 0..6 {
+        let mut seen = Vec::new();
+        stft.for_each_frame(&[0.5; 40], &mut stft.scratch(), |frame, _| {
+            seen.push(frame);
+            frame < last
+        });
+        assert_eq!(seen, (0..=last).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn one_plan_for_many_signals() {
+    let stft = Stft::<f64>::new(&Window::Hann.samples(64, true), 16, 100, true).unwrap();
+    let mut scratch = stft.scratch();
+    for seed in 0..4 {
+        let signal = noise(500 - 100 * seed as usize, seed);
+        let mut again = Vec::new();
+        stft.for_each_frame(&signal, &mut scratch, |_, spectrum| {
+            again.push(spectrum.to_vec());
+            true
+        });
+        assert_eq!(again, transformed(&stft, &signal));
+    }
+}
+
+#[test]
+fn lengths_that_do_not_fit() {
+    let error = |window: &[f64], hop, n_fft| match Stft::<f32>::new(window, hop, n_fft, true) {
+        Err(Error::Value { field, .. }) => field,
+        _ => "none",
+    };
+    assert_eq!(error(&[], 1, 4), "win_length");
+    assert_eq!(error(&[1.0; 4], 0, 4), "hop_length");
+    assert_eq!(error(&[1.0; 4], 1, 3), "n_fft");
+    assert_eq!(error(&[1.0; 4], 1, 4), "none");
+}
