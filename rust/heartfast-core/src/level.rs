@@ -5,7 +5,7 @@
 ///
 /// The exponent is read from the float's bits; the mantissa goes through a polynomial that is
 /// exact at both ends, so that the curve has no steps at powers of two.
-#[inline]
+#[inline(always)]
 #[must_use]
 pub fn fast_log2(x: f32) -> f32 {
     let bits = x.to_bits();
@@ -16,6 +16,7 @@ pub fn fast_log2(x: f32) -> f32 {
 }
 
 /// The largest of `value` of all numbers, 0 at the least; a NaN is passed over.
+#[inline(always)]
 pub(crate) fn max_of(numbers: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     // So many maxima side by side, because each must wait for itself; they vectorise.
     const LANES: usize = 16;
@@ -31,6 +32,7 @@ pub(crate) fn max_of(numbers: &[f32], value: impl Fn(f32) -> f32) -> f32 {
 }
 
 /// The largest of non-negative numbers, 0 for none.
+#[inline(always)]
 #[must_use]
 pub fn max_power(power: &[f32]) -> f32 {
     max_of(power, |x| x)
@@ -53,7 +55,7 @@ impl GrayScale {
     }
 
     /// The gray level of one power; that of no power at all is 0, whatever the reference.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn level(self, power: f32) -> u8 {
         let level = (self.slope * fast_log2(power) + self.offset).clamp(0.0, 255.0);

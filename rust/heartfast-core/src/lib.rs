@@ -49,6 +49,7 @@ pub mod level;
 pub mod pipeline;
 pub mod png;
 pub mod raster;
+mod simd;
 pub mod stft;
 pub mod tile;
 mod wav;

@@ -48,6 +48,7 @@ pub struct Image<'a> {
 
 /// Turns frames (`columns` runs of `bins` levels, lowest frequency first) into the rows
 /// of a picture, the highest bin of `first_bin..=last_bin` on top.
+#[inline(always)]
 pub fn frames_to_rows(
     frames: &[u8],
     bins: usize,
@@ -87,6 +88,7 @@ pub fn frames_to_rows(
     }
 }
 
+#[inline(always)]
 fn word_at(bytes: &[u8], at: usize) -> u64 {
     let mut word = [0; 8];
     word.copy_from_slice(&bytes[at..at + 8]);
@@ -94,6 +96,7 @@ fn word_at(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// Transposes eight rows of eight bytes: blocks of 4, then 2, then single bytes change places.
+#[inline(always)]
 fn turn(mut rows: [u64; 8]) -> [u64; 8] {
     const MASKS: [u64; 3] = [0xffff_ffff, 0x0000_ffff_0000_ffff, 0x00ff_00ff_00ff_00ff];
     for (step, mask) in [4, 2, 1].into_iter().zip(MASKS) {

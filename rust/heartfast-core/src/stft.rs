@@ -109,6 +109,7 @@ impl<T: Real> Stft<T> {
 
     /// Calls `sink` with the number and the spectrum ([`Stft::bins`] values) of each frame of
     /// `signal`, in order, until it returns `false`.
+    #[inline(always)]
     pub fn for_each_frame(
         &self,
         signal: &[T],
@@ -116,23 +117,16 @@ impl<T: Real> Stft<T> {
         mut sink: impl FnMut(usize, &[Complex<T>]) -> bool,
     ) {
         let frames = self.frames(signal.len());
-        let mut frame = 0;
-        while frame < frames {
-            scratch.pair.fill(Complex::new(T::zero(), T::zero()));
-            self.place(signal, frame, |k, x| scratch.pair[k].re = x);
-            let second = frame + 1 < frames;
-            if second {
-                self.place(signal, frame + 1, |k, x| scratch.pair[k].im = x);
-            }
+        for first in (0..frames).step_by(2) {
+            let count = 2.min(frames - first);
+            self.window_pair(signal, first, count, &mut scratch.pair);
             self.fft.process_with_scratch(&mut scratch.pair, &mut scratch.fft);
             self.separate(&scratch.pair, &mut scratch.spectra);
-            if !sink(frame, &scratch.spectra[0]) {
-                return;
+            for (frame, spectrum) in (first..).zip(&scratch.spectra[..count]) {
+                if !sink(frame, spectrum) {
+                    return;
+                }
             }
-            if second && !sink(frame + 1, &scratch.spectra[1]) {
-                return;
-            }
-            frame += 2;
         }
     }
 
@@ -170,21 +164,47 @@ impl<T: Real> Stft<T> {
         });
     }
 
-    /// Gives `put` the windowed samples of one frame with their places in the FFT's input.
-    fn place(&self, signal: &[T], frame: usize, mut put: impl FnMut(usize, T)) {
-        let start = frame * self.hop_length;
-        let skipped = self.lead.saturating_sub(start);
-        let begin = (start + skipped).saturating_sub(self.lead);
-        let end = (start + self.window.len()).saturating_sub(self.lead).min(signal.len());
-        if begin < end {
-            let samples = &signal[begin..end];
-            for (k, (&x, &w)) in samples.iter().zip(&self.window[skipped..]).enumerate() {
-                put(self.pad + skipped + k, x * w);
+    /// Windows frame `first`, into the real part of `pair`, and with `count` 2 the next one into
+    /// its imaginary part.
+    #[inline(always)]
+    fn window_pair(&self, signal: &[T], first: usize, count: usize, pair: &mut [Complex<T>]) {
+        let zero = Complex::new(T::zero(), T::zero());
+        let n = self.window.len();
+        let (skip_a, a) = self.samples_of(signal, first);
+        let (skip_b, b) =
+            if count == 2 { self.samples_of(signal, first + 1) } else { (0, &[][..]) };
+        if a.len() == n && b.len() == n {
+            let (before, rest) = pair.split_at_mut(self.pad);
+            let (inside, after) = rest.split_at_mut(n);
+            before.fill(zero);
+            after.fill(zero);
+            for (((z, &x), &y), &w) in inside.iter_mut().zip(a).zip(b).zip(&self.window) {
+                *z = Complex::new(x * w, y * w);
+            }
+        } else {
+            pair.fill(zero);
+            let inside = &mut pair[self.pad..];
+            for ((z, &x), &w) in inside[skip_a..].iter_mut().zip(a).zip(&self.window[skip_a..]) {
+                z.re = x * w;
+            }
+            for ((z, &y), &w) in inside[skip_b..].iter_mut().zip(b).zip(&self.window[skip_b..]) {
+                z.im = y * w;
             }
         }
     }
 
+    /// The samples under a frame's window, and how many of the window stand before them.
+    #[inline(always)]
+    fn samples_of<'s>(&self, signal: &'s [T], frame: usize) -> (usize, &'s [T]) {
+        let start = frame * self.hop_length;
+        let skipped = self.lead.saturating_sub(start);
+        let begin = (start + skipped).saturating_sub(self.lead).min(signal.len());
+        let end = (start + self.window.len()).saturating_sub(self.lead).min(signal.len());
+        (skipped, &signal[begin..end.max(begin)])
+    }
+
     /// The spectra of the real and of the imaginary part of the signal whose spectrum is `z`.
+    #[inline(always)]
     fn separate(&self, z: &[Complex<T>], [re, im]: &mut [Vec<Complex<T>>; 2]) {
         let half = T::of(0.5);
         re[0] = Complex::new(z[0].re, T::zero());

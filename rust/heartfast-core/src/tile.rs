@@ -7,6 +7,7 @@ use crate::config::{Geometry, Reference, SpectrogramConfig};
 use crate::error::{Error, Result};
 use crate::level::{GrayScale, max_of, max_power};
 use crate::raster::{self, MAX_PIXELS};
+use crate::simd;
 use crate::stft::{Scratch, Stft};
 
 /// The rows of a picture, one byte a pixel.
@@ -64,13 +65,6 @@ impl<'a> Painter<'a> {
         cancel: &AtomicBool,
     ) -> Result<Tile<'_>> {
         let config = self.config;
-        let scale = rescale(samples);
-        if config.detrend {
-            let mean = samples.iter().map(|&x| f64::from(x)).sum::<f64>() / samples.len() as f64;
-            for x in samples.iter_mut() {
-                *x = (f64::from(*x) - mean) as f32;
-            }
-        }
         let plan = plan(&mut self.plans, config, sample_rate)?;
         let geometry = plan.geometry;
         let (bins, frames) = (plan.stft.bins(), plan.stft.frames(samples.len()));
@@ -78,32 +72,65 @@ impl<'a> Painter<'a> {
             let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
             return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
         }
-        self.power.clear();
-        self.power.reserve(bins * frames);
-        let power = &mut self.power;
-        plan.stft.for_each_frame(samples, &mut plan.scratch, |_, spectrum| {
-            power.extend(spectrum.iter().map(|z| z.re * z.re + z.im * z.im));
-            !cancel.load(Ordering::Relaxed)
-        });
+        // What is there from the last picture is written over.
+        self.power.resize(bins * frames, 0.0);
+        self.levels.resize(bins * frames, 0);
+        let (power, levels, rows) = (&mut self.power, &mut self.levels, &mut self.rows);
+        simd::dispatch(Draw { config, plan, samples, power, levels, rows, cancel });
         if cancel.load(Ordering::Relaxed) {
             return Err(Error::Cancelled);
         }
+        let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
+        if let Some(size) = config.size {
+            self.rows = raster::resize(&self.rows, (height, width), size);
+            (height, width) = size;
+        }
+        Ok(Tile { width, height, pixels: &self.rows })
+    }
+}
+
+/// Samples into the rows of a picture.
+struct Draw<'d> {
+    config: &'d SpectrogramConfig,
+    plan: &'d mut Plan,
+    samples: &'d mut [f32],
+    power: &'d mut [f32],
+    levels: &'d mut [u8],
+    rows: &'d mut Vec<u8>,
+    cancel: &'d AtomicBool,
+}
+
+impl simd::Kernel for Draw<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { config, plan, samples, power, levels, rows, cancel } = self;
+        let bins = plan.stft.bins();
+        let scale = rescale(samples);
+        if config.detrend {
+            let mean = samples.iter().map(|&x| f64::from(x)).sum::<f64>() / samples.len() as f64;
+            for x in samples.iter_mut() {
+                *x = (f64::from(*x) - mean) as f32;
+            }
+        }
+        plan.stft.for_each_frame(samples, &mut plan.scratch, |frame, spectrum| {
+            for (p, z) in power[frame * bins..].iter_mut().zip(spectrum) {
+                *p = z.re * z.re + z.im * z.im;
+            }
+            !cancel.load(Ordering::Relaxed)
+        });
         let reference = match config.reference {
             Reference::Max => f64::from(max_power(power)).sqrt(),
             Reference::Magnitude(m) => m * scale,
         };
         let gray = GrayScale::new(reference, config.dynamic_range);
         let flip = if config.invert { 255 } else { 0 };
-        self.levels.clear();
-        self.levels.extend(power.iter().map(|&p| gray.level(p) ^ flip));
-        let (first, last) = (geometry.first_bin, geometry.last_bin);
-        raster::frames_to_rows(&self.levels, bins, first, last, &mut self.rows);
-        let (mut height, mut width) = (last - first + 1, frames);
-        if let Some(size) = config.size {
-            self.rows = raster::resize(&self.rows, (height, width), size);
-            (height, width) = size;
+        for (level, &p) in levels.iter_mut().zip(power.iter()) {
+            *level = gray.level(p) ^ flip;
         }
-        Ok(Tile { width, height, pixels: &self.rows })
+        let Geometry { first_bin, last_bin, .. } = plan.geometry;
+        raster::frames_to_rows(levels, bins, first_bin, last_bin, rows);
     }
 }
 
@@ -159,6 +186,7 @@ fn plan<'p>(
 
 /// The largest magnitude, once samples that are not numbers are silenced: they are damage, and
 /// the rest of the picture is worth having.
+#[inline(always)]
 fn peak(samples: &mut [f32]) -> f32 {
     // Nothing times a number is nothing, and times anything else not a number.
     let (groups, rest) = samples.as_chunks::<16>();
@@ -178,6 +206,7 @@ fn peak(samples: &mut [f32]) -> f32 {
 
 /// Multiplies samples far from 1 by a power of two, so that their squares neither overflow nor
 /// vanish, and returns the factor.
+#[inline(always)]
 fn rescale(samples: &mut [f32]) -> f64 {
     let peak = peak(samples);
     if peak == 0.0 || (1e-8..1e8).contains(&peak) {
@@ -188,4 +217,55 @@ fn rescale(samples: &mut [f32]) -> f64 {
         *x = (f64::from(*x) * factor) as f32;
     }
     factor
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::atomic::AtomicBool;
+
+    use proptest::prelude::*;
+
+    use super::{Draw, plan};
+    use crate::config::{Hop, SpectrogramConfig};
+    use crate::simd::{self, Kernel};
+
+    /// A picture drawn by code for any CPU, or for this one.
+    fn drawn(samples: &[f32], config: &SpectrogramConfig, any_cpu: bool) -> Vec<u8> {
+        let mut plans = HashMap::new();
+        let Ok(plan) = plan(&mut plans, config, 4000) else { return Vec::new() };
+        let n = plan.stft.bins() * plan.stft.frames(samples.len());
+        let (mut power, mut levels, mut rows) = (vec![0.0; n], vec![0; n], Vec::new());
+        let kernel = Draw {
+            config,
+            plan,
+            samples: &mut samples.to_vec(),
+            power: &mut power,
+            levels: &mut levels,
+            rows: &mut rows,
+            cancel: &AtomicBool::new(false),
+        };
+        if any_cpu {
+            kernel.run()
+        } else {
+            simd::dispatch(kernel)
+        }
+        rows
+    }
+
+    proptest! {
+        #[test]
+        fn every_cpu_draws_the_same_picture(
+            samples in proptest::collection::vec(-1.0f32..1.0, 1..3000),
+            window_ms in 1.0f64..100.0,
+            overlap in 0.0f64..95.0,
+            invert in any::<bool>(),
+        ) {
+            let hop = Hop::Overlap(overlap);
+            let config = SpectrogramConfig { window_ms, hop, invert, ..Default::default() };
+            let picture = drawn(&samples, &config, true);
+            prop_assert!(!picture.is_empty());
+            prop_assert_eq!(picture, drawn(&samples, &config, false));
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Formats: zlib RFC 1950, DEFLATE RFC 1951, filters PNG 9.2.
 
 use super::huffman::Code;
+use crate::simd;
 
 /// Bytes of filtered data that share one Huffman code.
 const BAND: usize = 32 * 1024;
@@ -29,41 +30,61 @@ pub(super) struct Deflater {
 impl Deflater {
     /// Appends the zlib stream of `pixels`, in rows of `stride` bytes, to `out`.
     pub(super) fn zlib(&mut self, pixels: &[u8], stride: usize, out: &mut Vec<u8>) {
-        filter_up(pixels, stride, &mut self.filtered);
+        simd::dispatch(Zlib { deflater: self, pixels, stride, out });
+    }
+}
+
+struct Zlib<'z> {
+    deflater: &'z mut Deflater,
+    pixels: &'z [u8],
+    stride: usize,
+    out: &'z mut Vec<u8>,
+}
+
+impl simd::Kernel for Zlib<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { deflater: Deflater { filtered, block, spans }, pixels, stride, out } = self;
+        filter_up(pixels, stride, filtered);
         // Whole bands at their worst, and one write beyond.
-        self.block.resize(BAND * LONGEST_CODE / 8 + 1024, 0);
+        block.resize(BAND * LONGEST_CODE / 8 + 1024, 0);
         // 32 KiB window, fastest level; the two bytes are a multiple of 31 as RFC 1950 asks.
         out.extend([0x78, 0x01]);
-        let mut writer = BitWriter { out, block: &mut self.block, at: 0, bits: 0, count: 0 };
-        let mut bands = self.filtered.chunks(BAND).peekable();
+        let mut writer = BitWriter { out, block, at: 0, bits: 0, count: 0 };
+        let mut bands = filtered.chunks(BAND).peekable();
         while let Some(band) = bands.next() {
-            find_spans(band, &mut self.spans);
-            write_band(&mut writer, band, &self.spans, bands.peek().is_none());
+            find_spans(band, spans);
+            write_band(&mut writer, band, spans, bands.peek().is_none());
             writer.flush();
         }
         writer.align();
         writer.flush();
-        out.extend(adler32(&self.filtered).to_be_bytes());
+        out.extend(adler32(filtered).to_be_bytes());
     }
 }
 
 /// Each row with its filter byte in front, less the row above it.
+#[inline(always)]
 fn filter_up(pixels: &[u8], stride: usize, filtered: &mut Vec<u8>) {
-    filtered.clear();
-    filtered.reserve(pixels.len() / stride * (stride + 1));
+    filtered.resize(pixels.len() / stride * (stride + 1), 0);
     let mut above: &[u8] = &[];
-    for row in pixels.chunks_exact(stride) {
-        filtered.push(UP);
+    for (out, row) in filtered.chunks_exact_mut(stride + 1).zip(pixels.chunks_exact(stride)) {
+        out[0] = UP;
         if above.is_empty() {
-            filtered.extend_from_slice(row);
+            out[1..].copy_from_slice(row);
         } else {
-            filtered.extend(row.iter().zip(above).map(|(a, b)| a.wrapping_sub(*b)));
+            for ((out, x), up) in out[1..].iter_mut().zip(row).zip(above) {
+                *out = x.wrapping_sub(*up);
+            }
         }
         above = row;
     }
 }
 
 /// One block: with a Huffman code of its own, or stored where that is shorter.
+#[inline(always)]
 fn write_band(writer: &mut BitWriter, band: &[u8], spans: &[Span], last: bool) {
     let mut counts = [0u32; SYMBOLS];
     counts[END_OF_BLOCK] = 1;
@@ -125,6 +146,7 @@ struct Span {
 }
 
 /// Cuts a band into spans.
+#[inline(always)]
 fn find_spans(band: &[u8], spans: &mut Vec<Span>) {
     spans.clear();
     let mut start = 0;
@@ -150,6 +172,7 @@ fn find_spans(band: &[u8], spans: &mut Vec<Span>) {
 
 /// The first place from `at` on whose byte, and the next, are those before them, or the end;
 /// eight places at a time.
+#[inline(always)]
 fn next_repeat(band: &[u8], mut at: usize) -> usize {
     const LOW: u64 = 0x0101_0101_0101_0101;
     let word = |at: usize| -> Option<u64> {
@@ -266,7 +289,7 @@ struct BitWriter<'a> {
 
 impl BitWriter<'_> {
     /// Appends the lowest `count` (at most 56) bits of `bits`, whose others are 0.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, bits: u64, count: u32) {
         self.bits |= bits << self.count;
         self.count += count;
@@ -278,18 +301,23 @@ impl BitWriter<'_> {
     }
 
     /// Appends the codes of `literals`, four at a time.
-    #[inline]
+    #[inline(always)]
     fn put_literals(&mut self, literals: &[u8], codes: &[(u16, u8); 256]) {
+        // In variables, which live in registers; behind the reference they would not.
+        let (mut at, mut bits, mut count) = (self.at, self.bits, self.count);
         let mut groups = literals.chunks_exact(4);
         for group in &mut groups {
-            let (mut bits, mut count) = (0, 0);
             for &byte in group {
                 let (code, length) = codes[usize::from(byte)];
                 bits |= u64::from(code) << count;
                 count += u32::from(length);
             }
-            self.put(bits, count);
+            self.block[at..at + 8].copy_from_slice(&bits.to_le_bytes());
+            at += (count / 8) as usize;
+            bits >>= count & !7;
+            count &= 7;
         }
+        (self.at, self.bits, self.count) = (at, bits, count);
         for &byte in groups.remainder() {
             let (code, length) = codes[usize::from(byte)];
             self.put(u64::from(code), u32::from(length));
@@ -320,6 +348,7 @@ impl BitWriter<'_> {
 }
 
 /// RFC 1950, 8.2.
+#[inline(always)]
 fn adler32(data: &[u8]) -> u32 {
     // Within 16 bytes the second sum is a weighted one, which needs no order.
     const STEP: usize = 16;
