@@ -5,6 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
+import os
+import subprocess
+import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -64,6 +68,47 @@ def test_content_of_the_sets(images: Path, tmp_path: Path) -> None:
         members = [row for row in known.values() if row["label"] == name]
         assert left.recordings + right.recordings == len(members)
         assert left.groups + right.groups == len({row["group"] for row in members})
+
+
+def test_train_zip_is_an_image_folder(images: Path, tmp_path: Path) -> None:
+    packing = heartfast.pack(images, tmp_path)
+    zipfile.ZipFile(tmp_path / "train.zip").extractall(tmp_path / "train")
+    # torchvision.datasets.ImageFolder: every folder at the top is a class and holds pictures.
+    folders = sorted(entry for entry in (tmp_path / "train").iterdir() if entry.is_dir())
+    assert [folder.name for folder in folders] == packing.classes
+    for folder in folders:
+        found = list(folder.iterdir())
+        assert len(found) == packing.table[folder.name][0].recordings
+        assert all(path.suffix == ".png" for path in found)
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_train_zip_loads_in_datasets(images: Path, tmp_path: Path, form: str) -> None:
+    heartfast.pack(images, tmp_path)
+    archive = zipfile.ZipFile(tmp_path / "train.zip")
+    archive.extractall(tmp_path / "train")
+    where = {"folder": "data_dir='train'", "zip": "data_files='train.zip'"}[form]
+    code = f"""
+import datasets, hashlib, json
+rows = datasets.load_dataset("imagefolder", {where}, split="train", cache_dir="cache")
+print(json.dumps([[row["label"], str(row["group"]), row["sha256"], row["image"].size,
+                   hashlib.sha256(row["image"].tobytes()).hexdigest()] for row in rows]))
+"""
+    # In a process of its own: it reads its settings, and warns, when it is imported.
+    offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
+    environment = {**os.environ, **offline, "HF_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    wanted = []
+    for row in rows(archive.read("metadata.csv").decode()):
+        picture = Image.open(io.BytesIO(archive.read(row["file_name"])))
+        pixels = hashlib.sha256(picture.tobytes()).hexdigest()
+        # Groups that look like numbers become numbers there: 007 is 7.
+        group = row["group"].lstrip("0")
+        wanted.append([row["label"], group, row["sha256"], list(picture.size), pixels])
+    assert sorted(json.loads(ran.stdout)) == sorted(wanted)
 
 
 def test_same_seed_same_bytes_other_seed_other_split(images: Path, tmp_path: Path) -> None:

@@ -111,3 +111,22 @@ def test_pascal_whole_path(shared_data: Path, tmp_path: Path) -> None:
     # The prior of 320, 95 and 46 of 461 has a logloss of 0.81; a real model must beat it.
     assert board["class prior"].logloss == pytest.approx(0.81, abs=0.02)
     assert board[result.training.best].logloss < 0.7
+
+
+def test_demo_writes_recordings_and_results(tmp_path: Path) -> None:
+    result = heartfast.demo(tmp_path / "demo")
+    assert result.report == str(tmp_path / "demo/report.html")
+    assert len(list((tmp_path / "demo/recordings").rglob("*.wav"))) == len(
+        list((tmp_path / "demo/images").rglob("*.png"))
+    )
+    assert len(result.training.leaderboard) == 4
+
+
+def test_folds_reach_the_training(tmp_path: Path) -> None:
+    heartfast.synth.write_corpus(tmp_path / "wav", patients=18, recordings=1)
+    with pytest.raises(heartfast.DatasetError, match="--folds"):
+        heartfast.run(tmp_path / "wav", tmp_path / "five", labels="folders")
+    result = heartfast.run(
+        tmp_path / "wav", tmp_path / "two", labels="folders", folds=2, repeats=1, trials=1
+    )
+    assert result.training.bundle.training["folds"] == 2

@@ -40,7 +40,7 @@ def main(folder: str) -> None:
         verb = [environment / "bin" / "heartfast"]
         subprocess.run([*verb, "info"], check=True, env=clean, cwd=scratch)
         subprocess.run([*verb, "demo", "-o", "demo"], check=True, env=clean, cwd=scratch)
-        if not (Path(scratch) / "demo/results/report.html").is_file():
+        if not (Path(scratch) / "demo/report.html").is_file():
             raise SystemExit(f"{wheel.name}: expected a report of the demo, found none")
     print(f"{wheel}: {size / 1e6:.1f} MB, {len(names)} files, installs and runs")
 

@@ -180,7 +180,16 @@ def _run(options: Namespace) -> int:
     return _whole_path(
         options,
         lambda **common: run(
-            options.sources, options.out, labels=options.labels, config=config, **common
+            options.sources,
+            options.out,
+            labels=options.labels,
+            config=config,
+            test_size=options.test_size,
+            metric=options.metric,
+            trials=options.trials,
+            folds=options.folds,
+            repeats=options.repeats,
+            **common,
         ),
     )
 

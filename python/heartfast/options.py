@@ -50,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
     p.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the two sets")
-    p.add_argument("--test-size", type=float, default=0.2, help="share to test on (0.2)")
+    _add_test_size(p)
     p.add_argument(
         "--no-group",
         dest="group",
@@ -65,15 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("pictures", metavar="TRAIN", help="ZIP or folder of class folders")
     p.add_argument("-o", "--out", metavar="MODEL", required=True, help="the model to write")
-    p.add_argument(
-        "--metric",
-        choices=("logloss", "macro_f1", "balanced_accuracy"),
-        default="logloss",
-        help="what the best is best at (logloss)",
-    )
-    p.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
-    p.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
-    p.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
+    _add_training(p)
     _add_seed(p)
     _add_jobs(p)
 
@@ -111,6 +103,8 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
     _add_sources(p, None)
+    _add_test_size(p)
+    _add_training(p)
     _add_config(p)
     _add_seed(p)
     _add_jobs(p)
@@ -159,6 +153,22 @@ def _add_config(p: argparse.ArgumentParser) -> None:
     group.add_argument("--colormap", metavar="NAME", help="gray, viridis, magma, inferno, plasma")
     group.add_argument("--invert", action="store_true", help="dark on light")
     group.add_argument("--no-center", dest="center", action="store_false", help="whole frames only")
+
+
+def _add_test_size(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--test-size", type=float, default=0.2, help="share to test on (0.2)")
+
+
+def _add_training(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--metric",
+        choices=("logloss", "macro_f1", "balanced_accuracy"),
+        default="logloss",
+        help="what the best is best at (logloss)",
+    )
+    p.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
+    p.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
+    p.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
 
 
 def _add_seed(p: argparse.ArgumentParser) -> None:

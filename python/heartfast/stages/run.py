@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.atomic import require_empty
 from heartfast.labels import UNLABELLED
@@ -67,6 +67,9 @@ def run(
     config: SpectrogramConfig | None = None,
     test_size: float = 0.2,
     metric: str = "logloss",
+    trials: int = 12,
+    folds: int = 5,
+    repeats: int = 2,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -86,8 +89,8 @@ def run(
         A new or empty folder.
     test_size : float
         The share of each class that is kept for the test.
-    metric : str
-        What the best model is best at; see `train`.
+    metric, trials, folds, repeats
+        As in `train`.
     seed : int
         Of the split and the training.
     progress : callable, optional
@@ -106,41 +109,18 @@ def run(
     >>> sorted(result.evaluation.classes)
     ['extrasystole', 'murmur', 'normal']
     """
-    folder = os.fspath(out)
-
-    def at(name: str) -> str:
-        return os.path.join(folder, name)
-
-    require_empty(folder)
-    conversion = convert(
-        sources, at("images"), config=config, labels=labels, jobs=jobs, progress=progress
-    )
-    packing = pack(at("images"), folder, test_size=test_size, seed=seed, progress=progress)
-    training = train(
-        at("train.zip"),
-        at("model.heartfast"),
-        metric=metric,
+    require_empty(out)
+    return _run(
+        sources,
+        os.fspath(out),
+        labels=labels,
+        config=config,
+        test_size=test_size,
+        training={"metric": metric, "trials": trials, "folds": folds, "repeats": repeats},
         seed=seed,
         jobs=jobs,
         progress=progress,
     )
-    score(training.bundle, at("test.zip"), at("scores.csv"), jobs=jobs, progress=progress)
-    unlabelled = os.path.join(at("images"), UNLABELLED)
-    if os.path.isdir(unlabelled):
-        score(
-            training.bundle,
-            unlabelled,
-            at("unlabelled_scores.csv"),
-            columns="full",
-            jobs=jobs,
-            progress=progress,
-        )
-    evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)
-    result = Run(folder, conversion, packing, training, evaluation, at("report.html"))
-    write_report(result)
-    if progress:
-        progress(Progress("report", 1, 1))
-    return result
 
 
 def demo(
@@ -150,7 +130,7 @@ def demo(
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Run:
-    """`run` on synthetic heart sounds, which it writes to ``out/recordings``.
+    """`run` on synthetic heart sounds, which it writes to ``out/recordings`` first.
 
     They show that everything works, by eye and ear; their figures say nothing about patients.
 
@@ -165,19 +145,59 @@ def demo(
     """
     from heartfast import synth
 
-    folder = os.path.join(os.fspath(out), "recordings")
-    require_empty(os.fspath(out))
+    folder = os.fspath(out)
+    require_empty(folder)
+    recordings = os.path.join(folder, "recordings")
     if progress:
         progress(Progress("synthesise", 0, 1))
-    synth.write_corpus(folder, seed=seed, unlabelled=6)
+    synth.write_corpus(recordings, seed=seed, unlabelled=6)
     if progress:
         progress(Progress("synthesise", 1, 1))
-    labels = os.path.join(folder, "labels.csv")
-    return run(
-        folder,
-        os.path.join(os.fspath(out), "results"),
-        labels=labels,
+    labels = os.path.join(recordings, "labels.csv")
+    return _run(recordings, folder, labels=labels, seed=seed, jobs=jobs, progress=progress)
+
+
+def _run(
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    folder: str,
+    *,
+    labels: str | os.PathLike[str],
+    config: SpectrogramConfig | None = None,
+    test_size: float = 0.2,
+    training: dict[str, Any] | None = None,
+    seed: int,
+    jobs: int | None,
+    progress: ProgressCallback | None,
+) -> Run:
+    def at(name: str) -> str:
+        return os.path.join(folder, name)
+
+    conversion = convert(
+        sources, at("images"), config=config, labels=labels, jobs=jobs, progress=progress
+    )
+    packing = pack(at("images"), folder, test_size=test_size, seed=seed, progress=progress)
+    trained = train(
+        at("train.zip"),
+        at("model.heartfast"),
         seed=seed,
         jobs=jobs,
         progress=progress,
+        **(training or {}),
     )
+    score(trained.bundle, at("test.zip"), at("scores.csv"), jobs=jobs, progress=progress)
+    unlabelled = os.path.join(at("images"), UNLABELLED)
+    if os.path.isdir(unlabelled):
+        score(
+            trained.bundle,
+            unlabelled,
+            at("unlabelled_scores.csv"),
+            columns="full",
+            jobs=jobs,
+            progress=progress,
+        )
+    evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)
+    result = Run(folder, conversion, packing, trained, evaluation, at("report.html"))
+    write_report(result)
+    if progress:
+        progress(Progress("report", 1, 1))
+    return result
