@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-OUT ?= out/demo
+DEMO := out/demo
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .PHONY: demo test lint format bench wheel build clean
@@ -15,8 +15,8 @@ RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml
 build: $(VENV)/.built
 
 demo: $(VENV)/.built
-	@rm -rf $(OUT)
-	$(BIN)/heartfast demo -o $(OUT)
+	@rm -rf $(DEMO)
+	$(BIN)/heartfast demo -o $(DEMO)
 
 # pytest comes last: its closing line is the verdict.
 test: lint
@@ -43,7 +43,7 @@ bench: $(VENV)/.built
 wheel: $(VENV)/.deps requirements-wheel.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-wheel.lock
 	rm -rf dist
-	$(BIN)/maturin build --release --zig --compatibility manylinux2014 --out dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --release --zig --compatibility manylinux2014 --out dist
 	$(BIN)/python tools/check_wheel.py dist
 
 $(VENV)/.deps: requirements-dev.lock tools/need.sh
@@ -58,4 +58,4 @@ $(VENV)/.built: $(VENV)/.deps pyproject.toml $(RUST)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) target dist out
+	rm -rf $(VENV) target dist $(DEMO)

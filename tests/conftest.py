@@ -7,6 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Properties are tested, not times: a busy machine must not fail a test.
+settings.register_profile("heartfast", deadline=None)
+settings.load_profile("heartfast")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = Path(os.environ.get("HEARTFAST_SHARED_DATA", ROOT.parent / "shared" / "data"))

@@ -82,15 +82,23 @@ def test_the_members_are_plain(saved):
         np.testing.assert_allclose(direct, made.model.predict_proba(FEATURES), rtol=1e-12)
 
 
+def own_digest(manifest: dict[str, object]) -> str:
+    rest = {name: value for name, value in manifest.items() if name != "bundle_sha256"}
+    text = json.dumps(rest, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def rewritten(path, manifest=None, text=None, **members: bytes) -> bytes:
-    """Return the bundle with parts of it changed, and its checksum right again."""
+    """Return the bundle with parts of it changed, and its checksums right again."""
     with zipfile.ZipFile(path) as archive:
         found = json.loads(archive.read("bundle.json"))
         (member,) = set(archive.namelist()) - {"bundle.json"}
         content = archive.read(member)
     content = re.sub(*text, content.decode(), count=1).encode() if text else content
     found["sha256"] = {member: hashlib.sha256(content).hexdigest()}
-    parts = {"bundle.json": json.dumps({**found, **(manifest or {})}).encode(), member: content}
+    found |= manifest or {}
+    found["bundle_sha256"] = own_digest(found)
+    parts = {"bundle.json": json.dumps(found).encode(), member: content}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in {**parts, **members}.items():
@@ -145,6 +153,30 @@ def test_an_altered_model_fails_its_checksum(saved, tmp_path):
         for name, data in parts.items():
             archive.writestr(name, data if name == "bundle.json" else data.replace(b"1", b"2", 1))
     with pytest.raises(BundleError, match="recorded checksum"):
+        Bundle.load(tmp_path / "bad")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"classes": ["normal", "häßlich", "extrasystole"]},
+        {"config": {"window_ms": 25.0, "size": None}},
+        {"leaderboard": []},
+        {"bundle_sha256": None},
+        {"more": 1},
+    ],
+)
+def test_an_altered_manifest_fails_its_checksum(saved, tmp_path, change):
+    _, path = saved
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(parts["bundle.json"])
+    assert manifest["bundle_sha256"] == own_digest(manifest)
+    with zipfile.ZipFile(tmp_path / "bad", "w") as archive:
+        for name, data in parts.items():
+            changed = json.dumps(manifest | change).encode()
+            archive.writestr(name, changed if name == "bundle.json" else data)
+    with pytest.raises(BundleError, match=r"bundle\.json with the recorded checksum, found \w+$"):
         Bundle.load(tmp_path / "bad")
 
 

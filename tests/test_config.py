@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import copy
+import inspect
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import heartfast
 from heartfast import SpectrogramConfig
 
 DEFAULTS = {
@@ -288,3 +292,12 @@ def test_geometry_of_known_rates():
             config.geometry(sr)
     with pytest.raises(ValueError, match=r"^window_ms: expected a window of at most 16777216 samp"):
         SpectrogramConfig(window_ms=60_000).geometry(1_000_000)
+
+
+def test_the_docstring_is_that_of_the_stub():
+    stub = ast.parse((Path(heartfast.__file__).parent / "_core.pyi").read_text())
+    (config,) = (n for n in stub.body if getattr(n, "name", "") == "SpectrogramConfig")
+    assert inspect.cleandoc(SpectrogramConfig.__doc__) == ast.get_docstring(config)
+    documented = {n.name: ast.get_docstring(n) for n in config.body if hasattr(n, "name")}
+    for name in ("to_dict", "from_dict", "replace", "geometry"):
+        assert getattr(SpectrogramConfig, name).__doc__ == documented[name]

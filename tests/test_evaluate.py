@@ -95,6 +95,22 @@ def test_groups_are_found_beside_the_truth_and_widen_the_intervals(tmp_path):
     assert named.to_dict() == grouped.to_dict()
 
 
+def test_the_same_recording_is_one_group(tmp_path):
+    rows = [[f"{i:03d}.png", "", f"{i % 30:064x}"] for i in range(N)]
+    write(tmp_path / "test_metadata.csv", ["file_name", "group", "sha256"], rows)
+    got = evaluate(scores(tmp_path), truth(tmp_path))
+    assert got.n_groups == 30
+    assert "no groups are known" in got.notes[0]
+
+
+def test_a_table_without_any_group_is_said(tmp_path):
+    rows = [[f"{i:03d}.png", ""] for i in range(N)]
+    write(tmp_path / "test_metadata.csv", ["file_name", "group"], rows)
+    got = evaluate(scores(tmp_path), truth(tmp_path))
+    assert got.n_groups == N
+    assert "no groups are known" in got.notes[0]
+
+
 def test_to_dict_is_json_with_everything(tmp_path):
     got = evaluate(scores(tmp_path), truth(tmp_path))
     fields = json.loads(json.dumps(got.to_dict(), allow_nan=False))
@@ -182,5 +198,6 @@ def test_empty_and_missing_files(tmp_path):
         evaluate(tmp_path / "empty.csv", truth(tmp_path))
     with pytest.raises(FileNotFoundError):
         evaluate(tmp_path / "none.csv", truth(tmp_path))
-    with pytest.raises(ValueError, match=r"^seed"):
-        evaluate(scores(tmp_path), truth(tmp_path), seed=-1)
+    for seed in (-1, 2**31):
+        with pytest.raises(ValueError, match=rf"^seed: expected 0 to \d+, found {seed}$"):
+            evaluate(scores(tmp_path), truth(tmp_path), seed=seed)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn import metrics as reference
 
 from heartfast.metrics import (
@@ -95,6 +96,31 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
         accuracy = estimate(sums, seed=seed)[0]["accuracy"]
         covered += accuracy.low <= 0.7 <= accuracy.high
     assert covered >= 88
+
+
+def exact(hits: int, n: int) -> tuple[float, float]:
+    return tuple(stats.binomtest(hits, n).proportion_ci(0.95, method="exact"))
+
+
+def test_an_extreme_figure_has_the_exact_bound_of_its_groups():
+    """Class 0 always right in 12 groups, class 1 never in 5, class 2 always in 7."""
+    group = np.repeat(np.arange(24), 4)
+    actual = np.repeat([0] * 12 + [1] * 5 + [2] * 7, 4)
+    predicted = np.where(actual == 1, 0, actual)
+    overall, per_class = estimate(group_sums(actual, np.eye(3)[predicted], group))
+    assert [e.value for e in per_class["recall"]] == [1, 0, 1]
+    for found, expected in zip(
+        per_class["recall"], (exact(12, 12), exact(0, 5), exact(7, 7)), strict=True
+    ):
+        assert found[1:] == pytest.approx(expected)
+    assert per_class["f1"][1] == (0, 0, pytest.approx(exact(0, 5)[1]))
+    assert per_class["precision"][1] == (0, 0, pytest.approx(exact(0, 5)[1]))
+    assert per_class["precision"][2] == (1, pytest.approx(exact(7, 7)[0]), 1)
+    overall, _ = estimate(group_sums(actual, np.eye(3)[actual], group))
+    assert overall["accuracy"] == (1, pytest.approx(exact(24, 24)[0]), 1)
+    for name in ("macro_f1", "balanced_accuracy"):
+        assert overall[name] == (1, pytest.approx(exact(5, 5)[0]), 1)
+    assert overall["logloss"].value == 0  # not a proportion
 
 
 def test_undefined_figures_are_none():

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import heartfast
-from heartfast.stages.pack import _split
+from heartfast.images import Picture
+from heartfast.stages.pack import _flat_names, _split
 
 FILES = ("test.zip", "test_actual.csv", "test_metadata.csv", "train.zip")
 
@@ -162,6 +163,19 @@ def test_flat_names_stay_apart(tmp_path: Path) -> None:
     names = zipfile.ZipFile(tmp_path / "out/test.zip").namelist()
     assert len(set(names)) == len(names) == 6
     assert all("/" not in name for name in names)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["A/x.png", "B/x.png", "A__x.png", "B/A__x.png", "A/X.png", "C/y.png",
+                         "A__X~2.png", "A/A__x.png", "B/B__x.png", "z.png"]),
+        unique=True,
+    )
+)  # fmt: skip
+def test_flat_names_are_one_to_one(names) -> None:
+    flat = _flat_names([Picture(name, "") for name in names])
+    assert len({name.casefold() for name in flat}) == len(names)
+    assert all("/" not in name and name.endswith(".png") for name in flat)
 
 
 def test_a_class_with_one_group_is_refused(tmp_path: Path) -> None:

@@ -98,7 +98,9 @@ def test_a_bad_picture_is_named_and_does_not_shift_the_others(folder):
     (folder / "a.png").write_bytes((folder / "a.png").read_bytes()[:90])
     result = score(bundle(), folder)
     assert result.row_ids == [0, 2, 3, 4]
-    assert [name for name, _ in result.errors] == ["a.png"]
+    ((name, message),) = result.errors
+    assert name == "a.png"
+    assert message.startswith("expected an intact picture, found")
     assert (result.probabilities == whole.probabilities[[0, 2, 3, 4]]).all()
 
 
@@ -113,8 +115,25 @@ def test_pictures_of_another_configuration(folder):
 
 def test_pictures_that_do_not_say_how_they_were_made(folder):
     (folder / "x.png").write_bytes(picture(9, None))
-    assert "1 pictures do not say how they were made" in score(bundle(), folder).notes[0]
+    assert "pictures that do not say how they were made: 1;" in score(bundle(), folder).notes[0]
     assert "model was trained on" in score(bundle(None), folder).notes[0]
+
+
+def test_recordings_beside_pictures_are_counted(folder):
+    assert score(bundle(), folder).notes == []
+    for name in ("b.wav", "sub/x.MP3"):
+        (folder / name).write_bytes(b"")
+    notes = score(bundle(), folder).notes
+    assert notes == ["recordings passed over, as there are pictures: 2"]
+
+
+def test_pictures_named_outright(folder):
+    whole = score(bundle(), folder)
+    result = score(bundle(), [folder / "sub" / "c.png", folder / "a.png"])
+    assert result.names == [f"{folder}/a.png", f"{folder}/sub/c.png"]
+    assert (result.probabilities == whole.probabilities[[1, 3]]).all()
+    with pytest.raises(FileNotFoundError):
+        score(bundle(), [folder / "a.png", folder / "none.png"])
 
 
 def test_bad_input(folder, tmp_path):
@@ -175,7 +194,9 @@ def test_recordings_named_outright(recordings):
 
 
 def test_recordings_none_of_which_is_readable(recordings):
-    with pytest.raises(DatasetError, match="expected readable recordings, found 1 that are not"):
+    with pytest.raises(
+        DatasetError, match=r"readable recordings, found 1 that are not, the first: 0\.wav: "
+    ):
         score(bundle(), recordings / "a" / "0.wav")
 
 

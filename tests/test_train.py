@@ -122,9 +122,10 @@ def test_groups_are_not_split(tmp_path):
     rows = ["file_name,label,group"]
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         for group in range(12):
-            label, height = "ab"[group % 2], 30 + 15 * group  # neighbours in height are opposites
+            label, height = "ab"[group % 2], 15 * group  # neighbours in height are opposites
             for index in range(30):
-                levels = rng.integers(0, 40, size=(16, 20)) + height
+                levels = rng.integers(0, 40, size=(16, 20)) + 30
+                levels[:8] += height
                 buffer = io.BytesIO()
                 Image.fromarray(levels.astype(np.uint8)).save(buffer, "PNG")
                 name = f"{label}/{group}_{index}.png"
@@ -140,7 +141,32 @@ def test_groups_are_not_split(tmp_path):
                 archive.writestr(name, alone.read(name))
     leaky = train(tmp_path / "y.zip", **QUICK)
     assert max(row.balanced_accuracy for row in leaky.leaderboard) > 0.9
-    assert "360 pictures have no known group" in leaky.notes[0]
+    assert "without a known group, each its own: 360;" in leaky.notes[0]
+
+
+def test_the_same_picture_is_on_one_side(tmp_path):
+    """Noise whose class nothing tells cannot be learned from copies of it."""
+    rng = np.random.Generator(np.random.PCG64(2))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for number in range(24):
+            data = picture(0, rng)
+            for copy in range(6):
+                archive.writestr(f"{'ab'[number % 2]}/{number}_{copy}.png", data)
+    result = train(tmp_path / "x.zip", **QUICK)
+    assert (result.n_recordings, result.n_groups) == (144, 24)
+    assert result.bundle.training["groups"] == 24
+    assert not result.bundle.training["grouped"]
+    assert max(row.balanced_accuracy for row in result.leaderboard) < 0.85
+
+
+def test_metadata_without_groups_is_not_grouped(tmp_path, trained):
+    assert trained[0].bundle.training["grouped"]
+    path = corpus(tmp_path / "x.zip", groups=4, each=1, metadata=False)
+    with zipfile.ZipFile(path, "a") as archive:
+        names = archive.namelist()
+        rows = "".join(f"{name},{name[0]},\n" for name in names)
+        archive.writestr("metadata.csv", "file_name,label,group\n" + rows)
+    assert not train(path, **QUICK).bundle.training["grouped"]
 
 
 def test_foreign_pictures_of_any_kind_will_do(tmp_path):
@@ -156,7 +182,9 @@ def test_foreign_pictures_of_any_kind_will_do(tmp_path):
     result = train(tmp_path / "in", tmp_path / "m", **QUICK)
     assert result.n_recordings == result.n_groups == 15
     assert result.errors[0][0] == "x/0.png"
-    assert any("1 pictures could not be read" in note for note in result.notes)
+    assert result.errors[0][1].startswith("expected a PNG or JPEG picture")
+    message = "pictures that could not be read: 1, the first: x/0.png: expected a PNG or JPEG"
+    assert any(note.startswith(message) for note in result.notes)
     assert any("class 'x' has 7 recordings" in note for note in result.notes)
     assert Bundle.load(tmp_path / "m").config is None
 
@@ -167,7 +195,7 @@ def test_unlabelled_pictures_are_left_out_and_said(tmp_path):
         archive.writestr("loose.png", picture(0, np.random.Generator(np.random.PCG64(0))))
     result = train(path, **QUICK)
     assert result.n_recordings == 12
-    assert any("1 pictures have no class" in note for note in result.notes)
+    assert any("pictures without a class, left out: 1" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy"])
@@ -176,6 +204,11 @@ def test_the_metric_chooses_the_best(source, metric):
     best = max(getattr(row, metric) for row in result.leaderboard)
     chosen = next(row for row in result.leaderboard if row.model == result.best)
     assert getattr(chosen, metric) == best
+    lines = [line.strip("* ") for line in result.to_text().splitlines()[1:]]
+    ordered = sorted(result.leaderboard, key=lambda row: -getattr(row, metric))
+    for line, row in zip(lines, ordered, strict=True):
+        assert line.startswith(f"{row.model} ")
+    assert lines[0].startswith(result.best)
 
 
 def test_too_few_groups(tmp_path):
@@ -212,7 +245,16 @@ def test_two_configurations(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"metric": "auc"}, {"trials": 0}, {"folds": 1}, {"repeats": 0}, {"seed": -1}, {"jobs": 0}],
+    [
+        {"metric": "auc"},
+        {"trials": 0},
+        {"folds": 1},
+        {"repeats": 0},
+        {"repeats": 1001},
+        {"seed": -1},
+        {"seed": 2**31 - 1},
+        {"jobs": 0},
+    ],
 )
 def test_arguments(source, wrong):
     with pytest.raises(ValueError, match=f"^{next(iter(wrong))}: expected .*, found"):
@@ -221,21 +263,26 @@ def test_arguments(source, wrong):
 
 def test_ctrl_c_ends_it_within_a_second(source, tmp_path):
     script = (
-        "import sys\nfrom heartfast.stages.train import train\n"
+        "import signal, sys\nfrom heartfast.stages.train import train\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # nohup ignores it
         "train(sys.argv[1], sys.argv[2], trials=20000, folds=3, jobs=2,"
         " progress=lambda p: print(p.done, flush=True))\n"
     )
     command = [sys.executable, "-c", script, str(source), str(tmp_path / "m")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line == b"108\n":  # all features are there; the studies that follow take hours
-            break
-    time.sleep(2)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    start = time.perf_counter()
-    _, errors = process.communicate(timeout=20)
-    assert time.perf_counter() - start < 2
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == b"108\n":  # all features are there; the studies that follow take hours
+                break
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        start = time.perf_counter()
+        _, errors = process.communicate(timeout=20)
+        assert time.perf_counter() - start < 2
+    finally:
+        process.kill()
+        process.communicate()
     assert b"KeyboardInterrupt" in errors
     assert not (tmp_path / "m").exists()

@@ -13,3 +13,5 @@ command -v cargo >/dev/null || fail "cargo, found none (install Rust 1.88 or lat
 rust=$(rustc --version 2>/dev/null | cut -d' ' -f2)
 minor=$(echo "$rust" | cut -d. -f2)
 [ "${minor:-0}" -ge 88 ] || fail "Rust 1.88 or later, found ${rust:-none} (update it, for example with rustup)"
+cargo fmt --version >/dev/null 2>&1 || fail "cargo fmt, found none (rustup component add rustfmt)"
+cargo clippy --version >/dev/null 2>&1 || fail "cargo clippy, found none (rustup component add clippy)"

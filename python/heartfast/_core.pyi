@@ -67,6 +67,14 @@ class SpectrogramConfig:
     ------
     ValueError
         With the name of the field, what it takes and what was found.
+
+    Examples
+    --------
+    >>> config = heartfast.SpectrogramConfig(window_ms=25, overlap=75, fmax=1000)
+    >>> config.geometry(4000)["hop_length"]
+    25
+    >>> config.replace(colormap="magma").colormap
+    'magma'
     """
 
     def __new__(

@@ -20,9 +20,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     try:
         yield partial
         os.replace(partial, target)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(partial)
+        if isinstance(error, OSError) and error.filename in (None, partial):
+            # A full disk names no file, and the temporary name means nothing to the user.
+            error.filename = target
         raise
 
 

@@ -1,8 +1,8 @@
 """The saved model: a ZIP of JSON and text that nothing needs to be executed to read.
 
-`bundle.json` says what the model is, with a checksum of the other member: `model.json` (the
-arrays of a linear model) or `model.txt` (LightGBM's text). Loading believes nothing that it
-has not checked. The same bundle always has the same bytes.
+`bundle.json` says what the model is, with a checksum of the other member, `model.json` (the
+arrays of a linear model) or `model.txt` (LightGBM's text), and one of its own other fields.
+Loading believes nothing that it has not checked. The same bundle always has the same bytes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FORMAT = "heartfast-bundle"
 FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 MEMBERS = {LinearModel.kind: "model.json", BoostedModel.kind: "model.txt"}
+OWN_DIGEST = "bundle_sha256"
 MAX_MEMBER_BYTES = 64 << 20
 
 
@@ -96,6 +97,7 @@ class Bundle(NamedTuple):
             "training": self.training,
             "sha256": {member: _digest(content)},
         }
+        manifest[OWN_DIGEST] = _manifest_digest(manifest)
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, data in ((MANIFEST, _dump(manifest, indent=1).encode()), (member, content)):
@@ -142,6 +144,9 @@ class Bundle(NamedTuple):
         digest = _digest(content)
         if _typed(manifest, "sha256", dict) != {member: digest}:
             raise ValueError(f"expected {member} with the recorded checksum, found {digest}")
+        digest = _manifest_digest(manifest)
+        if manifest.get(OWN_DIGEST) != digest:
+            raise ValueError(f"expected {MANIFEST} with the recorded checksum, found {digest}")
         features = _typed(manifest, "features", dict)
         if features != {"version": FEATURES_VERSION, "names": feature_names()}:
             _wrong(f"features of version {FEATURES_VERSION}", features.get("version"))
@@ -179,6 +184,12 @@ def _digest(content: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(content).hexdigest()
+
+
+def _manifest_digest(manifest: dict[str, object]) -> str:
+    """Digest of all fields but the digest's, however they are laid out in the file."""
+    rest = {name: value for name, value in manifest.items() if name != OWN_DIGEST}
+    return _digest(_dump(rest).encode("utf-8", "surrogatepass"))
 
 
 def _members(path: str) -> dict[str, bytes]:

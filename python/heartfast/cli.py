@@ -54,12 +54,18 @@ def _fail(options: Namespace, message: str, code: int) -> int:
 
 
 def _print(options: Namespace, result: dict[str, Any], text: str = "") -> None:
+    if sys.stdout is None:  # it may be closed
+        return
     if options.json:
         import json
 
         sys.stdout.write(json.dumps(result, indent=2) + "\n")
     elif text:
-        sys.stdout.write(text.rstrip("\n") + "\n")
+        from heartfast.console import printable
+
+        for line in text.rstrip("\n").split("\n"):
+            sys.stdout.write(printable(line, sys.stdout.encoding) + "\n")
+    sys.stdout.flush()
 
 
 def _config(options: Namespace) -> SpectrogramConfig:

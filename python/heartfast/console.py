@@ -17,9 +17,17 @@ MOST_ERRORS = 20
 
 def say(line: str) -> None:
     """Write a line to standard error, with what cannot be shown escaped."""
-    # Names come from strangers' disks: no control characters reach the terminal.
+    if sys.stderr is not None:  # it may be closed
+        sys.stderr.write(printable(line, sys.stderr.encoding) + "\n")
+
+
+def printable(line: str, encoding: str = "utf-8") -> str:
+    """`line` with escapes for what is not to reach a terminal, or cannot.
+
+    Names come from strangers' disks, and control characters in them are commands.
+    """
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
-    sys.stderr.write(shown.encode("utf-8", "backslashreplace").decode() + "\n")
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def say_notes(notes: Iterable[str]) -> None:

@@ -167,7 +167,8 @@ def fit_tuned(data: Data, settings: Settings) -> Model:
         trial.set_user_attr("rounds", len(curve))
         return float(curve[-1])
 
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # A trial that Ctrl-C ends is no warning.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=settings.seed, n_startup_trials=5)
     study = optuna.create_study(sampler=sampler)
     study.enqueue_trial(START)

@@ -19,7 +19,7 @@ from heartfast.tables import METADATA, METADATA_COLUMNS
 
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     import numpy as np
@@ -89,8 +89,9 @@ class PictureSet:
     Parameters
     ----------
     source
-        Folder, ZIP or picture. Class folders, optionally with `metadata.csv` at the root;
-        one folder that wraps everything is looked through. ZIPs are read in memory only.
+        Folder, ZIP, picture or list of pictures. Class folders, optionally with
+        `metadata.csv` at the root; one folder that wraps everything is looked through. ZIPs
+        are read in memory only.
 
     Attributes
     ----------
@@ -108,9 +109,16 @@ class PictureSet:
         The source cannot be opened.
     """
 
-    def __init__(self, source: str | os.PathLike[str]) -> None:
-        self.source = os.fspath(source)
+    def __init__(self, source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
         self._archive: zipfile.ZipFile | None = None
+        if not isinstance(source, str | os.PathLike):
+            self.source = ""
+            paths = [os.fspath(path) for path in source]
+            for path in paths:
+                os.stat(path)
+            self._use({path.replace(os.sep, "/"): path for path in paths})
+            return
+        self.source = os.fspath(source)
         if os.path.isdir(self.source):
             members = {name: name for name in _walk(self.source)}
         elif self.source.lower().endswith(SUFFIXES):
@@ -121,7 +129,11 @@ class PictureSet:
             self._archive = _open_zip(self.source)
             members = _zip_members(self._archive, self.source)
         prefix = _wrapping_folder(members)
-        self._members = {name.removeprefix(prefix): member for name, member in members.items()}
+        self._use({name.removeprefix(prefix): member for name, member in members.items()})
+
+    def _use(self, members: dict[str, str]) -> None:
+        """Take these members, by the names they are to have."""
+        self._members = members
         self.has_metadata = METADATA in self._members
         names = sorted(name for name in self._members if name.lower().endswith(SUFFIXES))
         listed = self._read_metadata(names) if self.has_metadata else {}
@@ -150,7 +162,7 @@ class PictureSet:
             with open(os.path.join(self.source, member), "rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         else:
-            data = _read_member(self._archive, member)
+            data = _read_member(self._archive, member, name)
         if len(data) > MAX_FILE_BYTES:
             raise DecodeError(f"{name}: expected at most {MAX_FILE_BYTES >> 20} MB, found more")
         return data
@@ -187,8 +199,13 @@ class PictureSet:
         return listed
 
 
-def holds_pictures(source: str | os.PathLike[str]) -> bool:
-    """Whether a path is a ZIP or picture, or a folder with at least one picture in it."""
+def holds_pictures(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> bool:
+    """Whether a path is a ZIP or picture, or a folder with at least one picture in it.
+
+    A list is one of pictures where all its files are.
+    """
+    if not isinstance(source, str | os.PathLike):
+        return bool(source) and all(os.fspath(s).lower().endswith(SUFFIXES) for s in source)
     path = os.fspath(source)
     if os.path.isdir(path):
         return any(name.lower().endswith(SUFFIXES) for name in _walk(path))
@@ -302,9 +319,9 @@ def _zip_members(archive: zipfile.ZipFile, path: str) -> dict[str, str]:
     return members
 
 
-def _read_member(archive: zipfile.ZipFile, member: str) -> bytes:
+def _read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
     try:
         with archive.open(member) as file:
             return file.read(MAX_FILE_BYTES + 1)
     except Exception as error:  # damage, encryption and odd compressions each raise their own
-        raise DecodeError(f"{member}: expected an intact ZIP member, found: {error}") from None
+        raise DecodeError(f"{name}: expected an intact ZIP member, found: {error}") from None

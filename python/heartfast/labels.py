@@ -83,11 +83,19 @@ def read_labels(
             f"labels: expected {', '.join(known)} or the path of a CSV, found {scheme!r}"
         )
     for recording, (label, _, _) in zip(recordings, found, strict=True):
-        if label in (".", "..") or re.search(r"[/\\\x00-\x1f]", label):
-            raise DatasetError(
-                f"{recording.name}: expected a label that can name a folder, found {label!r}"
-            )
+        check_label(label, recording.name)
     return found, notes
+
+
+# Names that mean something else in the folders and tables that stages write.
+_TAKEN = ("__MACOSX", "metadata.csv", "errors.jsonl", "file_name", "row_id")
+
+
+def check_label(label: str, where: str) -> None:
+    """Raise `DatasetError` unless a label can name a folder and a column."""
+    odd = re.search(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]", label)
+    if odd or label.startswith(".") or label in _TAKEN:
+        raise DatasetError(f"{where}: expected a label that can name a folder, found {label!r}")
 
 
 def _by_folder(recording: Recording) -> Label:
@@ -126,8 +134,7 @@ def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[L
             path = os.path.join(folder, "REFERENCE.csv")
             tables[folder] = {}
             if os.path.isfile(path):
-                with open(path, encoding="utf-8-sig", newline="") as file:
-                    rows = [row for row in csv.reader(file) if len(row) >= 2]
+                rows = [row for row in _read_rows(path) if len(row) >= 2]
                 tables[folder] = {
                     os.path.splitext(row[0].rpartition("/")[2])[0]: _CINC_VALUES.get(row[1], row[1])
                     for row in rows
@@ -152,12 +159,8 @@ def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[L
 
 
 def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label], list[str]]:
-    try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            header, rows = reader.fieldnames or [], list(reader)
-    except csv.Error as error:
-        raise DatasetError(f"{path}: expected a CSV table, found: {error}") from None
+    header, *lines = _read_rows(path) or [[]]
+    rows = [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines]
     if not {"file_name", "label"} <= set(header):
         columns = ", ".join(header) or "an empty file"
         raise DatasetError(f"{path}: expected columns file_name and label, found {columns}")
@@ -179,11 +182,17 @@ def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label]
             notes.append(f"{path}, line {number}: {row['file_name']!r} {what}")
             continue
         label = Label(*((row.get(column) or "").strip() for column in Label._fields))
+        if label.label == UNLABELLED:
+            label = label._replace(label="")
         earlier = found.setdefault(matches[0], label)
-        if earlier.label != label.label:
+        if earlier != label:
+            what = "label" if earlier.label != label.label else "group and source"
+            first, second = (
+                (earlier.label, label.label) if what == "label" else (earlier[1:], label[1:])
+            )
             raise DatasetError(
-                f"{path}, line {number}: expected one label for {name!r}, found "
-                f"{earlier.label!r} and {label.label!r}"
+                f"{path}, line {number}: expected one {what} for {name!r}, found {first!r} and "
+                f"{second!r}"
             )
     if not found:
         raise DatasetError(
@@ -196,3 +205,12 @@ def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label]
         if i not in found
     ]
     return [found.get(i, Label()) for i in range(len(recordings))], notes
+
+
+def _read_rows(path: str) -> list[list[str]]:
+    """All rows of a CSV that are not empty; names that are not UTF-8 keep their bytes."""
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            return [row for row in csv.reader(file) if row]
+    except csv.Error as error:
+        raise DatasetError(f"{path}: expected a CSV table, found: {error}") from None

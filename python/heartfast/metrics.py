@@ -7,7 +7,7 @@ losses, so that 2000 resamples are one matrix product.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,7 +113,12 @@ def estimate(
     """Return the overall metrics, and the per-class ones (a list over classes), with intervals.
 
     The interval is the 2.5th to 97.5th percentile over `RESAMPLES` resamples of the groups;
-    the same seed gives the same interval.
+    the same seed gives the same interval. Where that is from 0 to 0 or
+    from 1 to 1, resampling cannot say how far the truth may be: the open end is then the
+    Clopper-Pearson bound for 0, or all, of n groups, n being the groups with a recording
+    that counts (of the class for recall and F1, predicted as it for precision where there
+    are any, any at all for the overall figures; for the two averages over classes the class
+    with the fewest).
     """
     import numpy as np
 
@@ -127,16 +132,32 @@ def estimate(
     values = figures(GroupSums(confusion.sum(axis=0), losses.sum()))
     spread = figures(resampled)
 
-    def one(value: float, draws: Array) -> Estimate:
+    with_class = (confusion.sum(axis=2) > 0).sum(axis=0)
+    predicted = (confusion.sum(axis=1) > 0).sum(axis=0)
+    fewest = int(with_class[with_class > 0].min())
+    trials: dict[str, Any] = {
+        "macro_f1": fewest,
+        "balanced_accuracy": fewest,
+        "accuracy": count,
+        "precision": np.where(predicted > 0, predicted, with_class),
+        "recall": with_class,
+        "f1": np.where(with_class > 0, with_class, predicted),
+    }
+
+    def one(value: float, draws: Array, n: int | None) -> Estimate:
         defined = draws[~np.isnan(draws)]
         if np.isnan(value) or not len(defined):
             return Estimate(None, None, None)
         low, high = np.percentile(defined, [2.5, 97.5])
+        if n and value in (0, 1) and low == high == value:
+            low, high = (0.0, 1 - 0.025 ** (1 / n)) if value == 0 else (0.025 ** (1 / n), 1.0)
         return Estimate(float(value), float(low), float(high))
 
-    overall = {name: one(float(values[name]), spread[name]) for name in METRICS}
+    overall = {name: one(float(values[name]), spread[name], trials.get(name)) for name in METRICS}
     per_class = {
-        name: [one(float(values[name][c]), spread[name][:, c]) for c in range(k)]
+        name: [
+            one(float(values[name][c]), spread[name][:, c], int(trials[name][c])) for c in range(k)
+        ]
         for name in PER_CLASS
     }
     return overall, per_class

@@ -73,8 +73,8 @@ class LinearModel:
                 arrays[name] = np.array(fields[name], dtype=np.float64)
             except (TypeError, ValueError, OverflowError):
                 raise ValueError(f"expected {name} to be an array of numbers") from None
-            if arrays[name].ndim != (2 if name == "coef" else 1):
-                raise ValueError(f"expected {name} to be flat, found {arrays[name].ndim} axes")
+            if arrays[name].ndim != (axes := 2 if name == "coef" else 1):
+                raise ValueError(f"expected {name} with axes: {axes}, found {arrays[name].ndim}")
             if not np.isfinite(arrays[name]).all():
                 raise ValueError(f"expected {name} to be finite")
         model = cls(**arrays)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
+MOST_JOBS = 1024
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -18,7 +20,7 @@ def cores(jobs: int | None) -> int:
     if jobs is not None:
         if jobs < 1:
             raise ValueError(f"jobs: expected at least 1, found {jobs}")
-        return jobs
+        return min(jobs, MOST_JOBS)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

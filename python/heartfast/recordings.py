@@ -50,7 +50,7 @@ def find_recordings(
         if os.path.isdir(source):
             recordings = [
                 Recording(os.path.join(source, *name.split("/")), name)
-                for name in _walk(source, "", recursive, set())
+                for name in _walk(source, recursive)
             ]
         elif os.path.lexists(source):
             recordings = [Recording(source, os.path.basename(source))]
@@ -68,30 +68,35 @@ def find_recordings(
     return sorted(found.values(), key=lambda recording: (recording.name, recording.path))
 
 
-def _walk(root: str, below: str, recursive: bool, seen: set[tuple[int, int]]) -> Iterator[str]:
+def _walk(root: str, recursive: bool) -> Iterator[str]:
     """Names, with "/", of the recordings under a folder; a loop of links is entered once."""
-    folder = os.path.join(root, below) if below else root
-    status = os.stat(folder)
-    identity = (status.st_dev, status.st_ino)
-    if identity in seen:
-        return
-    seen.add(identity)
-    try:
-        with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-    except PermissionError:
-        if not below:
-            raise
-        # As if it were a recording: then it fails by name, and is no silent gap.
-        yield below
-        return
-    for entry in entries:
-        name = f"{below}/{entry.name}" if below else entry.name
-        if _is_folder(entry):
-            if recursive and not entry.name.startswith("."):
-                yield from _walk(root, name, recursive, seen)
-        elif entry.name.lower().endswith(EXTENSIONS) and not entry.name.startswith("."):
-            yield name
+    waiting = [""]
+    seen = set()
+    while waiting:
+        below = waiting.pop()
+        folder = os.path.join(root, below) if below else root
+        try:
+            status = os.stat(folder)
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            with os.scandir(folder) as entries:
+                found = list(entries)
+        except OSError:
+            if not below:
+                raise
+            # As if it were a recording: then it fails by name, and is no silent gap.
+            yield below
+            continue
+        for entry in found:
+            name = f"{below}/{entry.name}" if below else entry.name
+            if entry.name.startswith("."):
+                continue
+            if _is_folder(entry):
+                if recursive:
+                    waiting.append(name)
+            elif entry.name.lower().endswith(EXTENSIONS):
+                yield name
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 # Larger recordings are not put into the page: it should open at once and go by e-mail.
 MAX_SOUND_BYTES = 400_000
+LEAST_SOUND_RATE = 4000
 SOUND_TYPES = {
     ".wav": "audio/wav", ".mp3": "audio/mpeg", ".flac": "audio/flac", ".ogg": "audio/ogg",
     ".oga": "audio/ogg", ".m4a": "audio/mp4",
@@ -130,16 +131,33 @@ def _examples(folder: str, records: Sequence[Converted]) -> list[Example]:
 def _example(folder: str, record: Converted) -> Example:
     with open(os.path.join(folder, *record.file_name.split("/")), "rb") as file:
         picture = base64.b64encode(file.read()).decode()
-    sound = ""
+    name = os.path.basename(record.recording)
+    picture = f"data:image/png;base64,{picture}"
+    return Example(name, record.group, record.duration_s, picture, _sound(record))
+
+
+def _sound(record: Converted) -> str:
+    """The recording as a page can play it, or nothing."""
+    from heartfast import synth
+    from heartfast.errors import HeartfastError
+    from heartfast.spectral import load
+
     kind = SOUND_TYPES.get(os.path.splitext(record.recording)[1].lower())
     try:
-        if kind and os.path.getsize(record.recording) <= MAX_SOUND_BYTES:
+        if kind is None or os.path.getsize(record.recording) > MAX_SOUND_BYTES:
+            return ""
+        if record.sample_rate < LEAST_SOUND_RATE:
+            # Browsers play no rates as low as some stethoscopes record.
+            samples, sr = load(record.recording, sr=2 * LEAST_SOUND_RATE)
+            if 2 * len(samples) > MAX_SOUND_BYTES:
+                return ""
+            kind, data = "audio/wav", synth.wav_bytes(samples, sr)
+        else:
             with open(record.recording, "rb") as file:
-                sound = f"data:{kind};base64,{base64.b64encode(file.read()).decode()}"
-    except OSError:
-        pass  # the recording went away meanwhile; its picture is still worth showing
-    name = os.path.basename(record.recording)
-    return Example(name, record.group, record.duration_s, f"data:image/png;base64,{picture}", sound)
+                data = file.read()
+    except (OSError, HeartfastError):
+        return ""  # it went away meanwhile; its picture is still worth showing
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _leaderboard(rows: Sequence[LeaderboardRow], best: str) -> list[dict[str, Any]]:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+# Longest window, hop and FFT, in samples: as in `SpectrogramConfig`.
+MAX_N_FFT = 1 << 24
+
 
 def load(
     path: str | os.PathLike[str], *, sr: int | None = None, mono: bool = True
@@ -82,6 +85,8 @@ def get_window(window: str | tuple[str, float], n: int, *, sym: bool = True) -> 
     """
     if n < 0:
         raise ValueError(f"n: expected a number of 0 or more, found {n}")
+    if n > MAX_N_FFT:
+        raise ValueError(f"n: expected at most {MAX_N_FFT} samples, found {n}")
     return _core.get_window(window, n, sym)
 
 
@@ -256,6 +261,8 @@ def _framing(
     for name, value in (("n_fft", n_fft), ("hop_length", hop_length), ("win_length", win_length)):
         if value < 1:
             raise ValueError(f"{name}: expected at least 1, found {value}")
+        if value > MAX_N_FFT:
+            raise ValueError(f"{name}: expected at most {MAX_N_FFT} samples, found {value}")
     return _Framing(get_window(window, win_length, sym=sym), hop_length, n_fft, center)
 
 

@@ -115,8 +115,14 @@ def write_wav(path: str | Path, samples: NDArray[np.floating], sr: int) -> None:
     ValueError
         Samples that are not one channel of finite numbers, or a rate below 1.
     """
-    import struct
     from pathlib import Path
+
+    Path(path).write_bytes(wav_bytes(samples, sr))
+
+
+def wav_bytes(samples: NDArray[np.floating], sr: int) -> bytes:
+    """What `write_wav` writes."""
+    import struct
 
     import numpy as np
 
@@ -129,7 +135,7 @@ def write_wav(path: str | Path, samples: NDArray[np.floating], sr: int) -> None:
         "<4sI8sIHHIIHH4sI",
         *(b"RIFF", 36 + len(pcm), b"WAVEfmt ", 16, 1, 1, sr, 2 * sr, 2, 16, b"data", len(pcm)),
     )
-    Path(path).write_bytes(header + pcm)
+    return header + pcm
 
 
 def write_corpus(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
-from heartfast.atomic import require_empty
+from heartfast.atomic import require_empty, write_bytes
 from heartfast.labels import UNLABELLED, Label, read_labels
 from heartfast.parallel import cores
 from heartfast.progress import Progress
@@ -170,7 +170,8 @@ def _collect(
     records, errors = [], []
     for recording, label, name, outcome in zip(recordings, labels, names, outcomes, strict=True):
         if outcome is None:
-            continue
+            # A thread died with it: never silently.
+            outcome = ("internal", "lost by the thread that worked on it, please report it")
         if len(outcome) == 3:
             records.append(Converted(name, *label, *outcome, recording.path))
         else:
@@ -186,7 +187,6 @@ def _write_tables(result: Conversion) -> None:
     if result.errors:
         import json
 
-        path = os.path.join(result.out, "errors.jsonl")
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            # ASCII escapes keep names that are not valid UTF-8, which JSON else cannot.
-            file.writelines(json.dumps(error._asdict()) + "\n" for error in result.errors)
+        # ASCII escapes keep names that are not valid UTF-8, which JSON else cannot.
+        lines = "".join(json.dumps(error._asdict()) + "\n" for error in result.errors)
+        write_bytes(os.path.join(result.out, "errors.jsonl"), lines.encode())

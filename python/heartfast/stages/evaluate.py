@@ -7,8 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import DatasetError
+from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
 from heartfast.progress import Progress
+from heartfast.seeds import check_seed
 from heartfast.tables import format_text
 
 if TYPE_CHECKING:
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
 PREFIX = "Prediction."
 TEST_METADATA = "test_metadata.csv"
+UNGROUPED = "no groups are known: the intervals resample recordings and may be too narrow"
 SUM_TOLERANCE = 1e-3  # of probabilities that others rounded
-MAX_SEED = 2**63
 
 
 class Evaluation(NamedTuple):
@@ -120,7 +122,8 @@ def evaluate(
         CSV of `pack`: `row_id`, a 0/1 column per class, `file_name`.
     groups
         CSV with `file_name` and `group`, whose groups the intervals resample whole;
-        `test_metadata.csv` beside `actual` by default. Without, recordings are resampled.
+        `test_metadata.csv` beside `actual` by default. Recordings with the same `sha256`, if
+        that is a column, are one group, too. Without, recordings are resampled.
     seed
         Of the resampling.
 
@@ -130,11 +133,21 @@ def evaluate(
         A table is malformed, or the two do not have the same rows and classes.
     OSError
         A file cannot be opened.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> scores = "row_id,Prediction.a,Prediction.b\\n0,0.9,0.1\\n1,0.6,0.4\\n"
+    >>> n = (folder / "scores.csv").write_text(scores)
+    >>> n = (folder / "actual.csv").write_text("row_id,a,b\\n0,1,0\\n1,0,1\\n")
+    >>> heartfast.evaluate(folder / "scores.csv", folder / "actual.csv").confusion
+    array([[1, 0],
+           [1, 0]])
     """
     import numpy as np
 
-    if not 0 <= seed < MAX_SEED:
-        raise ValueError(f"seed: expected at least 0, found {seed}")
+    check_seed(seed)
     truth = _read(actual, ("row_id",))
     given = _read(scores, ("row_id",))
     columns = [name for name in truth.columns if name not in ("row_id", "file_name")]
@@ -248,27 +261,30 @@ def _join(given: _Table, truth: _Table) -> list[int]:
     return [position[row_id] for row_id in wanted]
 
 
-def _groups(truth: _Table, path: Path | None, notes: list[str]) -> list[str]:
-    """Return the group of every row, its own where none is known."""
+def _groups(truth: _Table, path: Path | None, notes: list[str]) -> list[int]:
+    """Return the number of every row's group, its own where none is known."""
     beside = os.path.join(os.path.dirname(truth.path), TEST_METADATA)
     if path is None and os.path.exists(beside) and "file_name" in truth.columns:
         path = beside
     names = truth.columns.get("file_name")
     if path is None:
-        notes.append("no groups are known: the intervals resample recordings and may be too narrow")
-        return truth.columns["row_id"]
+        notes.append(UNGROUPED)
+        return list(range(len(truth.columns["row_id"])))
     if names is None:
         raise DatasetError(f"{truth.path}: expected a column file_name to find groups by")
     table = _read(path, ("file_name", "group"))
-    known = dict(zip(table.columns["file_name"], table.columns["group"], strict=True))
+    digests = table.columns.get("sha256") or [""] * len(table.columns["group"])
+    keys = zip(table.columns["group"], digests, strict=True)
+    known = dict(zip(table.columns["file_name"], keys, strict=True))
     missing = [name for name in names if name not in known]
     if missing:
         raise DatasetError(
             f"{table.path}: expected the files of {truth.path}, found {len(missing)} missing, the "
             f"first {missing[0]!r}"
         )
-    # The prefixes keep a recording that is its own group apart from a group of that name.
-    return [f"group {known[name]}" if known[name] else f"file {name}" for name in names]
+    if not any(known[name][0] for name in names):
+        notes.append(UNGROUPED)
+    return group_numbers(known[name] for name in names)
 
 
 def _figure(estimate: Estimate) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.atomic import replacing
 from heartfast.errors import DatasetError
+from heartfast.groups import picture_groups
+from heartfast.labels import check_label
 from heartfast.progress import Progress
+from heartfast.seeds import check_seed
 from heartfast.tables import METADATA, METADATA_COLUMNS, format_csv, format_text, write_csv
 
 if TYPE_CHECKING:
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
 
     from heartfast.images import Picture, PictureSet
     from heartfast.progress import ProgressCallback
+
+
+FILES = ("train.zip", "test.zip", "test_actual.csv", "test_metadata.csv")
 
 
 class Side(NamedTuple):
@@ -90,7 +97,7 @@ def pack(
         What `convert` wrote, or any folder or ZIP of class folders with PNGs or JPEGs.
         Pictures without a label are left out.
     out : path
-        Folder for the four files.
+        Folder for the four files, of which none may be there yet.
     test_size : float
         The share of each class, over 0 and under 1, that the test set should come closest to.
     seed : int
@@ -118,9 +125,16 @@ def pack(
 
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a share over 0 and under 1, found {test_size}")
+    check_seed(seed)
     folder = os.fspath(out)
+    for name in FILES:
+        if os.path.exists(path := os.path.join(folder, name)):
+            # Sets of two splits side by side would share recordings.
+            raise FileExistsError(errno.EEXIST, "expected no such file yet, found one", path)
     with PictureSet(images) as pictures:
         labelled = [p for p in pictures.pictures if p.label]
+        for label, name in {p.label: p.name for p in labelled}.items():
+            check_label(label, f"{images}: {name}")
         notes = []
         if len(labelled) < len(pictures):
             notes.append(f"{len(pictures) - len(labelled)} pictures without a label are left out")
@@ -128,7 +142,13 @@ def pack(
             raise DatasetError(f"{images}: expected pictures in class folders, found none")
         if not any(p.group for p in labelled):
             notes.append("no groups are known: each recording counts as its own")
-        group_of = _group_numbers(labelled, pictures, use_groups=groups)
+        sources = {p.source for p in labelled if p.source}
+        if len(sources) > 1:
+            notes.append(
+                f"{len(sources)} sources are on both sides of the split: where they differ in "
+                "their classes, a model may recognise the source"
+            )
+        group_of = picture_groups(labelled, pictures, use_groups=groups)
         in_test = _split([p.label for p in labelled], group_of, test_size, seed)
         rows = list(zip(_flat_names(labelled), labelled, in_test, strict=True))
         train = {name: p for name, p, tested in rows if not tested}
@@ -140,27 +160,6 @@ def pack(
         _write_train(folder, pictures, train, progress)
         _write_test(folder, pictures, test, list(table), progress)
     return Packing(folder, table, notes)
-
-
-def _group_numbers(
-    pictures: Sequence[Picture], files: PictureSet, *, use_groups: bool
-) -> list[int]:
-    """A number per picture, the same for all that must stay together."""
-    parents = list(range(len(pictures)))
-
-    def root(i: int) -> int:
-        while parents[i] != i:
-            parents[i] = parents[parents[i]]
-            i = parents[i]
-        return i
-
-    first: dict[tuple[str, str], int] = {}
-    for i, picture in enumerate(pictures):
-        if use_groups and picture.group:
-            parents[root(i)] = root(first.setdefault(("group", picture.group), i))
-        sha256 = picture.sha256 or hashlib.sha256(files.read_bytes(picture.name)).hexdigest()
-        parents[root(i)] = root(first.setdefault(("sha256", sha256), i))
-    return [root(i) for i in range(len(pictures))]
 
 
 def _split(
@@ -186,19 +185,23 @@ def _split(
     shares = counts / counts.sum(axis=0)
     rng = np.random.Generator(np.random.PCG64(seed))
     best: tuple[float, NDArray[np.bool_]] | None = None
-    # Many groups are easy to split evenly, and a shuffle of them takes long.
-    for _ in range(max(1, min(64, 100_000 // len(groups)))):
-        chosen = np.zeros(len(groups), dtype=bool)
-        missing = np.full(len(classes), test_size)
-        for g in rng.permutation(len(groups)):
-            left = missing - shares[g]
-            if left @ left < missing @ missing:
-                chosen[g] = True
-                missing = left
-        cost = float(missing @ missing)
-        both_sides = shares[chosen].any(axis=0).all() and shares[~chosen].any(axis=0).all()
-        if both_sides and (best is None or cost < best[0]):
-            best = cost, chosen
+    # Where no split with that share has every class on both sides, one nearer to halves may.
+    for share in np.linspace(test_size, 0.5, 5):
+        # Many groups are easy to split evenly, and a shuffle of them takes long.
+        for _ in range(max(1, min(64, 100_000 // len(groups)))):
+            chosen = np.zeros(len(groups), dtype=bool)
+            missing = np.full(len(classes), share)
+            for g in rng.permutation(len(groups)):
+                left = missing - shares[g]
+                if left @ left < missing @ missing:
+                    chosen[g] = True
+                    missing = left
+            cost = float(missing @ missing)
+            both_sides = shares[chosen].any(axis=0).all() and shares[~chosen].any(axis=0).all()
+            if both_sides and (best is None or cost < best[0]):
+                best = cost, chosen
+        if best is not None:
+            break
     if best is None:
         raise DatasetError(
             f"test_size {test_size}: expected to find a split with every class on both sides, "
@@ -256,12 +259,29 @@ def _write_test(
 
 def _flat_names(pictures: Sequence[Picture]) -> list[str]:
     """Each picture's name without its folders, where that tells it apart, else with them."""
-    base = [p.name.rpartition("/")[2] for p in pictures]
+    full = [_portable(p.name) for p in pictures]
+    base = [name.rpartition("/")[2] for name in full]
     count = Counter(name.casefold() for name in base)
-    return [
-        name if count[name.casefold()] == 1 else p.name.replace("/", "__")
-        for name, p in zip(base, pictures, strict=True)
-    ]
+    # First those that keep their names, which others then must not take.
+    taken = {name.casefold() for name in base if count[name.casefold()] == 1}
+    names = []
+    for name, path in zip(base, full, strict=True):
+        flat = name
+        if count[name.casefold()] > 1:
+            stem, dot, extension = path.replace("/", "__").rpartition(".")
+            number = 1
+            while (flat := f"{stem}{f'~{number}' if number > 1 else ''}{dot}{extension}") and (
+                flat.casefold() in taken
+            ):
+                number += 1
+            taken.add(flat.casefold())
+        names.append(flat)
+    return names
+
+
+def _portable(name: str) -> str:
+    """A name that a ZIP can hold: bytes that are not UTF-8, and backslashes, as %XX."""
+    return re.sub(r"[\\\udc80-\udcff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)
 
 
 def _metadata_row(name: str, picture: Picture) -> list[str]:

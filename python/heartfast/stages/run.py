@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.atomic import require_empty
+from heartfast.errors import DatasetError
 from heartfast.labels import UNLABELLED
 from heartfast.progress import Progress
 from heartfast.report import write_report
@@ -13,7 +14,7 @@ from heartfast.stages.convert import Conversion, convert
 from heartfast.stages.evaluate import Evaluation, evaluate
 from heartfast.stages.pack import Packing, pack
 from heartfast.stages.score import score
-from heartfast.stages.train import TrainResult, train
+from heartfast.stages.train import TrainResult, check_training, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,6 +110,8 @@ def run(
     >>> sorted(result.evaluation.classes)
     ['extrasystole', 'murmur', 'normal']
     """
+    training = {"metric": metric, "trials": trials, "folds": folds, "repeats": repeats}
+    check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
     require_empty(out)
     return _run(
         sources,
@@ -116,7 +119,7 @@ def run(
         labels=labels,
         config=config,
         test_size=test_size,
-        training={"metric": metric, "trials": trials, "folds": folds, "repeats": repeats},
+        training=training,
         seed=seed,
         jobs=jobs,
         progress=progress,
@@ -175,6 +178,12 @@ def _run(
     conversion = convert(
         sources, at("images"), config=config, labels=labels, jobs=jobs, progress=progress
     )
+    if not conversion.records:
+        first = conversion.errors[0]
+        raise DatasetError(
+            f"{first.path}: {first.message}; expected readable recordings, found none among "
+            f"{len(conversion.errors)}"
+        )
     packing = pack(at("images"), folder, test_size=test_size, seed=seed, progress=progress)
     trained = train(
         at("train.zip"),

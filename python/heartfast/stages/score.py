@@ -81,9 +81,10 @@ def score(
     model
         A saved model, or one already loaded.
     source
-        A ZIP or folder of pictures, or one picture; else recordings (a folder, a file or a
-        list of both), which are converted as the model's pictures were. Rows are in sorted
-        order of the names.
+        A ZIP or folder of pictures, one picture or a list of them; else recordings (a
+        folder, a file or a list of both), which are converted as the model's pictures were.
+        Recordings beside pictures in a folder are passed over. Rows are in sorted order of
+        the names.
     output
         CSV to write: `row_id` and `Prediction.<class>` of each class; None writes none.
     columns
@@ -103,15 +104,30 @@ def score(
         An argument out of range.
     OSError
         A file cannot be opened or written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> paths = heartfast.synth.write_corpus(folder + "/wav", patients=24, recordings=1)
+    >>> png = heartfast.convert(folder + "/wav", folder + "/png", labels="folders").out
+    >>> model = folder + "/model.heartfast"
+    >>> trained = heartfast.train(png, model, folds=2, repeats=1, trials=1)
+    >>> heartfast.score(model, folder + "/wav/murmur").probabilities.shape[1]
+    3
     """
     if columns not in COLUMNS:
         raise ValueError(f"columns: expected one of {', '.join(COLUMNS)}, found {columns!r}")
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
-    if isinstance(source, str | os.PathLike) and holds_pictures(source):
+    if not isinstance(source, str | os.PathLike):
+        source = list(source)
+    if holds_pictures(source):
         with PictureSet(source) as pictures:
             names = [picture.name for picture in pictures.pictures]
             found = extract_all(pictures, names, config=bundle.config, jobs=jobs, progress=progress)
         result = _predict(bundle, names, found)
+        if passed_over := _recordings_in(source):
+            result.notes.append(f"recordings passed over, as there are pictures: {passed_over}")
     else:
         result = _score_recordings(bundle, source, jobs=jobs, progress=progress)
     if output is not None:
@@ -123,8 +139,8 @@ def _predict(bundle: Bundle, names: Sequence[str], found: Extracted) -> ScoreRes
     notes = []
     if found.foreign and bundle.config is not None:
         notes.append(
-            f"{found.foreign} pictures do not say how they were made; the model's were made by "
-            "heartfast, so what it says of them is doubtful"
+            f"pictures that do not say how they were made: {found.foreign}; the model's were made "
+            "by heartfast, so what it says of them is doubtful"
         )
     if found.config is not None and bundle.config is None:
         notes.append("the model was trained on pictures that do not say how they were made")
@@ -162,10 +178,10 @@ def _score_recordings(
         picture_of = {_name(record.recording, sources): record.file_name for record in made.records}
         failed = {_name(error.path, sources): error.message for error in made.errors}
         if not picture_of:
-            message = next(iter(failed.values()))
+            first = ": ".join(next(iter(failed.items())))
             raise DatasetError(
                 f"{sources[0]}: expected readable recordings, found {len(failed)} that are not, "
-                f"the first: {message}"
+                f"the first: {first}"
             )
         names = sorted(picture_of.keys() | failed.keys())
         scored = [name for name in names if name in picture_of]
@@ -183,6 +199,18 @@ def _score_recordings(
         row_ids=[position[name] for name in result.names],
         errors=[(name, failed[name]) for name in names if name in failed] + result.errors,
     )
+
+
+def _recordings_in(source: Path | Sequence[Path]) -> int:
+    """How many recordings a folder has."""
+    from heartfast.recordings import find_recordings
+
+    if not isinstance(source, str | os.PathLike) or not os.path.isdir(source):
+        return 0
+    try:
+        return len(find_recordings(source))
+    except DatasetError:  # none
+        return 0
 
 
 def _name(recording: Path, sources: Sequence[Path]) -> str:

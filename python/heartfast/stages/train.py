@@ -9,22 +9,26 @@ from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
 from heartfast.features import extract_all
 from heartfast.fitting import CANDIDATES, Data, Settings, grouped_folds, groups_per_class
+from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
 from heartfast.metrics import FEW, GroupSums, estimate, group_sums, logloss
 from heartfast.parallel import for_each
 from heartfast.progress import Progress
+from heartfast.seeds import check_seed
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
 
     from heartfast.fitting import Fold
+    from heartfast.images import Picture
     from heartfast.progress import ProgressCallback
 
 METRICS = ("logloss", "macro_f1", "balanced_accuracy")
-MAX_SEED = 2**31 - 1
+MAX_COUNT = 1000  # of folds and repeats; seeds count up from the given one by the latter
 
 
 class LeaderboardRow(NamedTuple):
@@ -43,6 +47,12 @@ class LeaderboardRow(NamedTuple):
     balanced_accuracy: float
     balanced_accuracy_ci: tuple[float, float]
     fit_seconds: float
+
+
+def rank(metric: str) -> Callable[[LeaderboardRow], float]:
+    """Return the key that sorts a leaderboard, best first."""
+    sign = 1 if metric == "logloss" else -1
+    return lambda row: sign * float(getattr(row, metric))
 
 
 class TrainResult(NamedTuple):
@@ -86,7 +96,7 @@ class TrainResult(NamedTuple):
                 figure(row.macro_f1, row.macro_f1_ci),
                 figure(row.balanced_accuracy, row.balanced_accuracy_ci),
             ]
-            for row in sorted(self.leaderboard, key=lambda row: row.logloss)
+            for row in sorted(self.leaderboard, key=rank(str(self.bundle.training["metric"])))
         ]
         return format_text([header, *rows])
 
@@ -134,12 +144,24 @@ def train(
         An argument out of range.
     OSError
         The source cannot be opened or the output not be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> paths = heartfast.synth.write_corpus(folder + "/wav", patients=24, recordings=1)
+    >>> png = heartfast.convert(folder + "/wav", folder + "/png", labels="folders").out
+    >>> result = heartfast.train(png, folds=2, repeats=1, trials=1)
+    >>> result.classes, len(result.leaderboard)
+    (('extrasystole', 'murmur', 'normal'), 4)
     """
     import threading
 
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    _check_arguments(metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
+    check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
+    # NumPy integers are taken, but not kept: JSON has none.
+    trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
     with PictureSet(source) as pictures:
         labelled = [picture for picture in pictures.pictures if picture.label]
         names = [picture.name for picture in labelled]
@@ -149,8 +171,9 @@ def train(
                 f"metadata.csv, found {len(pictures)} without a class"
             )
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
-    labelled = [labelled[row] for row in found.rows]
-    classes, data = _data(found.matrix, labelled)
+        labelled = [labelled[row] for row in found.rows]
+        groups = picture_groups(labelled, pictures)
+    classes, data = _data(found.matrix, labelled, groups)
     _check_classes(pictures.source, classes, data, folds)
     splits = _splits(pictures.source, data, folds=folds, repeats=repeats, seed=seed)
 
@@ -160,8 +183,7 @@ def train(
         board = [
             _row(name, data, splits, oof[name], seconds[name], seed=seed) for name in CANDIDATES
         ]
-        sign = -1 if metric == "logloss" else 1
-        best = max(board, key=lambda row: sign * getattr(row, metric)).model
+        best = min(board, key=rank(metric)).model
         model = _refit(best, data, settings)
 
     notes = _notes(pictures, found.foreign, found.config, found.errors)
@@ -185,7 +207,7 @@ def train(
         training={
             "recordings": counts,
             "groups": int(data.groups.max()) + 1,
-            "grouped": pictures.has_metadata,
+            "grouped": any(picture.group for picture in labelled),
             "metric": metric,
             "trials": trials,
             "folds": folds,
@@ -210,24 +232,25 @@ def train(
     )
 
 
-def _check_arguments(metric: str, **numbers: int) -> None:
+def check_training(*, metric: str, trials: int, folds: int, repeats: int, seed: int) -> None:
+    """Raise `ValueError` where `train` would not take one of these."""
     if metric not in METRICS:
         raise ValueError(f"metric: expected one of {', '.join(METRICS)}, found {metric!r}")
-    least = {"trials": 1, "folds": 2, "repeats": 1, "seed": 0}
-    for name, value in numbers.items():
-        if not least[name] <= value < MAX_SEED - numbers["repeats"]:
-            raise ValueError(f"{name}: expected at least {least[name]}, found {value}")
+    if trials < 1:
+        raise ValueError(f"trials: expected at least 1, found {trials}")
+    for name, value, least in (("folds", folds, 2), ("repeats", repeats, 1)):
+        if not least <= value <= MAX_COUNT:
+            raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {value}")
+    check_seed(seed)
 
 
-def _data(matrix: NDArray[np.float64], labelled: list[Any]) -> tuple[tuple[str, ...], Data]:
+def _data(
+    matrix: NDArray[np.float64], labelled: list[Picture], groups: list[int]
+) -> tuple[tuple[str, ...], Data]:
     import numpy as np
 
     classes, actual = np.unique([picture.label for picture in labelled], return_inverse=True)
-    # A picture of no known group is its own; the pair keeps it apart from a group of that name.
-    keys = [(bool(picture.group), picture.group or picture.name) for picture in labelled]
-    number = {key: index for index, key in enumerate(dict.fromkeys(keys))}
-    groups = np.array([number[key] for key in keys])
-    return tuple(classes.tolist()), Data(matrix, actual, groups, len(classes))
+    return tuple(classes.tolist()), Data(matrix, actual, np.array(groups), len(classes))
 
 
 def _check_classes(source: str, classes: tuple[str, ...], data: Data, folds: int) -> None:
@@ -341,15 +364,16 @@ def _notes(
     notes = []
     if own:
         notes.append(
-            f"{own} pictures have no known group and are each their own: if some show the same "
-            "patient or device, the figures flatter"
+            f"pictures without a known group, each its own: {own}; if some show the same patient "
+            "or device, the figures will be too good"
         )
     if pictures.unlisted:
-        notes.append(f"{len(pictures.unlisted)} pictures are not listed in metadata.csv")
+        notes.append(f"pictures that metadata.csv does not list: {len(pictures.unlisted)}")
     if unlabelled:
-        notes.append(f"{unlabelled} pictures have no class and were left out")
+        notes.append(f"pictures without a class, left out: {unlabelled}")
     if errors:
-        notes.append(f"{len(errors)} pictures could not be read, the first: {errors[0][1]}")
+        first = ": ".join(errors[0])
+        notes.append(f"pictures that could not be read: {len(errors)}, the first: {first}")
     if foreign and config is not None:
-        notes.append(f"{foreign} pictures do not say how they were made")
+        notes.append(f"pictures that do not say how they were made: {foreign}")
     return notes

@@ -13,7 +13,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
 use crate::wav;
 
 /// What is read, in the words of an error message.
@@ -113,8 +113,7 @@ pub fn decode(bytes: &[u8], audio: &mut Audio, cancel: &AtomicBool) -> Result<()
     }
     if let Some(pcm) = wav::plain_pcm16(bytes) {
         (audio.channels, audio.sample_rate) = (pcm.channels, pcm.sample_rate);
-        pcm.samples(&mut audio.interleaved);
-        return Ok(());
+        return pcm.samples(&mut audio.interleaved);
     }
     // Decoders have defects that only damaged files show.
     catch_unwind(AssertUnwindSafe(|| decode_any(bytes, audio, cancel))).unwrap_or_else(|panic| {
@@ -177,6 +176,7 @@ pub(crate) fn decode_any(bytes: &[u8], audio: &mut Audio, cancel: &AtomicBool) -
             return Err(Error::decode(expected, found));
         }
         decoded.copy_to_vec_interleaved(&mut packet_samples);
+        reserve(&mut audio.interleaved, packet_samples.len())?;
         audio.interleaved.extend_from_slice(&packet_samples);
     }
     if audio.interleaved.is_empty() {
@@ -281,7 +281,7 @@ mod tests {
             let file = wav(rate, channels, &samples, &around);
             let pcm = plain_pcm16(&file).expect("a plain file");
             let mut short = Vec::new();
-            pcm.samples(&mut short);
+            pcm.samples(&mut short).expect("memory");
             let mut audio = Audio::default();
             decode_any(&file, &mut audio, &AtomicBool::new(false)).expect("symphonia reads it");
             prop_assert_eq!(audio.sample_rate, pcm.sample_rate);
@@ -301,7 +301,7 @@ mod tests {
             file.truncate(file.len() - cut.min(12));
             if let Some(pcm) = plain_pcm16(&file) {
                 let mut short = Vec::new();
-                pcm.samples(&mut short);
+                pcm.samples(&mut short).expect("memory");
                 let mut audio = Audio::default();
                 let read = decode_any(&file, &mut audio, &AtomicBool::new(false));
                 prop_assert!(read.is_ok(), "{read:?}");

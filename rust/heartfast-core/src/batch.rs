@@ -75,7 +75,10 @@ pub fn run(
     };
     let threads = threads.clamp(1, tasks.len().max(1));
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let others: Vec<_> = (1..threads)
+            // Where the system gives no more threads, those that there are do all the work.
+            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
+            .collect();
         let mine = work();
         others.into_iter().map(|t| t.join().unwrap_or(Ok(()))).fold(mine, Result::and)
     })?;

@@ -83,3 +83,12 @@ impl Error {
         Self::Value { field, expected: expected.into(), found: found.to_string() }
     }
 }
+
+/// Makes room for `more` values, or says that there is none: a recording that does not fit
+/// into memory is that recording's error, where growing a vector would end the process.
+pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) -> Result<()> {
+    values.try_reserve(more).map_err(|_| {
+        let size = (values.len() + more).saturating_mul(size_of::<T>());
+        Error::decode("a recording that fits into memory", format!("one that needs {size} bytes"))
+    })
+}

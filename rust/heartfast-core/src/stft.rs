@@ -4,6 +4,7 @@
 //! imaginary part; the spectra of both follow from the symmetry of a real signal's spectrum.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftNum, FftPlanner};
@@ -53,7 +54,8 @@ impl<T: Real> Stft<T> {
     /// A transform with this window. With `center`, frame `k` has the window's sample
     /// `floor(win_length / 2)` on sample `k * hop_length`, with silence beyond both ends of the
     /// signal; without, frame `k` starts there and only whole frames count. Within an FFT longer
-    /// than the window, the window stands in the middle, as in librosa.
+    /// than the window, the window stands in the middle, as in librosa (which puts a window of
+    /// odd length in an FFT of even length one sample earlier against the signal).
     ///
     /// # Errors
     /// [`Error::Value`] if a length is zero or the FFT is shorter than the window.
@@ -131,7 +133,7 @@ impl<T: Real> Stft<T> {
     }
 
     /// `value` of each bin and frame of `signal`, bins in rows ([`Stft::bins`] rows of
-    /// [`Stft::frames`] values), lowest first, into `rows`.
+    /// [`Stft::frames`] values), lowest first, into `rows`; gives up soon after `cancel` is set.
     ///
     /// # Panics
     /// If `rows` is not of that size.
@@ -140,6 +142,7 @@ impl<T: Real> Stft<T> {
         signal: &[T],
         scratch: &mut Scratch<T>,
         rows: &mut [O],
+        cancel: &AtomicBool,
         value: impl Fn(Complex<T>) -> O,
     ) {
         // So many frames are put aside before they are turned: one cache line of a row.
@@ -160,7 +163,7 @@ impl<T: Real> Stft<T> {
                     }
                 }
             }
-            true
+            !cancel.load(Ordering::Relaxed)
         });
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{Geometry, Reference, SpectrogramConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, reserve};
 use crate::level::{GrayScale, max_of, max_power};
 use crate::raster::{self, MAX_PIXELS};
 use crate::simd;
@@ -19,6 +19,9 @@ pub struct Tile<'t> {
     /// Rows from top (highest frequency) to bottom.
     pub pixels: &'t [u8],
 }
+
+/// Sample rates whose transforms are kept; archives have fewer, forged ones any number.
+const MOST_PLANS: usize = 16;
 
 /// A transform at one sample rate, with its working memory.
 struct Plan {
@@ -73,8 +76,15 @@ impl<'a> Painter<'a> {
             return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
         }
         // What is there from the last picture is written over.
-        self.power.resize(bins * frames, 0.0);
-        self.levels.resize(bins * frames, 0);
+        let n = bins * frames;
+        let more = n.saturating_sub(self.power.len());
+        reserve(&mut self.power, more)?;
+        let more = n.saturating_sub(self.levels.len());
+        reserve(&mut self.levels, more)?;
+        let more = n.saturating_sub(self.rows.len());
+        reserve(&mut self.rows, more)?;
+        self.power.resize(n, 0.0);
+        self.levels.resize(n, 0);
         let (power, levels, rows) = (&mut self.power, &mut self.levels, &mut self.rows);
         simd::dispatch(Draw { config, plan, samples, power, levels, rows, cancel });
         if cancel.load(Ordering::Relaxed) {
@@ -120,6 +130,9 @@ impl simd::Kernel for Draw<'_> {
             }
             !cancel.load(Ordering::Relaxed)
         });
+        if cancel.load(Ordering::Relaxed) {
+            return;
+        }
         let reference = match config.reference {
             Reference::Max => f64::from(max_power(power)).sqrt(),
             Reference::Magnitude(m) => m * scale,
@@ -172,6 +185,9 @@ fn plan<'p>(
     sample_rate: u32,
 ) -> Result<&'p mut Plan> {
     use std::collections::hash_map::Entry;
+    if plans.len() >= MOST_PLANS && !plans.contains_key(&sample_rate) {
+        plans.clear();
+    }
     match plans.entry(sample_rate) {
         Entry::Occupied(plan) => Ok(plan.into_mut()),
         Entry::Vacant(place) => {
@@ -255,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_cpu_draws_the_same_picture(
+        fn kernels_for_any_cpu_draw_the_same_picture(
             samples in proptest::collection::vec(-1.0f32..1.0, 1..3000),
             window_ms in 1.0f64..100.0,
             overlap in 0.0f64..95.0,

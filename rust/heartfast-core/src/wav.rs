@@ -2,6 +2,8 @@
 //! as it should be. Whatever is odd in the least goes through symphonia instead, which gives
 //! the same samples for those that are not.
 
+use crate::error::{Result, reserve};
+
 /// The samples of a plain WAV file.
 pub(crate) struct Pcm16<'b> {
     pub(crate) sample_rate: u32,
@@ -12,9 +14,14 @@ pub(crate) struct Pcm16<'b> {
 
 impl Pcm16<'_> {
     /// Appends the samples; full scale is 1.0.
-    pub(crate) fn samples(&self, out: &mut Vec<f32>) {
+    ///
+    /// # Errors
+    /// [`Error::Decode`](crate::Error::Decode) if there is no memory for them.
+    pub(crate) fn samples(&self, out: &mut Vec<f32>) -> Result<()> {
         let (pairs, _) = self.data.as_chunks::<2>();
+        reserve(out, pairs.len())?;
         out.extend(pairs.iter().map(|&pair| f32::from(i16::from_le_bytes(pair)) / 32768.0));
+        Ok(())
     }
 }
 

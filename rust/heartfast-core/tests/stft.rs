@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::atomic::AtomicBool;
+
 use std::f64::consts::TAU;
 
 use heartfast_core::Error;
@@ -129,7 +131,7 @@ proptest! {
         let stft = Stft::<f64>::new(&vec![1.0; n_fft], hop, n_fft, true).unwrap();
         let (bins, frames) = (stft.bins(), stft.frames(n));
         let mut rows = vec![f64::NAN; bins * frames];
-        stft.rows(&signal, &mut stft.scratch(), &mut rows, |z| z.norm_sqr());
+        stft.rows(&signal, &mut stft.scratch(), &mut rows, &AtomicBool::new(false), |z| z.norm_sqr());
         for (frame, spectrum) in transformed(&stft, &signal).iter().enumerate() {
             for (bin, z) in spectrum.iter().enumerate() {
                 prop_assert_eq!(rows[bin * frames + frame], z.norm_sqr());

@@ -1,5 +1,7 @@
 //! Windows and transforms of arrays.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use heartfast_core::stft::{Complex, Real, Stft};
 use numpy::{
     Element, IxDyn, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
@@ -9,6 +11,10 @@ use pyo3::prelude::*;
 
 use crate::config::WindowArg;
 use crate::errors::raise;
+use crate::interrupt;
+
+/// So many values take a few milliseconds: no need of a thread that answers Ctrl-C meanwhile.
+const QUICK: usize = 1 << 20;
 
 /// `n` samples of a window, float64.
 #[pyfunction]
@@ -84,15 +90,22 @@ fn transform<'py, T: Real + Element, O: Element + Copy + Default + Send>(
     let out = PyArrayDyn::<O>::zeros(py, IxDyn(&shape), false);
     {
         let signals = y.as_slice()?;
+        let values = out.len();
         let mut out = out.readwrite();
         let rows = out.as_slice_mut()?;
-        py.detach(|| {
+        let cancel = AtomicBool::new(false);
+        let work = || {
             let mut scratch = plan.scratch();
             let signals = signals.chunks_exact(n.max(1));
             for (signal, rows) in signals.zip(rows.chunks_exact_mut(bins * frames)) {
-                plan.rows(signal, &mut scratch, rows, &value);
+                plan.rows(signal, &mut scratch, rows, &cancel, &value);
             }
-        });
+        };
+        if values > QUICK {
+            interrupt::run(py, work, || cancel.store(true, Ordering::Relaxed), |_| Ok(()))?;
+        } else {
+            py.detach(work);
+        }
     }
     Ok(out.into_any())
 }

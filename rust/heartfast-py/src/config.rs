@@ -11,7 +11,8 @@ use pyo3::types::{PyDict, PyList, PyType};
 
 use crate::errors::raise;
 
-/// The core's configuration under its Python name.
+// The stub has the same text, which a test compares.
+#[doc = include_str!("config.txt")]
 #[pyclass(frozen, eq, hash, module = "heartfast._core", from_py_object)]
 #[derive(Clone, PartialEq)]
 pub(crate) struct SpectrogramConfig {
@@ -285,12 +286,14 @@ impl SpectrogramConfig {
         self.core.detrend.then_some("constant")
     }
 
+    /// The fields as a dictionary that JSON can hold.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         // The JSON that goes into pictures is the one list of the fields.
         let json = py.import("json")?.call_method1("loads", (self.core.to_json(),))?;
         Ok(json.cast_into()?)
     }
 
+    /// The configuration of such a dictionary; missing fields take their defaults.
     #[classmethod]
     fn from_dict<'py>(
         cls: &Bound<'py, PyType>,
@@ -305,6 +308,7 @@ impl SpectrogramConfig {
         })
     }
 
+    /// A copy with these fields changed.
     #[pyo3(signature = (**changes))]
     fn replace<'py>(
         slf: &Bound<'py, Self>,
@@ -322,6 +326,7 @@ impl SpectrogramConfig {
         slf.get_type().call_method1("from_dict", (fields,))
     }
 
+    /// Samples and bins at `sr` Hz: win_length, hop_length, n_fft, first_bin, last_bin.
     fn geometry<'py>(&self, sr: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let py = sr.py();
         let sr = convert("sr", "a whole number of samples per second", sr)?;
