@@ -13,6 +13,8 @@ use crate::errors::raise;
 
 // The stub has the same text, which a test compares.
 #[doc = include_str!("config.txt")]
+// It is Python's: `>>>` starts an example there, and a quotation in Markdown.
+#[allow(clippy::doc_lazy_continuation)]
 #[pyclass(frozen, eq, hash, module = "heartfast._core", from_py_object)]
 #[derive(Clone, PartialEq)]
 pub(crate) struct SpectrogramConfig {
