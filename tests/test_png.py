@@ -245,12 +245,9 @@ def test_colour_maps(name):
 
 @pytest.mark.parametrize("name", COLORMAPS)
 def test_colour_maps_are_matplotlibs(name):
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            matplotlib = importlib.import_module("matplotlib")
-    except ImportError:
-        pytest.skip("needs matplotlib")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matplotlib = importlib.import_module("matplotlib")
     pixels = np.arange(256, dtype=np.uint8)[None]
     image = opened(heartfast.encode_png(pixels, colormap=name)).convert("RGB")
     expected = matplotlib.colormaps[name](np.arange(256), bytes=True)[:, :3]
