@@ -80,7 +80,7 @@ class Bundle(NamedTuple):
         import zipfile
 
         from heartfast import __version__
-        from heartfast.atomic import write_bytes
+        from heartfast.files import write_bytes
 
         model = self.model
         text = model.text if isinstance(model, BoostedModel) else _dump(model.to_json())

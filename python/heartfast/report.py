@@ -6,7 +6,7 @@ import base64
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.atomic import write_bytes
+from heartfast.files import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

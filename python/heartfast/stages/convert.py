@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
-from heartfast.atomic import require_empty, write_bytes
+from heartfast.files import require_empty, write_bytes
 from heartfast.labels import UNLABELLED, Label, read_labels
 from heartfast.parallel import cores
 from heartfast.progress import Progress

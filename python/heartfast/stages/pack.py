@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.atomic import replacing
+from heartfast.files import replacing
 from heartfast.errors import DatasetError
 from heartfast.groups import picture_groups
 from heartfast.labels import check_label

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.atomic import require_empty
+from heartfast.files import require_empty
 from heartfast.errors import DatasetError
 from heartfast.labels import UNLABELLED
 from heartfast.progress import Progress

@@ -1,0 +1,108 @@
+"""Files that stages read and write: none overwritten by mistake, half-written or waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import zipfile
+    from collections.abc import Iterator
+
+    Path = str | os.PathLike[str]
+
+
+def require_file(path: Path, expected: str) -> None:
+    """Raise `OSError`, which says what was `expected`, unless `path` is a file to be read.
+
+    A pipe or a device is none: who waits for it may wait for ever.
+    """
+    name = os.fspath(path)
+    try:
+        mode = os.stat(name).st_mode
+    except FileNotFoundError:
+        raise FileNotFoundError(errno.ENOENT, f"expected {expected}, found nothing", name) from None
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, f"expected {expected}, found a folder", name)
+    if not stat.S_ISREG(mode):
+        message = f"expected {expected}, found a pipe, a socket or a device"
+        raise OSError(errno.EINVAL, message, name)
+    if not os.access(name, os.R_OK):
+        message = f"expected {expected}, found one that may not be read"
+        raise PermissionError(errno.EACCES, message, name)
+
+
+def require_output(path: Path, *inputs: object) -> None:
+    """Raise `OSError` unless `path` can become a file of results, before any work is done.
+
+    A file that is there will be replaced, unless it is one of the `inputs` (those that are
+    paths count).
+    """
+    name = os.fspath(path)
+    if os.path.isdir(name):
+        raise IsADirectoryError(errno.EISDIR, "expected a file to write, found a folder", name)
+    for other in inputs:
+        if isinstance(other, str | os.PathLike) and os.path.exists(other) and os.path.exists(name):
+            if os.path.samefile(other, name):
+                message = "expected another file to write than the input, found the input"
+                raise FileExistsError(errno.EEXIST, message, name)
+    folder = os.path.dirname(os.path.abspath(name))
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder):
+        raise NotADirectoryError(errno.ENOTDIR, "expected a folder, found a file", folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        message = "expected a folder that may be written to, found one that may not"
+        raise PermissionError(errno.EACCES, message, folder)
+
+
+def require_empty(folder: Path) -> None:
+    """Raise `FileExistsError` unless a folder for results is new or empty."""
+    try:
+        with os.scandir(folder) as entries:
+            found = next(entries, None)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        message = "expected a new or empty folder, found a file"
+        raise NotADirectoryError(errno.ENOTDIR, message, os.fspath(folder)) from None
+    if found is not None:
+        message = f"expected a new or empty folder, found {found.name!r} in it"
+        raise FileExistsError(errno.EEXIST, message, os.fspath(folder))
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[str]:
+    """Give the name of a file to write; it becomes `path` once the block ends well."""
+    target = os.fspath(path)
+    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    partial = f"{target}.{os.urandom(4).hex()}.part"
+    try:
+        yield partial
+        os.replace(partial, target)
+    except BaseException as error:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        if isinstance(error, OSError) and error.filename in (None, partial):
+            # A full disk names no file, and the temporary name means nothing to the user.
+            error.filename = target
+        raise
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside `path`, then rename it; makes the folder."""
+    with replacing(path) as partial, open(partial, "xb") as file:
+        file.write(data)
+
+
+def zip_member(name: str) -> zipfile.ZipInfo:
+    """Describe a ZIP member without time, owner or system: equal content gives equal bytes."""
+    import zipfile
+
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.create_system = 3  # Unix, wherever it is written
+    info.external_attr = 0o644 << 16
+    return info
