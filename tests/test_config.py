@@ -36,7 +36,7 @@ OPTIONS = {
     "window_ms": positive(60_000),
     "overlap": st.floats(-0.0, 100, exclude_max=True) | st.just(-0.0),
     "hop_ms": positive(60_000),
-    "zero_pad": st.integers(0, 2**24),
+    "zero_pad": st.integers(0, 2**21),
     "dynamic_range": positive(1000),
     "ref": st.just("max") | positive(1.7e308),
     "fmin": st.none() | st.floats(-0.0, 1e300),
@@ -69,7 +69,7 @@ def test_defaults():
     assert list(config.to_dict()) == list(DEFAULTS)
     assert set(OPTIONS) == set(DEFAULTS)
     given_none = {name: None for name, value in DEFAULTS.items() if value is None}
-    assert SpectrogramConfig(**given_none, window=None, overlap=None, ref=None) == config
+    assert SpectrogramConfig(**given_none, overlap=None) == config
 
 
 @given(fields())
@@ -194,8 +194,8 @@ NAN, INF = float("nan"), float("inf")
          "overlap, hop_ms: expected one of the two, found both"),
         ({"zero_pad": -1}, ValueError,
          "zero_pad: expected a number of points, 0 or more, found -1"),
-        ({"zero_pad": 2**24 + 1}, ValueError,
-         "zero_pad: expected an FFT length of 0 to 16777216 points, found 16777217"),
+        ({"zero_pad": 2**21 + 1}, ValueError,
+         "zero_pad: expected an FFT length of 0 to 2097152 points, found 2097153"),
         ({"zero_pad": 2**70}, ValueError, f"found {2**70}"),
         ({"zero_pad": 1.5}, TypeError,
          "zero_pad: expected a number of points, 0 or more, found 1.5"),
@@ -290,7 +290,7 @@ def test_geometry_of_known_rates():
     for sr in (-1, 2**32):
         with pytest.raises(ValueError, match=r"^sr: expected a whole number of samples per second"):
             config.geometry(sr)
-    with pytest.raises(ValueError, match=r"^window_ms: expected a window of at most 16777216 samp"):
+    with pytest.raises(ValueError, match=r"^window_ms: expected a window of at most 2097152 samp"):
         SpectrogramConfig(window_ms=60_000).geometry(1_000_000)
 
 

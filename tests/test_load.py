@@ -225,7 +225,7 @@ def test_unreadable(tmp_path):
     path.chmod(0)
     # Root reads everything: be nobody.
     code = f"""
-import os, heartfast
+import os, numpy, heartfast
 load = heartfast.load
 if os.geteuid() == 0:
     os.seteuid(65534)

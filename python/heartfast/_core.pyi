@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, final
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
+
+from typing_extensions import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,24 @@ __all__ = [
 __version__: str
 
 _Window: TypeAlias = str | tuple[str, float]
+
+class _ConfigFields(TypedDict, total=False):
+    """The fields of a `SpectrogramConfig`, for functions that take some of them by name."""
+
+    window: _Window
+    window_ms: float
+    overlap: float | None
+    hop_ms: float | None
+    zero_pad: int
+    dynamic_range: float
+    ref: float | Literal["max"]
+    fmin: float | None
+    fmax: float | None
+    size: tuple[int, int] | None
+    colormap: str
+    invert: bool
+    center: bool
+    detrend: Literal["constant"] | None
 
 @final
 class SpectrogramConfig:
@@ -80,20 +100,20 @@ class SpectrogramConfig:
     def __new__(
         cls,
         *,
-        window: _Window | None = None,
+        window: _Window = "gaussian",
         window_ms: float = 50.0,
         overlap: float | None = None,
         hop_ms: float | None = None,
         zero_pad: int = 0,
         dynamic_range: float = 80.0,
-        ref: str | float | None = None,
+        ref: float | Literal["max"] = "max",
         fmin: float | None = None,
         fmax: float | None = None,
         size: tuple[int, int] | None = None,
         colormap: str = "gray",
         invert: bool = False,
         center: bool = True,
-        detrend: str | None = None,
+        detrend: Literal["constant"] | None = None,
     ) -> SpectrogramConfig: ...
     @property
     def window(self) -> _Window: ...
@@ -108,7 +128,7 @@ class SpectrogramConfig:
     @property
     def dynamic_range(self) -> float: ...
     @property
-    def ref(self) -> str | float: ...
+    def ref(self) -> float | Literal["max"]: ...
     @property
     def fmin(self) -> float | None: ...
     @property
@@ -122,7 +142,7 @@ class SpectrogramConfig:
     @property
     def center(self) -> bool: ...
     @property
-    def detrend(self) -> str | None: ...
+    def detrend(self) -> Literal["constant"] | None: ...
     def to_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold."""
 
@@ -130,7 +150,7 @@ class SpectrogramConfig:
     def from_dict(cls, fields: Mapping[str, Any]) -> SpectrogramConfig:
         """The configuration of such a dictionary; missing fields take their defaults."""
 
-    def replace(self, **changes: Any) -> SpectrogramConfig:
+    def replace(self, **changes: Unpack[_ConfigFields]) -> SpectrogramConfig:
         """A copy with these fields changed."""
 
     def geometry(self, sr: int) -> dict[str, int]:
@@ -156,8 +176,8 @@ class _Framing(Protocol):
 _Outcome: TypeAlias = tuple[int, float, str] | tuple[str, str]
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
-def stft(y: NDArray[Any], framing: _Framing) -> NDArray[Any]: ...
-def magnitudes(y: NDArray[Any], framing: _Framing) -> NDArray[Any]: ...
+def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
+def magnitudes(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
 def load(
     path: str | os.PathLike[str], sr: int | None, mono: bool
 ) -> tuple[NDArray[np.float32], int]: ...
@@ -173,7 +193,7 @@ def encode_png(
     texts: Sequence[tuple[str, str]],
 ) -> bytes: ...
 def paint(
-    magnitudes: NDArray[np.float64], sr: int, config: SpectrogramConfig
+    magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig
 ) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
 def build_info() -> dict[str, Any]: ...

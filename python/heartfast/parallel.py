@@ -6,10 +6,15 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    import queue
     import threading
     from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
 MOST_JOBS = 1024
+AHEAD = 64  # calls per thread that wait for it; a million would fill the memory
+GRACE_S = 0.5  # for calls in hand when work is broken off, before they are left to themselves
+_NAME = "heartfast-work"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,24 +42,63 @@ def for_each(
     """Compute `function(item)` on `jobs` threads; `take` gets the results here, in order.
 
     Where anything raises or the caller is interrupted, calls not begun are dropped and `stop`
-    is set, for long calls to look at.
+    is set, for long calls to look at. A call that does not (one fit of a library's can take
+    minutes) is not waited for: it ends on its own, and nobody takes its result.
     """
+    import queue
+    import threading
+    import time
     from collections import deque
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import Future
 
     workers = cores(jobs)
-    pool = ThreadPoolExecutor(workers)
+    tasks: queue.SimpleQueue[tuple[Future[R], Callable[[T], R], T] | None] = queue.SimpleQueue()
+    threads: list[threading.Thread] = []
     waiting: deque[Future[R]] = deque()
+    patience = None
     try:
         for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 64 * workers:  # a million futures would fill the memory
+            future: Future[R] = Future()
+            waiting.append(future)
+            tasks.put((future, function, item))
+            if len(threads) < workers:
+                threads.append(
+                    threading.Thread(target=_work, args=(tasks,), name=_NAME, daemon=True)
+                )
+                threads[-1].start()
+            if len(waiting) > AHEAD * workers:
                 take(waiting.popleft().result())
         while waiting:
             take(waiting.popleft().result())
     except BaseException:
+        patience = GRACE_S
         if stop is not None:
             stop.set()
+        for future in waiting:
+            future.cancel()
         raise
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        for _ in threads:
+            tasks.put(None)
+        start = time.monotonic()
+        for thread in threads:
+            left = None if patience is None else max(0.0, start + patience - time.monotonic())
+            thread.join(left)
+
+
+def _work(tasks: queue.SimpleQueue[tuple[Future[R], Callable[[T], R], T] | None]) -> None:
+    while (task := tasks.get()) is not None:
+        future, function, item = task
+        if not future.set_running_or_notify_cancel():
+            continue
+        try:
+            future.set_result(function(item))
+        except BaseException as error:  # the caller's, who takes the result
+            future.set_exception(error)
+
+
+def working() -> bool:
+    """Whether a call that was not waited for is still in hand."""
+    import threading
+
+    return any(thread.name == _NAME for thread in threading.enumerate())

@@ -39,7 +39,10 @@ def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> N
 
     if spec.values.ndim != 2:
         raise ValueError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
-    values = np.ascontiguousarray(spec.values, dtype=np.float64)
+    values = spec.values
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    values = np.require(values, requirements=["C", "A"])
     return _core.paint(values, sample_rate(spec.sr), config or spec.config)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.parallel import cores
 from heartfast.picture import Spectrogram, sample_rate
 
 if TYPE_CHECKING:
@@ -13,9 +14,12 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
+    from typing_extensions import Unpack
+
+    from heartfast._core import _ConfigFields
 
 # Longest window, hop and FFT, in samples: as in `SpectrogramConfig`.
-MAX_N_FFT = 1 << 24
+MAX_N_FFT = 1 << 21
 
 
 def load(
@@ -55,6 +59,8 @@ def load(
     >>> y.shape, y.dtype.name, sr
     ((8000,), 'float32', 4000)
     """
+    import numpy as np  # noqa: F401 - here, where Ctrl-C may end it; the core would import it
+
     samples, rate = _core.load(path, None if sr is None else sample_rate(sr), mono)
     if samples.shape[1] == 1:
         return samples[:, 0], rate
@@ -99,6 +105,7 @@ def stft(
     window: str | tuple[str, float] = "gaussian",
     sym: bool = True,
     center: bool = True,
+    jobs: int | None = None,
 ) -> NDArray[Any]:
     """Short-time Fourier transform of real signals.
 
@@ -120,6 +127,8 @@ def stft(
         Frame k has the window's sample ``win_length // 2`` on sample ``k * hop_length``, with
         silence beyond both ends; without, frame k starts there and only whole frames count. A
         signal shorter than one window is padded with silence.
+    jobs : int, optional
+        Threads; one per core by default. The result does not depend on it.
 
     Returns
     -------
@@ -141,11 +150,16 @@ def stft(
     """
     signal = _signal(y)
     framing = _framing(n_fft, hop_length, win_length, window, sym, center)
-    return _core.stft(signal, framing)
+    return _core.stft(signal, framing, cores(jobs))
 
 
 def spectrogram(
-    y: ArrayLike, sr: int, *, config: SpectrogramConfig | None = None, **fields: Any
+    y: ArrayLike,
+    sr: int,
+    *,
+    config: SpectrogramConfig | None = None,
+    jobs: int | None = None,
+    **fields: Unpack[_ConfigFields],
 ) -> Spectrogram:
     """Magnitude spectrogram with its axes.
 
@@ -158,6 +172,8 @@ def spectrogram(
     config : SpectrogramConfig, optional
         The settings; or give its fields by name (``window_ms=25, overlap=75``), which also
         change those of a given `config`.
+    jobs : int, optional
+        Threads; one per core by default. The result does not depend on it.
 
     Returns
     -------
@@ -184,7 +200,7 @@ def spectrogram(
     framing = _framing(
         shape["n_fft"], shape["hop_length"], shape["win_length"], config.window, True, config.center
     )
-    values = _core.magnitudes(np.ascontiguousarray(signal), framing)
+    values = _core.magnitudes(np.ascontiguousarray(signal), framing, cores(jobs))
     return Spectrogram(values, sr=sr, config=config)
 
 

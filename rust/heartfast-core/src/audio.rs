@@ -2,10 +2,9 @@
 
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{FixedSync, Resampler, WindowFunction};
+use rubato::{FixedSync, Indexing, Resampler, WindowFunction};
 use symphonia::core::codecs::audio::AudioDecoderOptions;
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
@@ -13,7 +12,8 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
-use crate::error::{Error, Result, reserve};
+use crate::cancel::{Cancel, STRIDE};
+use crate::error::{Error, Result, panic_text, reserve};
 use crate::wav;
 
 /// What is read, in the words of an error message.
@@ -47,11 +47,17 @@ impl Audio {
     }
 
     /// Makes one channel of all: their mean.
-    pub fn mix(&mut self) {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] soon after `cancel` is set.
+    pub fn mix(&mut self, cancel: &Cancel) -> Result<()> {
         let channels = self.channels;
         if channels > 1 {
             let share = 1.0 / channels as f32;
             for frame in 0..self.frames() {
+                if frame % STRIDE == 0 {
+                    cancel.check()?;
+                }
                 let start = frame * channels;
                 let sum: f32 = self.interleaved[start..start + channels].iter().sum();
                 self.interleaved[frame] = sum * share;
@@ -59,14 +65,16 @@ impl Audio {
             self.interleaved.truncate(self.interleaved.len() / channels);
             self.channels = 1;
         }
+        Ok(())
     }
 
     /// Changes the sample rate with an anti-aliasing filter that passes up to about 95 % of the
     /// lower of the two Nyquist frequencies.
     ///
     /// # Errors
-    /// [`Error::Value`] for a rate of 0 or beyond what any recording has.
-    pub fn resample(&mut self, sample_rate: u32) -> Result<()> {
+    /// [`Error::Value`] for a rate of 0 or beyond what any recording has, [`Error::Decode`] if the
+    /// result does not fit into memory, [`Error::Cancelled`] soon after `cancel` is set.
+    pub fn resample(&mut self, sample_rate: u32, cancel: &Cancel) -> Result<()> {
         if sample_rate == self.sample_rate {
             return Ok(());
         }
@@ -90,11 +98,32 @@ impl Audio {
         let frames = self.frames();
         let input =
             InterleavedSlice::new(&self.interleaved, channels, frames).map_err(|e| failed(&e))?;
-        let output = resampler.process_all(&input, frames, None).map_err(|e| failed(&e))?;
-        self.interleaved = output.take_data();
-        // rubato rounds the length up from a quotient that is not exact.
-        let length = (frames as u128 * to as u128).div_ceil(from as u128) as usize;
-        self.interleaved.truncate(length * channels);
+        let block_frames = resampler.output_frames_max();
+        let mut block = vec![0.0; block_frames * channels];
+        // The filter's delay, which is no part of the signal.
+        let mut delay = resampler.output_delay();
+        let length = (frames as u128 * to as u128).div_ceil(from as u128) as usize * channels;
+        let mut resampled = Vec::new();
+        reserve(&mut resampled, length + block.len())?;
+        let mut read = 0;
+        while resampled.len() < length {
+            cancel.check()?;
+            let mut output = InterleavedSlice::new_mut(&mut block, channels, block_frames)
+                .map_err(|e| failed(&e))?;
+            let left = frames - read;
+            // Behind the end there is silence.
+            let partial_len = (left < resampler.input_frames_next()).then_some(left);
+            let indexing = Indexing { input_offset: read, partial_len, ..Indexing::default() };
+            let (used, made) = resampler
+                .process_into_buffer(&input, &mut output, Some(&indexing))
+                .map_err(|e| failed(&e))?;
+            read += used.min(left);
+            let skipped = delay.min(made);
+            delay -= skipped;
+            resampled.extend_from_slice(&block[skipped * channels..made * channels]);
+        }
+        resampled.truncate(length);
+        self.interleaved = resampled;
         self.sample_rate = sample_rate;
         Ok(())
     }
@@ -106,25 +135,24 @@ impl Audio {
 /// # Errors
 /// [`Error::Unsupported`] for a container or codec that is not read, [`Error::Decode`] for a
 /// damaged or empty recording, [`Error::Cancelled`] once `cancel` is set.
-pub fn decode(bytes: &[u8], audio: &mut Audio, cancel: &AtomicBool) -> Result<()> {
+pub fn decode(bytes: &[u8], audio: &mut Audio, cancel: &Cancel) -> Result<()> {
     audio.interleaved.clear();
     if bytes.is_empty() {
         return Err(Error::decode(READABLE, "an empty file"));
     }
     if let Some(pcm) = wav::plain_pcm16(bytes) {
         (audio.channels, audio.sample_rate) = (pcm.channels, pcm.sample_rate);
-        return pcm.samples(&mut audio.interleaved);
+        return pcm.samples(&mut audio.interleaved, cancel);
     }
     // Decoders have defects that only damaged files show.
     catch_unwind(AssertUnwindSafe(|| decode_any(bytes, audio, cancel))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-        Err(Error::decode("sound data", format!("damage that its decoder cannot take ({text})")))
+        let found = format!("damage that its decoder cannot take ({})", panic_text(&*panic));
+        Err(Error::decode("sound data", found))
     })
 }
 
 /// [`decode`] by way of symphonia.
-pub(crate) fn decode_any(bytes: &[u8], audio: &mut Audio, cancel: &AtomicBool) -> Result<()> {
+pub(crate) fn decode_any(bytes: &[u8], audio: &mut Audio, cancel: &Cancel) -> Result<()> {
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
     let mut format = symphonia::default::get_probe()
         .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
@@ -145,9 +173,7 @@ pub(crate) fn decode_any(bytes: &[u8], audio: &mut Audio, cancel: &AtomicBool) -
     (audio.channels, audio.sample_rate) = (0, 0);
     let mut packet_samples: Vec<f32> = Vec::new();
     loop {
-        if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled);
-        }
+        cancel.check()?;
         let packet = match format.next_packet() {
             Ok(Some(packet)) => packet,
             Ok(None) => break,
@@ -226,11 +252,10 @@ fn damaged(error: &SymphoniaError, audio: &Audio) -> Error {
 #[cfg(test)]
 #[allow(clippy::expect_used)]
 mod tests {
-    use std::sync::atomic::AtomicBool;
-
     use proptest::prelude::*;
 
     use super::{Audio, decode_any};
+    use crate::cancel::Cancel;
     use crate::wav::plain_pcm16;
 
     fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
@@ -281,9 +306,9 @@ mod tests {
             let file = wav(rate, channels, &samples, &around);
             let pcm = plain_pcm16(&file).expect("a plain file");
             let mut short = Vec::new();
-            pcm.samples(&mut short).expect("memory");
+            pcm.samples(&mut short, &Cancel::new()).expect("memory");
             let mut audio = Audio::default();
-            decode_any(&file, &mut audio, &AtomicBool::new(false)).expect("symphonia reads it");
+            decode_any(&file, &mut audio, &Cancel::new()).expect("symphonia reads it");
             prop_assert_eq!(audio.sample_rate, pcm.sample_rate);
             prop_assert_eq!(audio.channels, pcm.channels);
             prop_assert_eq!(audio.interleaved, short);
@@ -301,9 +326,9 @@ mod tests {
             file.truncate(file.len() - cut.min(12));
             if let Some(pcm) = plain_pcm16(&file) {
                 let mut short = Vec::new();
-                pcm.samples(&mut short).expect("memory");
+                pcm.samples(&mut short, &Cancel::new()).expect("memory");
                 let mut audio = Audio::default();
-                let read = decode_any(&file, &mut audio, &AtomicBool::new(false));
+                let read = decode_any(&file, &mut audio, &Cancel::new());
                 prop_assert!(read.is_ok(), "{read:?}");
                 prop_assert_eq!(audio.sample_rate, pcm.sample_rate);
                 prop_assert_eq!(audio.channels, pcm.channels);

@@ -1,17 +1,22 @@
-//! Many recordings into many pictures, on all cores. The only place that knows threads.
+//! Many recordings into many pictures, on all cores.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use crate::cancel::{Cancel, STRIDE};
 use crate::config::SpectrogramConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text, reserve};
 use crate::pipeline::{Converter, Recording};
+use crate::threads::{lock, share};
+
+/// Bytes that are read, hashed or written between two looks at a [`Cancel`].
+const IO_STRIDE: usize = 16 * STRIDE;
 
 /// One recording and the place of its picture, whose folder exists.
 #[derive(Debug, Clone)]
@@ -39,7 +44,7 @@ pub struct Monitor {
     /// Recordings failed.
     pub failed: AtomicUsize,
     /// Set to stop: what is in hand is dropped, no further recording is begun.
-    pub cancel: AtomicBool,
+    pub cancel: Cancel,
 }
 
 /// Converts all tasks on `threads` threads. Entry `i` is what became of task `i`: `None` if the
@@ -54,34 +59,22 @@ pub fn run(
     monitor: &Monitor,
 ) -> Result<Vec<Option<Result<Converted>>>> {
     config.validate()?;
-    let next = AtomicUsize::new(0);
     let results = Mutex::new(Vec::new());
-    results.lock().unwrap_or_else(|e| e.into_inner()).resize_with(tasks.len(), || None);
-    let work = || {
-        let mut worker = Worker::new(config)?;
-        while !monitor.cancel.load(Ordering::Relaxed) {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            let Some(task) = tasks.get(i) else { break };
-            let outcome = worker.convert_guarded(task, monitor, config);
-            if matches!(outcome, Err(Error::Cancelled)) {
-                break;
-            }
-            monitor.failed.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
-            // A panic is caught above and cannot happen while the lock is held.
-            results.lock().unwrap_or_else(|e| e.into_inner())[i] = Some(outcome);
-            monitor.done.fetch_add(1, Ordering::Relaxed);
+    lock(&results).resize_with(tasks.len(), || None);
+    let work = |worker: &mut Worker<'_>, (i, task): (usize, &Task)| {
+        monitor.cancel.check()?;
+        let outcome = worker.convert_guarded(task, &monitor.cancel);
+        if matches!(outcome, Err(Error::Cancelled)) {
+            return outcome.map(drop);
         }
+        monitor.failed.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
+        lock(&results)[i] = Some(outcome);
+        monitor.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
-    let threads = threads.clamp(1, tasks.len().max(1));
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads)
-            // Where the system gives no more threads, those that there are do all the work.
-            .map_while(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
-            .collect();
-        let mine = work();
-        others.into_iter().map(|t| t.join().unwrap_or(Ok(()))).fold(mine, Result::and)
-    })?;
+    let threads = threads.min(tasks.len());
+    // A thread's own end is not the others': what there is, counts.
+    let _ = share(tasks.iter().enumerate(), threads, || Worker::new(config), work);
     Ok(results.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
 
@@ -99,59 +92,67 @@ impl<'a> Worker<'a> {
     }
 
     /// [`Worker::convert`], with a panic (of a decoder, most likely) as that file's error.
-    fn convert_guarded(
-        &mut self,
-        task: &Task,
-        monitor: &Monitor,
-        config: &'a SpectrogramConfig,
-    ) -> Result<Converted> {
-        catch_unwind(AssertUnwindSafe(|| self.convert(task, &monitor.cancel))).unwrap_or_else(
-            |panic| {
-                *self = Self::new(config)?;
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                Err(Error::Panic(text.unwrap_or("a panic without a message").to_owned()))
-            },
-        )
+    fn convert_guarded(&mut self, task: &Task, cancel: &Cancel) -> Result<Converted> {
+        let converted = catch_unwind(AssertUnwindSafe(|| self.convert(task, cancel)));
+        converted.unwrap_or_else(|panic| {
+            *self = Self::new(self.converter.config())?;
+            Err(Error::Panic(panic_text(&*panic)))
+        })
     }
 
-    fn convert(&mut self, task: &Task, cancel: &AtomicBool) -> Result<Converted> {
-        read_file(&task.recording, &mut self.recording)?;
+    fn convert(&mut self, task: &Task, cancel: &Cancel) -> Result<Converted> {
+        read_file(&task.recording, &mut self.recording, cancel)?;
         let recording = self.converter.convert(&self.recording, &mut self.picture, cancel)?;
-        write_file(&task.picture, &self.picture)?;
-        let sha256 = Sha256::digest(&self.recording).into();
-        Ok(Converted { recording, sha256 })
+        let mut sha256 = Sha256::new();
+        for part in self.recording.chunks(IO_STRIDE) {
+            cancel.check()?;
+            sha256.update(part);
+        }
+        write_file(&task.picture, &self.picture, cancel)?;
+        Ok(Converted { recording, sha256: sha256.finalize().into() })
     }
 }
 
 /// The whole file, into a buffer whose memory is used again.
 ///
 /// # Errors
-/// [`Error::Io`]. A pipe or a device, which may have no end, is not read.
-pub fn read_file(path: &Path, bytes: &mut Vec<u8>) -> Result<()> {
+/// [`Error::Io`], [`Error::Decode`] if it does not fit into memory, [`Error::Cancelled`] soon
+/// after `cancel` is set. A pipe or a device, which may have no end, is not read.
+pub fn read_file(path: &Path, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
     bytes.clear();
-    let kind = fs::metadata(path)?.file_type();
-    if !kind.is_file() && !kind.is_dir() {
+    let known = fs::metadata(path)?;
+    if !known.is_file() && !known.is_dir() {
         let message = "expected a file, found a pipe, a socket or a device";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
     }
     // A folder gives the system's own error.
-    File::open(path)?.read_to_end(bytes)?;
+    let mut file = File::open(path)?;
+    // One byte more: a buffer that is just full would be doubled to find the end of the file.
+    reserve(bytes, known.len() as usize + 1)?;
+    while (&mut file).take(IO_STRIDE as u64).read_to_end(bytes)? > 0 {
+        cancel.check()?;
+    }
     Ok(())
 }
 
 /// Writes under another name first, so that no half of a picture is ever seen under its own.
 /// The other name is short: the picture's own may be as long as the file system allows.
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
     static WRITTEN: AtomicUsize = AtomicUsize::new(0);
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!(".{}-{number}.part", std::process::id()));
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&temporary, path));
+    let write = || {
+        let mut file = File::create(&temporary)?;
+        for part in bytes.chunks(IO_STRIDE) {
+            cancel.check()?;
+            file.write_all(part)?;
+        }
+        Ok(fs::rename(&temporary, path)?)
+    };
+    let written = write();
     if written.is_err() {
         // The first error is the one to tell.
         let _ = fs::remove_file(&temporary);
     }
-    Ok(written?)
+    written
 }

@@ -7,8 +7,8 @@ use crate::window::Window;
 
 /// Longest window, in milliseconds: a minute.
 pub const MAX_WINDOW_MS: f64 = 60_000.0;
-/// Longest FFT, in points.
-pub const MAX_N_FFT: usize = 1 << 24;
+/// Longest FFT, in points: one takes some tenths of a second, and cannot be stopped.
+pub const MAX_N_FFT: usize = 1 << 21;
 /// Largest height or width that `size` takes, in pixels.
 pub const MAX_SIDE: usize = 65_535;
 

@@ -1,6 +1,7 @@
 //! The one error type of the core. It says what was expected and what was found;
 //! the caller that knows the file's name puts it in front.
 
+use std::any::Any;
 use std::io;
 
 /// What can go wrong while a recording becomes a picture.
@@ -82,6 +83,13 @@ impl Error {
     ) -> Self {
         Self::Value { field, expected: expected.into(), found: found.to_string() }
     }
+}
+
+/// What a caught panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("a panic without a message").to_owned()
 }
 
 /// Makes room for `more` values, or says that there is none: a recording that does not fit

@@ -3,7 +3,7 @@
 //! The whole path for one signal, by hand:
 //!
 //! ```
-//! use std::sync::atomic::AtomicBool;
+//! use heartfast_core::Cancel;
 //! use heartfast_core::config::SpectrogramConfig;
 //! use heartfast_core::png;
 //! use heartfast_core::raster::{Color, Image};
@@ -14,7 +14,7 @@
 //!     (0..4000).map(|k| (k as f32 * 440.0 * std::f32::consts::TAU / 4000.0).sin()).collect();
 //! let config = SpectrogramConfig::default();
 //! let mut painter = Painter::new(&config)?;
-//! let tile = painter.tile(&mut tone, 4000, &AtomicBool::new(false))?;
+//! let tile = painter.tile(&mut tone, 4000, &Cancel::new())?;
 //! // 50 ms are 200 samples: 101 bins, 20 Hz apart; a frame every 100 samples.
 //! assert_eq!((tile.height, tile.width), (101, 41));
 //! // The brightest row is that of 440 Hz, the 22nd bin from the bottom.
@@ -41,6 +41,7 @@
 
 pub mod audio;
 pub mod batch;
+mod cancel;
 pub mod colormap;
 mod colormap_tables;
 pub mod config;
@@ -51,10 +52,12 @@ pub mod png;
 pub mod raster;
 mod simd;
 pub mod stft;
+mod threads;
 pub mod tile;
 mod wav;
 pub mod window;
 
+pub use cancel::Cancel;
 pub use error::{Error, Result};
 
 /// The version of heartfast.

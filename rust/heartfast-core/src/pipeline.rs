@@ -1,9 +1,8 @@
 //! One recording into one picture. A [`Converter`] belongs to one thread and keeps its plans
 //! and buffers from recording to recording.
 
-use std::sync::atomic::AtomicBool;
-
 use crate::audio::{self, Audio};
+use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::Result;
 use crate::png::Encoder;
@@ -43,6 +42,12 @@ impl<'a> Converter<'a> {
         })
     }
 
+    /// What it converts by.
+    #[must_use]
+    pub fn config(&self) -> &'a SpectrogramConfig {
+        self.config
+    }
+
     /// The PNG, into `file`, of a recording's bytes.
     ///
     /// # Errors
@@ -52,17 +57,17 @@ impl<'a> Converter<'a> {
         &mut self,
         recording: &[u8],
         file: &mut Vec<u8>,
-        cancel: &AtomicBool,
+        cancel: &Cancel,
     ) -> Result<Recording> {
         let audio = &mut self.audio;
         audio::decode(recording, audio, cancel)?;
-        audio.mix();
+        audio.mix(cancel)?;
         let known = Recording { sample_rate: audio.sample_rate, duration_s: audio.duration_s() };
         let provenance = provenance(self.config, &self.config_json, &known)?;
         let tile = self.painter.tile(&mut audio.interleaved, audio.sample_rate, cancel)?;
         let Tile { width, height, pixels } = tile;
         let image = Image { width, height, pixels, color: Color::from(self.config.colormap) };
-        self.encoder.encode_into(&image, &[("heartfast", &provenance)], file)?;
+        self.encoder.encode_into(&image, &[("heartfast", &provenance)], file, cancel)?;
         Ok(known)
     }
 }

@@ -1,6 +1,8 @@
 //! Pictures: a rectangle of bytes, its orientation, size and colours.
 
+use crate::cancel::Cancel;
 use crate::colormap::Colormap;
+use crate::error::Result;
 
 /// Most pixels of a picture: more than any viewer opens.
 pub const MAX_PIXELS: usize = 1 << 30;
@@ -48,6 +50,9 @@ pub struct Image<'a> {
 
 /// Turns frames (`columns` runs of `bins` levels, lowest frequency first) into the rows
 /// of a picture, the highest bin of `first_bin..=last_bin` on top.
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
 #[inline(always)]
 pub fn frames_to_rows(
     frames: &[u8],
@@ -55,7 +60,8 @@ pub fn frames_to_rows(
     first_bin: usize,
     last_bin: usize,
     rows: &mut Vec<u8>,
-) {
+    cancel: &Cancel,
+) -> Result<()> {
     // Squares of 8 x 8 turn within registers; eight of them side by side fill a cache line.
     const SIDE: usize = 8;
     const BLOCK: usize = 64;
@@ -64,6 +70,7 @@ pub fn frames_to_rows(
     rows.resize(height * columns, 0);
     let squares = (columns / SIDE * SIDE, height / SIDE * SIDE);
     for left in (0..squares.0).step_by(BLOCK) {
+        cancel.check()?;
         for y in (0..squares.1).step_by(SIDE) {
             let bin = last_bin - y - (SIDE - 1);
             for x in (left..squares.0.min(left + BLOCK)).step_by(SIDE) {
@@ -80,12 +87,14 @@ pub fn frames_to_rows(
     }
     // The edges that squares leave.
     for y in 0..height {
+        cancel.check()?;
         let from = if y < squares.1 { squares.0 } else { 0 };
         let row = &mut rows[y * columns + from..(y + 1) * columns];
         for (pixel, x) in row.iter_mut().zip(from..) {
             *pixel = frames[x * bins + last_bin - y];
         }
     }
+    Ok(())
 }
 
 #[inline(always)]
@@ -112,11 +121,19 @@ fn turn(mut rows: [u64; 8]) -> [u64; 8] {
 
 /// Resizes a one-byte picture: the exact area average where it shrinks, linear interpolation
 /// between pixel centres where it grows, each axis by itself.
-#[must_use]
-pub fn resize(pixels: &[u8], (h, w): (usize, usize), (new_h, new_w): (usize, usize)) -> Vec<u8> {
+///
+/// # Errors
+/// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
+pub fn resize(
+    pixels: &[u8],
+    (h, w): (usize, usize),
+    (new_h, new_w): (usize, usize),
+    cancel: &Cancel,
+) -> Result<Vec<u8>> {
     let across = taps(w, new_w);
     let mut narrow = vec![0.0f32; h * new_w];
     for (row, out) in pixels.chunks_exact(w).zip(narrow.chunks_exact_mut(new_w)) {
+        cancel.check()?;
         for (x, (start, weights)) in out.iter_mut().zip(&across) {
             *x = row[*start..].iter().zip(weights).map(|(&p, w)| f32::from(p) * w).sum();
         }
@@ -124,6 +141,7 @@ pub fn resize(pixels: &[u8], (h, w): (usize, usize), (new_h, new_w): (usize, usi
     let mut sum = vec![0.0f32; new_w];
     let mut resized = Vec::with_capacity(new_h * new_w);
     for (start, weights) in taps(h, new_h) {
+        cancel.check()?;
         sum.fill(0.0);
         for (row, weight) in narrow[start * new_w..].chunks_exact(new_w).zip(&weights) {
             for (s, x) in sum.iter_mut().zip(row) {
@@ -132,7 +150,7 @@ pub fn resize(pixels: &[u8], (h, w): (usize, usize), (new_h, new_w): (usize, usi
         }
         resized.extend(sum.iter().map(|s| (s + 0.5) as u8));
     }
-    resized
+    Ok(resized)
 }
 
 /// For each of `to` output pixels, the first of `from` input pixels that it takes from, and

@@ -3,13 +3,22 @@
 //! Two neighbouring frames go through one complex FFT, one as its real and one as its
 //! imaginary part; the spectra of both follow from the symmetry of a real signal's spectrum.
 
+use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftNum, FftPlanner};
 
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::threads::share;
+
+/// So many frames are put aside before they are turned into rows: one cache line of a row.
+const BLOCK: usize = 16;
+/// Frames that a thread takes at a time; an even number, so that pairs are the same in any part.
+const PART: usize = 4 * BLOCK;
+/// Fewer values than this are there before a second thread is.
+const WORTH_SHARING: usize = 1 << 16;
 
 /// Numbers that signals and spectra are made of: `f32` and `f64`.
 pub trait Real: FftNum {
@@ -109,62 +118,93 @@ impl<T: Real> Stft<T> {
         }
     }
 
-    /// Calls `sink` with the number and the spectrum ([`Stft::bins`] values) of each frame of
-    /// `signal`, in order, until it returns `false`.
+    /// Calls `sink` with the number and the spectrum ([`Stft::bins`] values) of each of these
+    /// `frames` of `signal`, in order. Which two share an FFT depends on where they begin.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] soon after `cancel` is set.
     #[inline(always)]
     pub fn for_each_frame(
         &self,
         signal: &[T],
+        frames: Range<usize>,
         scratch: &mut Scratch<T>,
-        mut sink: impl FnMut(usize, &[Complex<T>]) -> bool,
-    ) {
-        let frames = self.frames(signal.len());
-        for first in (0..frames).step_by(2) {
-            let count = 2.min(frames - first);
+        cancel: &Cancel,
+        mut sink: impl FnMut(usize, &[Complex<T>]),
+    ) -> Result<()> {
+        for first in frames.clone().step_by(2) {
+            cancel.check()?;
+            let count = 2.min(frames.end - first);
             self.window_pair(signal, first, count, &mut scratch.pair);
             self.fft.process_with_scratch(&mut scratch.pair, &mut scratch.fft);
             self.separate(&scratch.pair, &mut scratch.spectra);
             for (frame, spectrum) in (first..).zip(&scratch.spectra[..count]) {
-                if !sink(frame, spectrum) {
-                    return;
-                }
+                sink(frame, spectrum);
             }
         }
+        Ok(())
     }
 
-    /// `value` of each bin and frame of `signal`, bins in rows ([`Stft::bins`] rows of
-    /// [`Stft::frames`] values), lowest first, into `rows`; gives up soon after `cancel` is set.
+    /// `value` of each bin and frame of signals of `n` samples each, one behind the other, into
+    /// `rows`: for each signal [`Stft::bins`] rows of [`Stft::frames`] values, the lowest first.
+    /// The values do not depend on the number of threads.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] soon after `cancel` is set.
     ///
     /// # Panics
     /// If `rows` is not of that size.
-    pub fn rows<O: Copy + Default>(
+    pub fn rows<O: Copy + Default + Send>(
+        &self,
+        (signals, n): (&[T], usize),
+        rows: &mut [O],
+        threads: usize,
+        cancel: &Cancel,
+        value: impl Fn(Complex<T>) -> O + Sync,
+    ) -> Result<()> {
+        let (bins, frames, rows_len) = (self.bins(), self.frames(n), rows.len());
+        let signals = signals.chunks_exact(n.max(1));
+        assert_eq!(rows_len, signals.len() * bins * frames, "{bins} bins, {frames} frames");
+        // Each part is some frames of all rows of a signal, which only its thread writes.
+        let parts = signals.zip(rows.chunks_exact_mut(bins * frames)).flat_map(|(signal, rows)| {
+            let mut rest: Vec<&mut [O]> = rows.chunks_exact_mut(frames).collect();
+            (0..frames).step_by(PART).map(move |first| {
+                let count = PART.min(frames - first);
+                let part = rest.iter_mut().filter_map(|row| row.split_off_mut(..count)).collect();
+                (signal, first..first + count, part)
+            })
+        });
+        let state = || Ok((self.scratch(), vec![O::default(); BLOCK * bins]));
+        let threads = if rows_len < WORTH_SHARING { 1 } else { threads };
+        share(parts, threads, state, |(scratch, block), (signal, frames, mut part)| {
+            self.part(signal, frames, &mut part, (scratch, block), cancel, &value)
+        })
+    }
+
+    /// [`Stft::rows`] for some frames: `rows` are those of these frames only.
+    fn part<O: Copy>(
         &self,
         signal: &[T],
-        scratch: &mut Scratch<T>,
-        rows: &mut [O],
-        cancel: &AtomicBool,
+        frames: Range<usize>,
+        rows: &mut Vec<&mut [O]>,
+        (scratch, block): (&mut Scratch<T>, &mut [O]),
+        cancel: &Cancel,
         value: impl Fn(Complex<T>) -> O,
-    ) {
-        // So many frames are put aside before they are turned: one cache line of a row.
-        const BLOCK: usize = 16;
-        let (bins, frames) = (self.bins(), self.frames(signal.len()));
-        assert_eq!(rows.len(), bins * frames, "the rows of {bins} bins and {frames} frames");
-        let mut block = vec![O::default(); BLOCK * bins];
-        self.for_each_frame(signal, scratch, |frame, spectrum| {
-            let slot = frame % BLOCK;
+    ) -> Result<()> {
+        let (start, count, bins) = (frames.start, frames.len(), self.bins());
+        self.for_each_frame(signal, frames, scratch, cancel, |frame, spectrum| {
+            let (column, slot) = (frame - start, (frame - start) % BLOCK);
             for (kept, &z) in block[slot * bins..][..bins].iter_mut().zip(spectrum) {
                 *kept = value(z);
             }
-            if slot + 1 == BLOCK || frame + 1 == frames {
-                let first = frame - slot;
-                for (bin, row) in rows.chunks_exact_mut(frames).enumerate() {
-                    for (x, out) in row[first..=frame].iter_mut().enumerate() {
+            if slot + 1 == BLOCK || column + 1 == count {
+                for (bin, row) in rows.iter_mut().enumerate() {
+                    for (x, out) in row[column - slot..=column].iter_mut().enumerate() {
                         *out = block[x * bins + bin];
                     }
                 }
             }
-            !cancel.load(Ordering::Relaxed)
-        });
+        })
     }
 
     /// Windows frame `first`, into the real part of `pair`, and with `count` 2 the next one into

@@ -1,14 +1,14 @@
 //! A signal into a gray picture.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
 use crate::error::{Error, Result, reserve};
 use crate::level::{GrayScale, max_of, max_power};
 use crate::raster::{self, MAX_PIXELS};
 use crate::simd;
-use crate::stft::{Scratch, Stft};
+use crate::stft::{Real, Scratch, Stft};
 
 /// The rows of a picture, one byte a pixel.
 pub struct Tile<'t> {
@@ -65,7 +65,7 @@ impl<'a> Painter<'a> {
         &mut self,
         samples: &mut [f32],
         sample_rate: u32,
-        cancel: &AtomicBool,
+        cancel: &Cancel,
     ) -> Result<Tile<'_>> {
         let config = self.config;
         let plan = plan(&mut self.plans, config, sample_rate)?;
@@ -75,24 +75,16 @@ impl<'a> Painter<'a> {
             let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
             return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
         }
-        // What is there from the last picture is written over.
-        let n = bins * frames;
-        let more = n.saturating_sub(self.power.len());
-        reserve(&mut self.power, more)?;
-        let more = n.saturating_sub(self.levels.len());
-        reserve(&mut self.levels, more)?;
-        let more = n.saturating_sub(self.rows.len());
-        reserve(&mut self.rows, more)?;
-        self.power.resize(n, 0.0);
-        self.levels.resize(n, 0);
         let (power, levels, rows) = (&mut self.power, &mut self.levels, &mut self.rows);
-        simd::dispatch(Draw { config, plan, samples, power, levels, rows, cancel });
-        if cancel.load(Ordering::Relaxed) {
-            return Err(Error::Cancelled);
-        }
+        power.clear();
+        reserve(power, bins * frames)?;
+        levels.clear();
+        reserve(levels, bins * frames)?;
+        reserve(rows, (bins * frames).saturating_sub(rows.len()))?;
+        simd::dispatch(Draw { config, plan, samples, power, levels, rows, cancel })?;
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
         if let Some(size) = config.size {
-            self.rows = raster::resize(&self.rows, (height, width), size);
+            self.rows = raster::resize(&self.rows, (height, width), size, cancel)?;
             (height, width) = size;
         }
         Ok(Tile { width, height, pixels: &self.rows })
@@ -104,46 +96,52 @@ struct Draw<'d> {
     config: &'d SpectrogramConfig,
     plan: &'d mut Plan,
     samples: &'d mut [f32],
-    power: &'d mut [f32],
-    levels: &'d mut [u8],
+    /// Empty, with room for the picture, as is `levels`.
+    power: &'d mut Vec<f32>,
+    levels: &'d mut Vec<u8>,
     rows: &'d mut Vec<u8>,
-    cancel: &'d AtomicBool,
+    cancel: &'d Cancel,
 }
 
 impl simd::Kernel for Draw<'_> {
-    type Output = ();
+    type Output = Result<()>;
 
     #[inline(always)]
-    fn run(self) {
+    fn run(self) -> Result<()> {
         let Self { config, plan, samples, power, levels, rows, cancel } = self;
-        let bins = plan.stft.bins();
-        let scale = rescale(samples);
+        let (bins, frames) = (plan.stft.bins(), plan.stft.frames(samples.len()));
+        let scale = rescale(samples, cancel)?;
         if config.detrend {
-            let mean = samples.iter().map(|&x| f64::from(x)).sum::<f64>() / samples.len() as f64;
-            for x in samples.iter_mut() {
-                *x = (f64::from(*x) - mean) as f32;
-            }
+            remove_mean(samples, cancel)?;
         }
-        plan.stft.for_each_frame(samples, &mut plan.scratch, |frame, spectrum| {
-            for (p, z) in power[frame * bins..].iter_mut().zip(spectrum) {
-                *p = z.re * z.re + z.im * z.im;
-            }
-            !cancel.load(Ordering::Relaxed)
-        });
-        if cancel.load(Ordering::Relaxed) {
-            return;
-        }
+        plan.stft.for_each_frame(
+            samples,
+            0..frames,
+            &mut plan.scratch,
+            cancel,
+            |_, spectrum| {
+                power.extend(spectrum.iter().map(|z| z.re * z.re + z.im * z.im));
+            },
+        )?;
         let reference = match config.reference {
-            Reference::Max => f64::from(max_power(power)).sqrt(),
+            Reference::Max => {
+                let mut max = 0.0f32;
+                for part in power.chunks(STRIDE) {
+                    cancel.check()?;
+                    max = max.max(max_power(part));
+                }
+                f64::from(max).sqrt()
+            }
             Reference::Magnitude(m) => m * scale,
         };
         let gray = GrayScale::new(reference, config.dynamic_range);
         let flip = if config.invert { 255 } else { 0 };
-        for (level, &p) in levels.iter_mut().zip(power.iter()) {
-            *level = gray.level(p) ^ flip;
+        for part in power.chunks(STRIDE) {
+            cancel.check()?;
+            levels.extend(part.iter().map(|&p| gray.level(p) ^ flip));
         }
         let Geometry { first_bin, last_bin, .. } = plan.geometry;
-        raster::frames_to_rows(levels, bins, first_bin, last_bin, rows);
+        raster::frames_to_rows(levels, bins, first_bin, last_bin, rows, cancel)
     }
 }
 
@@ -151,30 +149,43 @@ impl simd::Kernel for Draw<'_> {
 /// frequency first: what [`Painter::tile`] draws, for values that are already there.
 ///
 /// # Errors
-/// Those of [`SpectrogramConfig::validate`].
-pub fn paint(
-    magnitudes: &[f64],
+/// Those of [`SpectrogramConfig::validate`]; [`Error::Cancelled`] soon after `cancel` is set.
+pub fn paint<T: Real + Into<f64>>(
+    magnitudes: &[T],
     (bins, frames): (usize, usize),
     config: &SpectrogramConfig,
     geometry: &Geometry,
+    cancel: &Cancel,
 ) -> Result<(usize, usize, Vec<u8>)> {
     config.validate()?;
     let reference = match config.reference {
-        Reference::Max => magnitudes.iter().copied().fold(0.0, f64::max),
+        Reference::Max => {
+            let mut max = 0.0f64;
+            for part in magnitudes.chunks(STRIDE) {
+                cancel.check()?;
+                max = part.iter().fold(max, |max, &m| max.max(m.into()));
+            }
+            max
+        }
         Reference::Magnitude(m) => m,
     };
     let gray = GrayScale::new(1.0, config.dynamic_range);
     let flip = if config.invert { 255 } else { 0 };
     let relative = if reference > 0.0 { reference.recip() } else { 0.0 };
     let height = geometry.last_bin - geometry.first_bin + 1;
-    let mut rows = Vec::with_capacity(height * frames);
+    let mut rows = Vec::new();
+    reserve(&mut rows, height * frames)?;
     debug_assert_eq!(magnitudes.len(), bins * frames);
     for bin in (geometry.first_bin..=geometry.last_bin).rev() {
+        cancel.check()?;
         let row = &magnitudes[bin * frames..(bin + 1) * frames];
-        rows.extend(row.iter().map(|&m| gray.level(((m * relative) as f32).powi(2)) ^ flip));
+        rows.extend(row.iter().map(|&m| {
+            let m: f64 = m.into();
+            gray.level(((m * relative) as f32).powi(2)) ^ flip
+        }));
     }
     Ok(match config.size {
-        Some(size) => (size.0, size.1, raster::resize(&rows, (height, frames), size)),
+        Some(size) => (size.0, size.1, raster::resize(&rows, (height, frames), size, cancel)?),
         None => (height, frames, rows),
     })
 }
@@ -223,26 +234,50 @@ fn peak(samples: &mut [f32]) -> f32 {
 /// Multiplies samples far from 1 by a power of two, so that their squares neither overflow nor
 /// vanish, and returns the factor.
 #[inline(always)]
-fn rescale(samples: &mut [f32]) -> f64 {
-    let peak = peak(samples);
-    if peak == 0.0 || (1e-8..1e8).contains(&peak) {
-        return 1.0;
+fn rescale(samples: &mut [f32], cancel: &Cancel) -> Result<f64> {
+    let mut max = 0.0f32;
+    for part in samples.chunks_mut(STRIDE) {
+        cancel.check()?;
+        max = max.max(peak(part));
     }
-    let factor = f64::from(peak).log2().floor().exp2().recip();
-    for x in samples.iter_mut() {
-        *x = (f64::from(*x) * factor) as f32;
+    if max == 0.0 || (1e-8..1e8).contains(&max) {
+        return Ok(1.0);
     }
-    factor
+    let factor = f64::from(max).log2().floor().exp2().recip();
+    for part in samples.chunks_mut(STRIDE) {
+        cancel.check()?;
+        for x in part {
+            *x = (f64::from(*x) * factor) as f32;
+        }
+    }
+    Ok(factor)
+}
+
+#[inline(always)]
+fn remove_mean(samples: &mut [f32], cancel: &Cancel) -> Result<()> {
+    let mut sum = 0.0;
+    for part in samples.chunks(STRIDE) {
+        cancel.check()?;
+        sum = part.iter().fold(sum, |sum, &x| sum + f64::from(x));
+    }
+    let mean = sum / samples.len() as f64;
+    for part in samples.chunks_mut(STRIDE) {
+        cancel.check()?;
+        for x in part {
+            *x = (f64::from(*x) - mean) as f32;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
-    use std::sync::atomic::AtomicBool;
 
     use proptest::prelude::*;
 
     use super::{Draw, plan};
+    use crate::cancel::Cancel;
     use crate::config::{Hop, SpectrogramConfig};
     use crate::simd::{self, Kernel};
 
@@ -250,8 +285,7 @@ mod tests {
     fn drawn(samples: &[f32], config: &SpectrogramConfig, any_cpu: bool) -> Vec<u8> {
         let mut plans = HashMap::new();
         let Ok(plan) = plan(&mut plans, config, 4000) else { return Vec::new() };
-        let n = plan.stft.bins() * plan.stft.frames(samples.len());
-        let (mut power, mut levels, mut rows) = (vec![0.0; n], vec![0; n], Vec::new());
+        let (mut power, mut levels, mut rows) = (Vec::new(), Vec::new(), Vec::new());
         let kernel = Draw {
             config,
             plan,
@@ -259,14 +293,10 @@ mod tests {
             power: &mut power,
             levels: &mut levels,
             rows: &mut rows,
-            cancel: &AtomicBool::new(false),
+            cancel: &Cancel::new(),
         };
-        if any_cpu {
-            kernel.run()
-        } else {
-            simd::dispatch(kernel)
-        }
-        rows
+        let drawn = if any_cpu { kernel.run() } else { simd::dispatch(kernel) };
+        drawn.map_or(Vec::new(), |()| rows)
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //! as it should be. Whatever is odd in the least goes through symphonia instead, which gives
 //! the same samples for those that are not.
 
+use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Result, reserve};
 
 /// The samples of a plain WAV file.
@@ -16,11 +17,15 @@ impl Pcm16<'_> {
     /// Appends the samples; full scale is 1.0.
     ///
     /// # Errors
-    /// [`Error::Decode`](crate::Error::Decode) if there is no memory for them.
-    pub(crate) fn samples(&self, out: &mut Vec<f32>) -> Result<()> {
+    /// [`Error::Decode`](crate::Error::Decode) if there is no memory for them,
+    /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
+    pub(crate) fn samples(&self, out: &mut Vec<f32>, cancel: &Cancel) -> Result<()> {
         let (pairs, _) = self.data.as_chunks::<2>();
         reserve(out, pairs.len())?;
-        out.extend(pairs.iter().map(|&pair| f32::from(i16::from_le_bytes(pair)) / 32768.0));
+        for part in pairs.chunks(STRIDE) {
+            cancel.check()?;
+            out.extend(part.iter().map(|&pair| f32::from(i16::from_le_bytes(pair)) / 32768.0));
+        }
         Ok(())
     }
 }

@@ -3,10 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::f64::consts::TAU;
-use std::sync::atomic::AtomicBool;
 
-use heartfast_core::Error;
 use heartfast_core::audio::{Audio, decode};
+use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
 
 const PCM: u16 = 1;
@@ -33,7 +32,7 @@ fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8], before: &[u8]
 
 fn decoded(bytes: &[u8]) -> heartfast_core::Result<Audio> {
     let mut audio = Audio::default();
-    decode(bytes, &mut audio, &AtomicBool::new(false)).map(|()| audio)
+    decode(bytes, &mut audio, &Cancel::new()).map(|()| audio)
 }
 
 proptest! {
@@ -123,7 +122,7 @@ proptest! {
 fn memory_is_used_again() {
     let mut audio = Audio { interleaved: vec![9.0; 1000], channels: 7, sample_rate: 1 };
     let file = wav(PCM, 1, 4000, 16, &[0, 64, 0, 192], &[]);
-    decode(&file, &mut audio, &AtomicBool::new(false)).unwrap();
+    decode(&file, &mut audio, &Cancel::new()).unwrap();
     assert_eq!(audio, Audio { interleaved: vec![0.5, -0.5], channels: 1, sample_rate: 4000 });
     assert!(audio.interleaved.capacity() >= 1000);
 }
@@ -152,8 +151,16 @@ fn rates_that_no_recording_has() {
 fn cancelled() {
     // Long enough to be read piece by piece, and of a depth that takes the general way.
     let file = wav(PCM, 1, 4000, 24, &[5; 300_000], &[]);
-    let outcome = decode(&file, &mut Audio::default(), &AtomicBool::new(true));
-    assert!(matches!(outcome, Err(Error::Cancelled)));
+    let cancel = Cancel::new();
+    cancel.request();
+    let mut audio = Audio::default();
+    assert!(matches!(decode(&file, &mut audio, &cancel), Err(Error::Cancelled)));
+    let plain = wav(PCM, 1, 4000, 16, &[5; 4000], &[]);
+    assert!(matches!(decode(&plain, &mut audio, &cancel), Err(Error::Cancelled)));
+    let mut audio = Audio { interleaved: vec![0.5; 2000], channels: 2, sample_rate: 4000 };
+    assert!(matches!(audio.mix(&cancel), Err(Error::Cancelled)));
+    assert!(matches!(audio.resample(8000, &cancel), Err(Error::Cancelled)));
+    assert_eq!(audio, Audio { interleaved: vec![0.5; 2000], channels: 2, sample_rate: 4000 });
 }
 
 proptest! {
@@ -162,7 +169,7 @@ proptest! {
         let frames = samples.len() / channels;
         let interleaved = samples[..frames * channels].to_vec();
         let mut audio = Audio { interleaved, channels, sample_rate: 8000 };
-        audio.mix();
+        audio.mix(&Cancel::new()).unwrap();
         prop_assert_eq!((audio.channels, audio.frames()), (1, frames));
         for (mean, frame) in audio.interleaved.iter().zip(samples.chunks_exact(channels)) {
             let exact = frame.iter().map(|&x| f64::from(x)).sum::<f64>() / channels as f64;
@@ -173,7 +180,7 @@ proptest! {
     #[test]
     fn resampled_lengths(n in 1usize..3000, from in 1u32..2000, to in 1u32..2000, channels in 1usize..3) {
         let mut audio = Audio { interleaved: vec![0.25; n * channels], channels, sample_rate: from };
-        audio.resample(to).unwrap();
+        audio.resample(to, &Cancel::new()).unwrap();
         prop_assert_eq!((audio.channels, audio.sample_rate), (channels, to));
         prop_assert_eq!(audio.frames(), (n * to as usize).div_ceil(from as usize));
         prop_assert!(audio.interleaved.iter().all(|x| x.is_finite() && x.abs() < 0.5));
@@ -191,7 +198,7 @@ fn resampled_tones() {
             (tone(from, 3 * from as usize, 0.0), tone(from, 3 * from as usize, 1.0));
         let interleaved = left.iter().zip(&right).flat_map(|(&l, &r)| [l, r]).collect();
         let mut audio = Audio { interleaved, channels: 2, sample_rate: from };
-        audio.resample(to).unwrap();
+        audio.resample(to, &Cancel::new()).unwrap();
         let n = audio.frames();
         assert_eq!(n, 3 * to as usize);
         for (channel, phase) in [(0, 0.0), (1, 1.0)] {
@@ -210,9 +217,12 @@ fn resampled_tones() {
 fn rates_to_resample_to() {
     let mut audio = Audio { interleaved: vec![0.5; 10], channels: 1, sample_rate: 8000 };
     for rate in [0, 3_072_001] {
-        assert!(matches!(audio.resample(rate), Err(Error::Value { field: "sr", .. })));
+        assert!(matches!(
+            audio.resample(rate, &Cancel::new()),
+            Err(Error::Value { field: "sr", .. })
+        ));
     }
     let before = audio.clone();
-    audio.resample(8000).unwrap();
+    audio.resample(8000, &Cancel::new()).unwrap();
     assert_eq!(audio, before);
 }

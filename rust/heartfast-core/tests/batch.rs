@@ -4,10 +4,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use heartfast_core::Cancel;
 use heartfast_core::Error;
 use heartfast_core::batch::{Monitor, Task, read_file, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
@@ -73,7 +74,7 @@ fn the_same_bytes_on_any_number_of_threads() {
             let converted = result.unwrap().unwrap();
             let mut alone = Vec::new();
             let bytes = fs::read(&task.recording).unwrap();
-            let known = converter.convert(&bytes, &mut alone, &AtomicBool::new(false)).unwrap();
+            let known = converter.convert(&bytes, &mut alone, &Cancel::new()).unwrap();
             assert_eq!(converted.recording, known);
             assert_eq!(known.sample_rate, [2000, 4000, 11_025][k % 3]);
             assert!(fs::read(&task.picture).unwrap() == alone, "{k} on {threads} threads");
@@ -118,7 +119,8 @@ fn bad_recordings_are_their_own_entries_errors() {
 fn cancelled_before_it_begins() {
     let folder = folder("cancelled");
     let tasks = tasks(&folder, 5);
-    let monitor = Monitor { cancel: AtomicBool::new(true), ..Default::default() };
+    let monitor = Monitor::default();
+    monitor.cancel.request();
     let results = run(&tasks, &SpectrogramConfig::default(), 2, &monitor).unwrap();
     assert!(results.iter().all(Option::is_none));
     assert!(tasks.iter().all(|task| !task.picture.exists()));
@@ -139,7 +141,7 @@ fn cancelled_on_the_way() {
         while monitor.done.load(Ordering::Relaxed) < 2 {
             thread::sleep(Duration::from_millis(1));
         }
-        monitor.cancel.store(true, Ordering::Relaxed);
+        monitor.cancel.request();
         let asked = Instant::now();
         let results = work.join().unwrap();
         assert!(asked.elapsed() < Duration::from_secs(1));
@@ -179,12 +181,15 @@ fn files_into_memory_that_is_used_again() {
     let folder = folder("files");
     let mut bytes = b"what was there before".to_vec();
     fs::write(folder.join("x"), b"abc").unwrap();
-    read_file(&folder.join("x"), &mut bytes).unwrap();
+    read_file(&folder.join("x"), &mut bytes, &Cancel::new()).unwrap();
     assert_eq!(bytes, b"abc");
-    assert_eq!(read_file(&folder.join("y"), &mut bytes).unwrap_err().kind(), "missing");
-    assert_eq!(read_file(&folder, &mut bytes).unwrap_err().kind(), "io");
+    assert_eq!(
+        read_file(&folder.join("y"), &mut bytes, &Cancel::new()).unwrap_err().kind(),
+        "missing"
+    );
+    assert_eq!(read_file(&folder, &mut bytes, &Cancel::new()).unwrap_err().kind(), "io");
     if cfg!(unix) {
-        let error = read_file(Path::new("/dev/zero"), &mut bytes).unwrap_err();
+        let error = read_file(Path::new("/dev/zero"), &mut bytes, &Cancel::new()).unwrap_err();
         assert_eq!(error.to_string(), "expected a file, found a pipe, a socket or a device");
     }
 }

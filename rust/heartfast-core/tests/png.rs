@@ -4,9 +4,9 @@
 
 use std::io::Cursor;
 
-use heartfast_core::Error;
 use heartfast_core::png::{Encoder, encode};
 use heartfast_core::raster::{Color, Image, MAX_PIXELS};
+use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
 
 struct Read {
@@ -147,7 +147,7 @@ fn an_encoder_keeps_nothing_of_the_last_picture() {
     for (width, height) in [(300, 200), (3, 2), (1, 5000), (400, 400)] {
         let pixels = content((width % 6) as u8, width * height, 3);
         let image = Image { width, height, pixels: &pixels, color: Color::Gray };
-        encoder.encode_into(&image, &[("a", "b")], &mut file).unwrap();
+        encoder.encode_into(&image, &[("a", "b")], &mut file, &Cancel::new()).unwrap();
         assert!(file == encode(&image, &[("a", "b")]).unwrap());
         assert!(read(&file).pixels == pixels);
     }
@@ -178,4 +178,13 @@ fn pictures_that_are_none() {
     }
     let said = error(1, 2, &[0, 9], Color::Indexed(&palette[..9]));
     assert_eq!(said, "indexes below 9, the palette's length; 9");
+}
+
+#[test]
+fn cancelled() {
+    let cancel = Cancel::new();
+    cancel.request();
+    let image = Image { width: 300, height: 300, pixels: &[7; 90_000], color: Color::Gray };
+    let outcome = Encoder::default().encode_into(&image, &[], &mut Vec::new(), &cancel);
+    assert!(matches!(outcome, Err(Error::Cancelled)));
 }

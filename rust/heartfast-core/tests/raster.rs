@@ -1,8 +1,15 @@
 //! Pictures turned and resized, against the plain way to do it.
 
+#![allow(clippy::unwrap_used)]
+
 use heartfast_core::colormap::{COLORMAP_NAMES, Colormap};
-use heartfast_core::raster::{Color, frames_to_rows, resize};
+use heartfast_core::raster::{self, Color, frames_to_rows};
+use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
+
+fn resize(pixels: &[u8], from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
+    raster::resize(pixels, from, to, &Cancel::new()).unwrap()
+}
 
 fn pixels(n: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
@@ -88,7 +95,7 @@ proptest! {
         let (a, b) = (limits.0.index(bins), limits.1.index(bins));
         let (first, last) = (a.min(b), a.max(b));
         let mut rows = vec![1, 2, 3];
-        frames_to_rows(&frames, bins, first, last, &mut rows);
+        frames_to_rows(&frames, bins, first, last, &mut rows, &Cancel::new()).unwrap();
         let expected: Vec<u8> = (first..=last)
             .rev()
             .flat_map(|bin| (0..columns).map(move |x| (bin, x)))
@@ -121,4 +128,14 @@ fn colours() {
         }
     }
     assert!(Colormap::from_name("jet").is_err());
+}
+
+#[test]
+fn cancelled() {
+    let cancel = Cancel::new();
+    cancel.request();
+    let outcome = raster::resize(&[0; 100], (10, 10), (5, 20), &cancel);
+    assert!(matches!(outcome, Err(Error::Cancelled)));
+    let outcome = frames_to_rows(&[0; 100], 10, 0, 9, &mut Vec::new(), &cancel);
+    assert!(matches!(outcome, Err(Error::Cancelled)));
 }

@@ -2,13 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::AtomicBool;
-
 use std::f64::consts::TAU;
 
-use heartfast_core::Error;
 use heartfast_core::stft::{Complex, Real, Stft};
 use heartfast_core::window::Window;
+use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
 
 /// Numbers from -1 to 1.
@@ -59,11 +57,12 @@ fn by_definition(
 fn transformed<T: Real + Into<f64>>(stft: &Stft<T>, signal: &[f64]) -> Vec<Vec<Complex<f64>>> {
     let signal: Vec<T> = signal.iter().map(|&x| T::of(x)).collect();
     let mut frames = Vec::new();
-    stft.for_each_frame(&signal, &mut stft.scratch(), |frame, spectrum| {
+    let all = 0..stft.frames(signal.len());
+    stft.for_each_frame(&signal, all, &mut stft.scratch(), &Cancel::new(), |frame, spectrum| {
         assert_eq!(frame, frames.len());
         frames.push(spectrum.iter().map(|z| Complex::new(z.re.into(), z.im.into())).collect());
-        true
-    });
+    })
+    .unwrap();
     frames
 }
 
@@ -122,35 +121,70 @@ proptest! {
 
     #[test]
     fn rows_are_the_frames_turned(
-        n in 0usize..2000,
+        (n, hop) in prop_oneof![(1usize..2000, 1usize..50), (1usize..20_000, 1usize..3)],
         n_fft in 1usize..70,
-        hop in 1usize..50,
+        signals in 0usize..4,
+        threads in 1usize..5,
         seed in any::<u64>(),
     ) {
-        let signal = noise(n, seed);
+        let signal = noise(n * signals, seed);
         let stft = Stft::<f64>::new(&vec![1.0; n_fft], hop, n_fft, true).unwrap();
         let (bins, frames) = (stft.bins(), stft.frames(n));
-        let mut rows = vec![f64::NAN; bins * frames];
-        stft.rows(&signal, &mut stft.scratch(), &mut rows, &AtomicBool::new(false), |z| z.norm_sqr());
-        for (frame, spectrum) in transformed(&stft, &signal).iter().enumerate() {
-            for (bin, z) in spectrum.iter().enumerate() {
-                prop_assert_eq!(rows[bin * frames + frame], z.norm_sqr());
+        let mut rows = vec![f64::NAN; signals * bins * frames];
+        let cancel = Cancel::new();
+        stft.rows((&signal, n), &mut rows, threads, &cancel, |z| z.norm_sqr()).unwrap();
+        for (signal, rows) in signal.chunks_exact(n).zip(rows.chunks_exact(bins * frames)) {
+            for (frame, spectrum) in transformed(&stft, signal).iter().enumerate() {
+                for (bin, z) in spectrum.iter().enumerate() {
+                    prop_assert_eq!(rows[bin * frames + frame], z.norm_sqr());
+                }
             }
         }
     }
 }
 
 #[test]
-fn the_sink_ends_the_work() {
-    let stft = Stft::<f32>::new(&[1.0; 8], 2, 8, true).unwrap();
-    for last in 0..6 {
+fn some_of_the_frames() {
+    let signal = noise(1000, 5);
+    let stft = Stft::<f64>::new(&Window::Hann.samples(64, true), 16, 64, true).unwrap();
+    let all = transformed(&stft, &signal);
+    for range in [0..3, 4..5, 10..21, 62..63] {
         let mut seen = Vec::new();
-        stft.for_each_frame(&[0.5; 40], &mut stft.scratch(), |frame, _| {
-            seen.push(frame);
-            frame < last
-        });
-        assert_eq!(seen, (0..=last).collect::<Vec<_>>());
+        stft.for_each_frame(
+            &signal,
+            range.clone(),
+            &mut stft.scratch(),
+            &Cancel::new(),
+            |frame, spectrum| seen.push((frame, spectrum.to_vec())),
+        )
+        .unwrap();
+        assert_eq!(
+            seen.iter().map(|(frame, _)| *frame).collect::<Vec<_>>(),
+            range.clone().collect::<Vec<_>>()
+        );
+        for ((_, spectrum), expected) in seen.iter().zip(&all[range]) {
+            for (a, b) in spectrum.iter().zip(expected) {
+                assert!((a - b).norm() < 1e-12);
+            }
+        }
     }
+}
+
+#[test]
+fn cancelled() {
+    let stft = Stft::<f32>::new(&[1.0; 8], 2, 8, true).unwrap();
+    let cancel = Cancel::new();
+    let mut seen = 0;
+    let outcome = stft.for_each_frame(&[0.5; 40], 0..21, &mut stft.scratch(), &cancel, |_, _| {
+        seen += 1;
+        cancel.request();
+    });
+    assert!(matches!(outcome, Err(Error::Cancelled)));
+    // The two frames of one FFT.
+    assert_eq!(seen, 2);
+    let mut rows = [0.0; 5 * 21];
+    let outcome = stft.rows((&[0.5; 40], 40), &mut rows, 3, &cancel, |z| z.re);
+    assert!(matches!(outcome, Err(Error::Cancelled)));
 }
 
 #[test]
@@ -160,10 +194,11 @@ fn one_plan_for_many_signals() {
     for seed in 0..4 {
         let signal = noise(500 - 100 * seed as usize, seed);
         let mut again = Vec::new();
-        stft.for_each_frame(&signal, &mut scratch, |_, spectrum| {
+        let frames = 0..stft.frames(signal.len());
+        stft.for_each_frame(&signal, frames, &mut scratch, &Cancel::new(), |_, spectrum| {
             again.push(spectrum.to_vec());
-            true
-        });
+        })
+        .unwrap();
         assert_eq!(again, transformed(&stft, &signal));
     }
 }

@@ -1,10 +1,9 @@
 //! Windows and transforms of arrays.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
+use heartfast_core::Cancel;
 use heartfast_core::stft::{Complex, Real, Stft};
 use numpy::{
-    Element, IxDyn, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    Element, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -12,9 +11,6 @@ use pyo3::prelude::*;
 use crate::config::WindowArg;
 use crate::errors::raise;
 use crate::interrupt;
-
-/// So many values take a few milliseconds: no need of a thread that answers Ctrl-C meanwhile.
-const QUICK: usize = 1 << 20;
 
 /// `n` samples of a window, float64.
 #[pyfunction]
@@ -43,11 +39,12 @@ pub(crate) fn stft<'py>(
     py: Python<'py>,
     y: &Bound<'py, PyAny>,
     framing: Framing,
+    threads: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
-        transform(py, &y, &framing, |z| Complex::new(z.re, z.im))
+        transform(py, &y, &framing, threads, |z| Complex::new(z.re, z.im))
     } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        transform(py, &y, &framing, |z| Complex::new(z.re, z.im))
+        transform(py, &y, &framing, threads, |z| Complex::new(z.re, z.im))
     } else {
         Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
     }
@@ -59,15 +56,16 @@ pub(crate) fn magnitudes<'py>(
     py: Python<'py>,
     y: &Bound<'py, PyAny>,
     framing: Framing,
+    threads: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
     if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
         // The squares of an f32 leave its range long before the number itself does.
-        transform(py, &y, &framing, |z| {
+        transform(py, &y, &framing, threads, |z| {
             let (re, im) = (f64::from(z.re), f64::from(z.im));
             (re * re + im * im).sqrt() as f32
         })
     } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        transform(py, &y, &framing, |z| z.norm())
+        transform(py, &y, &framing, threads, |z| z.norm())
     } else {
         Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
     }
@@ -77,6 +75,7 @@ fn transform<'py, T: Real + Element, O: Element + Copy + Default + Send>(
     py: Python<'py>,
     y: &PyReadonlyArrayDyn<'py, T>,
     framing: &Framing,
+    threads: usize,
     value: impl Fn(Complex<T>) -> O + Send + Sync,
 ) -> PyResult<Bound<'py, PyAny>> {
     let Framing { window, hop_length, n_fft, center } = framing;
@@ -87,25 +86,17 @@ fn transform<'py, T: Real + Element, O: Element + Copy + Default + Send>(
         .ok_or_else(|| PyTypeError::new_err("y: expected at least one axis, found a scalar"))?;
     let (bins, frames) = (plan.bins(), plan.frames(n));
     let shape: Vec<usize> = leading.iter().copied().chain([bins, frames]).collect();
-    let out = PyArrayDyn::<O>::zeros(py, IxDyn(&shape), false);
+    // By way of Python: where there is no memory, that raises, and the crate's own would panic.
+    let zeros = py.import("numpy")?.call_method1("zeros", (shape, O::get_dtype(py)))?;
+    let out = zeros.cast_into::<PyArrayDyn<O>>()?;
     {
         let signals = y.as_slice()?;
         let values = out.len();
         let mut out = out.readwrite();
         let rows = out.as_slice_mut()?;
-        let cancel = AtomicBool::new(false);
-        let work = || {
-            let mut scratch = plan.scratch();
-            let signals = signals.chunks_exact(n.max(1));
-            for (signal, rows) in signals.zip(rows.chunks_exact_mut(bins * frames)) {
-                plan.rows(signal, &mut scratch, rows, &cancel, &value);
-            }
-        };
-        if values > QUICK {
-            interrupt::run(py, work, || cancel.store(true, Ordering::Relaxed), |_| Ok(()))?;
-        } else {
-            py.detach(work);
-        }
+        let cancel = Cancel::new();
+        let work = || plan.rows((signals, n), rows, threads, &cancel, value);
+        interrupt::run_on(py, values, &cancel, work)?.map_err(|e| raise(py, e))?;
     }
     Ok(out.into_any())
 }

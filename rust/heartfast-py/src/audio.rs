@@ -1,8 +1,8 @@
 //! `load`.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
 use heartfast_core::batch::read_file;
 use numpy::{PyArray1, PyArrayMethods};
@@ -19,21 +19,21 @@ pub(crate) fn load<'py>(
     sr: Option<u32>,
     mono: bool,
 ) -> PyResult<(Bound<'py, PyAny>, u32)> {
-    let cancel = AtomicBool::new(false);
+    let cancel = Cancel::new();
     let work = || {
         let mut bytes = Vec::new();
-        read_file(&path, &mut bytes)?;
+        read_file(&path, &mut bytes, &cancel)?;
         let mut audio = Audio::default();
         decode(&bytes, &mut audio, &cancel)?;
         if mono {
-            audio.mix();
+            audio.mix(&cancel)?;
         }
         if let Some(sr) = sr {
-            audio.resample(sr)?;
+            audio.resample(sr, &cancel)?;
         }
         Ok(audio)
     };
-    let audio = interrupt::run(py, work, || cancel.store(true, Ordering::Relaxed), |_| Ok(()))?
+    let audio = interrupt::run(py, &cancel, |_| Ok(()), work)?
         .map_err(|e| raise_for(py, e, Some(&path)))?;
     let (frames, channels) = (audio.frames(), audio.channels);
     let samples = PyArray1::from_vec(py, audio.interleaved);

@@ -38,8 +38,7 @@ pub(crate) fn convert<'py>(
         None => Ok(()),
     };
     let work = || run(&tasks, &config.core, threads, &monitor);
-    let cancel = || monitor.cancel.store(true, Ordering::Relaxed);
-    let results = interrupt::run(py, work, cancel, report)?.map_err(|e| raise(py, e))?;
+    let results = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
     report(py)?;
     let outcomes: Vec<Option<Outcome>> = results
         .into_iter()

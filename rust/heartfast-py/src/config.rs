@@ -132,7 +132,7 @@ impl<'py> Fields<'py> {
 
     fn reference(&self) -> PyResult<Reference> {
         const EXPECTED: &str = "\"max\" or a magnitude";
-        let Some(value) = self.pop("ref")?.filter(|value| !value.is_none()) else {
+        let Some(value) = self.pop("ref")? else {
             return Ok(Reference::Max);
         };
         match value.extract::<String>() {
@@ -176,18 +176,16 @@ impl SpectrogramConfig {
     #[new]
     #[pyo3(
         signature = (**fields),
-        text_signature = "(*, window=None, window_ms=50.0, overlap=None, hop_ms=None, \
-                          zero_pad=0, dynamic_range=80.0, ref=None, fmin=None, fmax=None, \
+        text_signature = "(*, window='gaussian', window_ms=50.0, overlap=None, hop_ms=None, \
+                          zero_pad=0, dynamic_range=80.0, ref='max', fmin=None, fmax=None, \
                           size=None, colormap='gray', invert=False, center=True, detrend=None)"
     )]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let fields = Fields(fields.map_or(Ok(PyDict::new(py)), |fields| fields.copy())?);
-        let window = fields.take("window", WINDOW, None::<WindowArg>)?;
+        let window = fields.take("window", WINDOW, WindowArg::Name("gaussian".into()))?;
         let colormap: String = fields.take("colormap", "a name", "gray".into())?;
         let core = core::SpectrogramConfig {
-            window: window
-                .map_or(Ok(Window::Gaussian), WindowArg::parse)
-                .map_err(|e| raise(py, e))?,
+            window: window.parse().map_err(|e| raise(py, e))?,
             window_ms: fields.number("window_ms", 50.0)?,
             hop: fields.hop()?,
             zero_pad: fields.take("zero_pad", "a number of points, 0 or more", 0)?,

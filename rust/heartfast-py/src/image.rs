@@ -2,18 +2,22 @@
 
 use std::borrow::Cow;
 
-use heartfast_core::png;
+use heartfast_core::Cancel;
+use heartfast_core::png::Encoder;
 use heartfast_core::raster::{Color, Image};
+use heartfast_core::stft::Real;
 use heartfast_core::tile;
 use numpy::{
-    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArrayDyn, PyUntypedArrayMethods,
+    Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArrayDyn,
+    PyUntypedArrayMethods,
 };
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::config::SpectrogramConfig;
 use crate::errors::raise;
+use crate::interrupt;
 
 /// PNG bytes of a C-contiguous uint8 array (height, width) or (height, width, 3).
 #[pyfunction]
@@ -45,7 +49,12 @@ pub(crate) fn encode_png<'py>(
     };
     let image = Image { width, height, pixels: pixels.as_slice()?, color };
     let texts: Vec<(&str, &str)> = texts.iter().map(|(k, t)| (k.as_str(), t.as_str())).collect();
-    let file = py.detach(|| png::encode(&image, &texts)).map_err(|e| raise(py, e))?;
+    let cancel = Cancel::new();
+    let mut file = Vec::new();
+    interrupt::run_on(py, pixels.len(), &cancel, || {
+        Encoder::default().encode_into(&image, &texts, &mut file, &cancel)
+    })?
+    .map_err(|e| raise(py, e))?;
     Ok(PyBytes::new(py, &file))
 }
 
@@ -53,7 +62,23 @@ pub(crate) fn encode_png<'py>(
 #[pyfunction]
 pub(crate) fn paint<'py>(
     py: Python<'py>,
-    magnitudes: PyReadonlyArray2<'py, f64>,
+    magnitudes: &Bound<'py, PyAny>,
+    sr: u32,
+    config: &SpectrogramConfig,
+) -> PyResult<Bound<'py, PyArray2<u8>>> {
+    if let Ok(magnitudes) = magnitudes.extract() {
+        paint_array::<f32>(py, &magnitudes, sr, config)
+    } else if let Ok(magnitudes) = magnitudes.extract() {
+        paint_array::<f64>(py, &magnitudes, sr, config)
+    } else {
+        let message = "values: expected a two-dimensional array of float32 or float64";
+        Err(PyTypeError::new_err(message))
+    }
+}
+
+fn paint_array<'py, T: Real + Element + Into<f64>>(
+    py: Python<'py>,
+    magnitudes: &PyReadonlyArray2<'py, T>,
     sr: u32,
     config: &SpectrogramConfig,
 ) -> PyResult<Bound<'py, PyArray2<u8>>> {
@@ -67,9 +92,11 @@ pub(crate) fn paint<'py>(
         )));
     }
     let values = magnitudes.as_slice()?;
-    let (height, width, rows) = py
-        .detach(|| tile::paint(values, (bins, frames), &config.core, &geometry))
-        .map_err(|e| raise(py, e))?;
+    let cancel = Cancel::new();
+    let (height, width, rows) = interrupt::run_on(py, values.len(), &cancel, || {
+        tile::paint(values, (bins, frames), &config.core, &geometry, &cancel)
+    })?
+    .map_err(|e| raise(py, e))?;
     PyArray1::from_vec(py, rows).reshape([height, width])
 }
 

@@ -3,19 +3,32 @@
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
+use heartfast_core::Cancel;
 use pyo3::prelude::*;
 
 /// How often Python gets a word in.
 const POLL: Duration = Duration::from_millis(50);
+/// So many values take a few milliseconds: no need of a thread that answers Ctrl-C meanwhile.
+const QUICK: usize = 1 << 20;
+
+/// [`run`], without progress, for work on so many `values`.
+pub(crate) fn run_on<T: Send>(
+    py: Python<'_>,
+    values: usize,
+    cancel: &Cancel,
+    work: impl FnOnce() -> T + Send,
+) -> PyResult<T> {
+    if values > QUICK { run(py, cancel, |_| Ok(()), work) } else { Ok(py.detach(work)) }
+}
 
 /// Runs `work` on a thread of its own, detached from the interpreter, and meanwhile calls
 /// `poll` on this one about 20 times a second, attached. On an error (a signal or `poll`'s
-/// own) calls `cancel`, waits for `work` to end, and returns the error.
+/// own) sets `cancel`, waits for `work` to end, and returns the error.
 pub(crate) fn run<T: Send>(
     py: Python<'_>,
-    work: impl FnOnce() -> T + Send,
-    cancel: impl Fn() + Send + Sync,
+    cancel: &Cancel,
     mut poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
+    work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
     py.detach(|| {
         std::thread::scope(|scope| {
@@ -32,7 +45,7 @@ pub(crate) fn run<T: Send>(
             {
                 outcome = Python::attach(|py| py.check_signals().and_then(|()| poll(py)));
                 if outcome.is_err() {
-                    cancel();
+                    cancel.request();
                 }
             }
             let result = worker.join();

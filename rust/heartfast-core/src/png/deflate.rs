@@ -3,10 +3,14 @@
 //! Formats: zlib RFC 1950, DEFLATE RFC 1951, filters PNG 9.2.
 
 use super::huffman::Code;
+use crate::cancel::Cancel;
+use crate::error::Result;
 use crate::simd;
 
 /// Bytes of filtered data that share one Huffman code.
 const BAND: usize = 32 * 1024;
+/// So much is filtered before bands are written: it stays in the cache.
+const AHEAD: usize = 4 * BAND;
 /// Shortest and longest run that a match can stand for.
 const MIN_RUN: usize = 3;
 const MAX_RUN: usize = 258;
@@ -29,8 +33,17 @@ pub(super) struct Deflater {
 
 impl Deflater {
     /// Appends the zlib stream of `pixels`, in rows of `stride` bytes, to `out`.
-    pub(super) fn zlib(&mut self, pixels: &[u8], stride: usize, out: &mut Vec<u8>) {
-        simd::dispatch(Zlib { deflater: self, pixels, stride, out });
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
+    pub(super) fn zlib(
+        &mut self,
+        pixels: &[u8],
+        stride: usize,
+        out: &mut Vec<u8>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        simd::dispatch(Zlib { deflater: self, pixels, stride, out, cancel })
     }
 }
 
@@ -39,47 +52,63 @@ struct Zlib<'z> {
     pixels: &'z [u8],
     stride: usize,
     out: &'z mut Vec<u8>,
+    cancel: &'z Cancel,
 }
 
 impl simd::Kernel for Zlib<'_> {
-    type Output = ();
+    type Output = Result<()>;
 
     #[inline(always)]
-    fn run(self) {
-        let Self { deflater: Deflater { filtered, block, spans }, pixels, stride, out } = self;
-        filter_up(pixels, stride, filtered);
-        // Whole bands at their worst, and one write beyond.
+    fn run(self) -> Result<()> {
+        let Self { deflater: Deflater { filtered, block, spans }, pixels, stride, out, cancel } =
+            self;
+        // A whole band at its worst, and one write beyond.
         block.resize(BAND * LONGEST_CODE / 8 + 1024, 0);
         // 32 KiB window, fastest level; the two bytes are a multiple of 31 as RFC 1950 asks.
         out.extend([0x78, 0x01]);
         let mut writer = BitWriter { out, block, at: 0, bits: 0, count: 0 };
-        let mut bands = filtered.chunks(BAND).peekable();
-        while let Some(band) = bands.next() {
-            find_spans(band, spans);
-            write_band(&mut writer, band, spans, bands.peek().is_none());
-            writer.flush();
+        let mut sum = Adler32 { a: 1, b: 0 };
+        let mut rows = pixels.chunks_exact(stride);
+        let mut above: &[u8] = &[];
+        filtered.clear();
+        loop {
+            cancel.check()?;
+            while filtered.len() < AHEAD {
+                let Some(row) = rows.next() else { break };
+                filter_up(row, above, filtered);
+                above = row;
+            }
+            let ends = rows.len() == 0;
+            let whole = if ends { filtered.len() } else { filtered.len() / BAND * BAND };
+            let mut bands = filtered[..whole].chunks(BAND).peekable();
+            while let Some(band) = bands.next() {
+                cancel.check()?;
+                sum.update(band);
+                find_spans(band, spans);
+                write_band(&mut writer, band, spans, ends && bands.peek().is_none());
+                writer.flush();
+            }
+            if ends {
+                break;
+            }
+            filtered.copy_within(whole.., 0);
+            filtered.truncate(filtered.len() - whole);
         }
         writer.align();
         writer.flush();
-        out.extend(adler32(filtered).to_be_bytes());
+        out.extend((sum.b << 16 | sum.a).to_be_bytes());
+        Ok(())
     }
 }
 
-/// Each row with its filter byte in front, less the row above it.
+/// Appends a row with its filter byte in front, less the row above it; the first has none.
 #[inline(always)]
-fn filter_up(pixels: &[u8], stride: usize, filtered: &mut Vec<u8>) {
-    filtered.resize(pixels.len() / stride * (stride + 1), 0);
-    let mut above: &[u8] = &[];
-    for (out, row) in filtered.chunks_exact_mut(stride + 1).zip(pixels.chunks_exact(stride)) {
-        out[0] = UP;
-        if above.is_empty() {
-            out[1..].copy_from_slice(row);
-        } else {
-            for ((out, x), up) in out[1..].iter_mut().zip(row).zip(above) {
-                *out = x.wrapping_sub(*up);
-            }
-        }
-        above = row;
+fn filter_up(row: &[u8], above: &[u8], filtered: &mut Vec<u8>) {
+    filtered.push(UP);
+    if above.is_empty() {
+        filtered.extend_from_slice(row);
+    } else {
+        filtered.extend(row.iter().zip(above).map(|(x, up)| x.wrapping_sub(*up)));
     }
 }
 
@@ -347,28 +376,35 @@ impl BitWriter<'_> {
     }
 }
 
-/// RFC 1950, 8.2.
-#[inline(always)]
-fn adler32(data: &[u8]) -> u32 {
-    // Within 16 bytes the second sum is a weighted one, which needs no order.
-    const STEP: usize = 16;
-    // The most bytes for which the sums stay below 2^32, a multiple of the step.
-    const MOST: usize = 5552;
-    let (mut a, mut b) = (1u32, 0u32);
-    for run in data.chunks(MOST) {
-        let mut steps = run.chunks_exact(STEP);
-        for step in &mut steps {
-            let sum: u32 = step.iter().map(|&x| u32::from(x)).sum();
-            let weighted: u32 = (1..).zip(step.iter().rev()).map(|(w, &x)| w * u32::from(x)).sum();
-            b += STEP as u32 * a + weighted;
-            a += sum;
+/// The checksum of RFC 1950, 8.2.
+struct Adler32 {
+    a: u32,
+    b: u32,
+}
+
+impl Adler32 {
+    #[inline(always)]
+    fn update(&mut self, data: &[u8]) {
+        // Within 16 bytes the second sum is a weighted one, which needs no order.
+        const STEP: usize = 16;
+        // The most bytes for which the sums stay below 2^32, a multiple of the step.
+        const MOST: usize = 5552;
+        let Self { a, b } = self;
+        for run in data.chunks(MOST) {
+            let mut steps = run.chunks_exact(STEP);
+            for step in &mut steps {
+                let sum: u32 = step.iter().map(|&x| u32::from(x)).sum();
+                let weighted: u32 =
+                    (1..).zip(step.iter().rev()).map(|(w, &x)| w * u32::from(x)).sum();
+                *b += STEP as u32 * *a + weighted;
+                *a += sum;
+            }
+            for &byte in steps.remainder() {
+                *a += u32::from(byte);
+                *b += *a;
+            }
+            *a %= ADLER_MOD;
+            *b %= ADLER_MOD;
         }
-        for &byte in steps.remainder() {
-            a += u32::from(byte);
-            b += a;
-        }
-        a %= ADLER_MOD;
-        b %= ADLER_MOD;
     }
-    b << 16 | a
 }

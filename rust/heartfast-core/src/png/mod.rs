@@ -18,6 +18,7 @@
 mod deflate;
 mod huffman;
 
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::raster::{Color, Image, MAX_PIXELS};
 
@@ -32,7 +33,7 @@ const MAX_SIDE: usize = (1 << 31) - 1;
 /// palette has no or more than 256 colours, or a pixel names a colour that is not there.
 pub fn encode(image: &Image, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
     let mut file = Vec::new();
-    Encoder::default().encode_into(image, texts, &mut file)?;
+    Encoder::default().encode_into(image, texts, &mut file, &Cancel::new())?;
     Ok(file)
 }
 
@@ -46,16 +47,16 @@ impl Encoder {
     /// [`encode`] into a buffer whose memory is used again.
     ///
     /// # Errors
-    /// Those of [`encode`].
+    /// Those of [`encode`], and [`Error::Cancelled`] soon after `cancel` is set.
     pub fn encode_into(
         &mut self,
         image: &Image,
         texts: &[(&str, &str)],
         file: &mut Vec<u8>,
+        cancel: &Cancel,
     ) -> Result<()> {
         check(image)?;
-        write(image, texts, &mut self.deflater, file);
-        Ok(())
+        write(image, texts, &mut self.deflater, file, cancel)
     }
 }
 
@@ -64,7 +65,8 @@ fn write(
     texts: &[(&str, &str)],
     deflater: &mut deflate::Deflater,
     file: &mut Vec<u8>,
-) {
+    cancel: &Cancel,
+) -> Result<()> {
     file.clear();
     file.extend(SIGNATURE);
     chunk(file, *b"IHDR", |data| {
@@ -76,34 +78,44 @@ fn write(
             Color::Indexed(_) => 3,
         };
         data.extend([8, color_type, 0, 0, 0]);
-    });
+        Ok(())
+    })?;
     for (keyword, text) in texts {
         chunk(file, *b"iTXt", |data| {
             data.extend(keyword.as_bytes());
             // End of the keyword; not compressed; no language, no translated keyword.
             data.extend([0, 0, 0, 0, 0]);
             data.extend(text.as_bytes());
-        });
+            Ok(())
+        })?;
     }
     if let Color::Indexed(palette) = image.color {
-        chunk(file, *b"PLTE", |data| data.extend(palette.as_flattened()));
+        chunk(file, *b"PLTE", |data| {
+            data.extend(palette.as_flattened());
+            Ok(())
+        })?;
     }
     chunk(file, *b"IDAT", |data| {
-        deflater.zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data);
-    });
-    chunk(file, *b"IEND", |_| {});
+        deflater.zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data, cancel)
+    })?;
+    chunk(file, *b"IEND", |_| Ok(()))
 }
 
 /// Appends a chunk whose content `write` appends.
-fn chunk(file: &mut Vec<u8>, kind: [u8; 4], write: impl FnOnce(&mut Vec<u8>)) {
+fn chunk(
+    file: &mut Vec<u8>,
+    kind: [u8; 4],
+    write: impl FnOnce(&mut Vec<u8>) -> Result<()>,
+) -> Result<()> {
     let start = file.len();
     file.extend([0; 4]);
     file.extend(kind);
-    write(file);
+    write(file)?;
     let length = (file.len() - start - 8) as u32;
     file[start..start + 4].copy_from_slice(&length.to_be_bytes());
     let crc = crc32fast::hash(&file[start + 4..]);
     file.extend(crc.to_be_bytes());
+    Ok(())
 }
 
 fn check(image: &Image) -> Result<()> {
