@@ -325,3 +325,29 @@ def test_spectrogram_arguments():
     other = SpectrogramConfig(window_ms=25)
     with pytest.raises(ValueError, match=r"^values: expected 101 bins .* found 201 x 1$"):
         heartfast.to_image(heartfast.spectrogram(np.zeros(100), 8000), config=other)
+
+
+@settings(max_examples=30)
+@given(
+    shape=st.sampled_from([(300_000,), (3, 90_000), (2, 2, 40_001)]),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    n_fft=st.sampled_from([64, 255, 1024]),
+    hop=st.integers(20, 400),
+    jobs=st.integers(2, 5),
+)
+def test_any_number_of_threads_gives_the_same(shape, dtype, n_fft, hop, jobs):
+    y = np.random.default_rng(1).standard_normal(shape).astype(dtype)
+    one = heartfast.stft(y, n_fft=n_fft, hop_length=hop, jobs=1)
+    assert np.array_equal(heartfast.stft(y, n_fft=n_fft, hop_length=hop, jobs=jobs), one)
+    spec = heartfast.spectrogram(y, 8000, jobs=jobs)
+    assert np.array_equal(spec.values, heartfast.spectrogram(y, 8000, jobs=1).values)
+
+
+def test_jobs_out_of_range():
+    with pytest.raises(ValueError, match=r"^jobs: expected at least 1, found 0$"):
+        heartfast.stft(np.zeros(10), jobs=0)
+
+
+def test_no_memory_for_the_result():
+    with pytest.raises(MemoryError):
+        heartfast.stft(np.zeros(1 << 24, np.float32), n_fft=1 << 21, hop_length=1)

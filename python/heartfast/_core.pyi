@@ -4,10 +4,9 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
 
-from typing_extensions import Unpack
-
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Unpack
 
 __all__ = [
     "SpectrogramConfig",
@@ -87,6 +86,12 @@ class SpectrogramConfig:
     ------
     ValueError
         With the name of the field, what it takes and what was found.
+
+    References
+    ----------
+    The names and meanings of `window_ms` (windowLength), `overlap`, `zero_pad` (zp), and
+    `dynamic_range` are those of the R package soundgen's ``spectrogram``; `center`, `ref` and
+    `fmin`, `fmax` librosa's; `detrend` scipy.signal's.
 
     Examples
     --------

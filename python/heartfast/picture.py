@@ -29,6 +29,12 @@ def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> N
         Row 0 is the highest frequency, time runs right. For a colour map these are the indexes
         of its colours.
 
+    Notes
+    -----
+    Gray is ``round(255 * (1 + dB / dynamic_range))`` between 0 and 255, where
+    ``dB = 20 * log10(magnitude / ref)``. `size` averages areas exactly where it shrinks, and
+    interpolates linearly where it grows.
+
     Examples
     --------
     >>> y, sr = heartfast.synth.heart_sound(duration_s=4.0)
@@ -72,6 +78,11 @@ def encode_png(
     ------
     EncodeError
         There are no pixels or too many, or an index beyond the palette.
+
+    References
+    ----------
+    W3C, "Portable Network Graphics (PNG) Specification", third edition; RFC 1950 (zlib) and
+    RFC 1951 (DEFLATE).
 
     Examples
     --------
@@ -124,6 +135,18 @@ class Spectrogram:
         Samples per second of the signal.
     config : SpectrogramConfig
         How it was made, and how it is drawn. A notebook shows the picture.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> tone = np.sin(2 * np.pi * 440 * np.arange(8000) / 8000)
+    >>> spec = heartfast.spectrogram(tone, 8000)
+    >>> spec
+    <Spectrogram 201 x 41 float64, 8000 Hz>
+    >>> float(spec.frequencies[spec.values[:, 20].argmax()]), float(spec.times[20])
+    (440.0, 0.5)
+    >>> spec.to_db().max() == 0, spec.to_png()[:4]
+    (np.True_, b'\\x89PNG')
     """
 
     def __init__(self, values: NDArray[Any], *, sr: int, config: SpectrogramConfig) -> None:

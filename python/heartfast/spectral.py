@@ -50,6 +50,11 @@ def load(
     UnsupportedFormatError, DecodeError
         It is not a recording, or a damaged one.
 
+    Notes
+    -----
+    Samples are those of soundfile's ``read(dtype="float32")``. Resampling is band-limited, by FFT
+    (the rubato library); within its passband it gives what `scipy.signal.resample_poly` gives.
+
     Examples
     --------
     >>> import heartfast, pathlib, tempfile
@@ -83,6 +88,12 @@ def get_window(window: str | tuple[str, float], n: int, *, sym: bool = True) -> 
     Returns
     -------
     float64 array, shape (n,)
+
+    References
+    ----------
+    ``gaussian`` is that of the R packages seewave and soundgen. The others are those of
+    `scipy.signal.windows`; F. J. Harris, "On the use of windows for harmonic analysis with the
+    discrete Fourier transform", Proc. IEEE 66 (1978).
 
     Examples
     --------
@@ -140,6 +151,12 @@ def stft(
     ValueError
         A length is not positive, the window is longer than the FFT, or `y` has no samples.
 
+    References
+    ----------
+    J. B. Allen and L. R. Rabiner, "A unified approach to short-time Fourier analysis and
+    synthesis", Proc. IEEE 65 (1977). Frames, padding and shape are those of `librosa.stft` with
+    ``pad_mode="constant"``; magnitudes also those of `scipy.signal.ShortTimeFFT`.
+
     Examples
     --------
     >>> import numpy as np
@@ -180,6 +197,11 @@ def spectrogram(
     Spectrogram
         Its `values` have shape (..., bins, frames) and the dtype of `y`; `fmin`, `fmax` and the
         picture's settings (`size`, `colormap`, ...) apply when it is drawn.
+
+    Notes
+    -----
+    The magnitude of `stft`, not scaled. Lengths in milliseconds, overlap in percent and zero
+    padding in points are those of soundgen's ``spectrogram``.
 
     Examples
     --------
@@ -227,6 +249,10 @@ def power_to_db(
     Returns
     -------
     float array of the same shape
+
+    References
+    ----------
+    `librosa.power_to_db`, whose values these are; its ``ref=np.max`` is ``ref="max"`` here.
 
     Examples
     --------

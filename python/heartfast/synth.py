@@ -114,6 +114,19 @@ def write_wav(path: str | Path, samples: NDArray[np.floating], sr: int) -> None:
     ------
     ValueError
         Samples that are not one channel of finite numbers, or a rate below 1.
+
+    References
+    ----------
+    Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" (1991),
+    RIFF WAVE.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp()) / "beat.wav"
+    >>> heartfast.synth.write_wav(path, [0.0, 0.5, -0.5], 4000)
+    >>> heartfast.load(path)
+    (array([ 0. ,  0.5, -0.5], dtype=float32), 4000)
     """
     from pathlib import Path
 
@@ -179,6 +192,14 @@ def write_corpus(
     ------
     ValueError
         An argument out of its range; the message names it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> paths = heartfast.synth.write_corpus(folder, patients=4, recordings=2)
+    >>> len(paths), paths[0].parent.name in heartfast.synth.CLASSES
+    (8, True)
     """
     from pathlib import Path
 
