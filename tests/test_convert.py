@@ -166,7 +166,7 @@ def test_bad_recordings_among_good_ones(tmp_path):
     messages = {os.path.basename(e.path): e.message for e in result.errors}
     assert messages["empty.wav"].endswith("found an empty file")
     assert messages["cut.wav"] == "expected at least one sample, found none"
-    assert messages["pipe.wav"] == "expected a file, found a pipe, a socket or a device"
+    assert messages["pipe.wav"] == "expected a recording, found a pipe, a socket or a device"
 
 
 def test_all_recordings_bad(tmp_path):
@@ -213,7 +213,7 @@ def test_errors_before_anything_is_written(tmp_path):
         heartfast.convert(tmp_path / "nothing", out)
     with pytest.raises(DatasetError, match="expected recordings"):
         heartfast.convert([], out)
-    with pytest.raises(DatasetError, match="labels: expected none, folders"):
+    with pytest.raises(FileNotFoundError, match="expected none, folders"):
         heartfast.convert(source, out, labels="nothing.csv")
     with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):
         heartfast.convert(source, out, jobs=0)

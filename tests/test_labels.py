@@ -67,13 +67,12 @@ def test_table_by_path_name_and_stem(tmp_path):
         "\ufefffile_name,label\r\nz.flac,normal\r\n",
         '"label","file_name"\n"normal","z.flac"\n',
         "file_name,label\nz.flac,normal",
-        "file_name,label\nz.flac,normal,more,columns\n",
         "file_name,label,group\nz.flac,normal\n",
         "file_name,label\nz.flac,normal\nz.flac,normal\n\n",
         "file_name,label\nz\\..\\..\\z.flac,no\nz.flac,normal\n",
     ],
-    ids=["BOM and CRLF", "quotes, other order", "no last line end", "too long", "too short",
-         "twice", "backslashes"],
+    ids=["BOM and CRLF", "quotes, other order", "no last line end", "too short", "twice",
+         "backslashes"],
 )  # fmt: skip
 def test_tables_as_they_come(tmp_path, text):
     labels, _ = labels_of(table(tmp_path, text), recordings("z.flac"))
@@ -110,11 +109,13 @@ def test_names_that_are_not_utf8(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "expected columns file_name and label, found an empty file"),
-        ("file,label\nz.flac,normal\n", "expected columns file_name and label, found file, label"),
+        ("", "expected the columns file_name and label, found an empty file"),
+        ("file,label\nz.flac,normal\n", "expected the column file_name, found file, label"),
         ("file_name;label\nz.flac;a\n",
-         "expected columns file_name and label, found file_name;label"),
-        ("file_name,label\nz.flac,a\nz,b\n", "found 'a' and 'b'"),
+         "expected the columns file_name and label, found file_name;label"),
+        ("file_name,label\nz.flac,a\nz,b\n",
+         ", line 3: expected one label for 'z', found 'a' and 'b'"),
+        ("file_name,label\nz.flac,a,more,columns\n", ", line 2: expected 2 columns, found 4"),
         ("file_name,label\nq,a\nr,b\n",
          "expected rows for the recordings ('site1/x.wav', ...), found 2 rows that match none"),
     ],
@@ -148,11 +149,29 @@ def test_labels_that_cannot_name_a_folder(tmp_path, label):
 
 def test_unknown_scheme(tmp_path):
     missing = str(tmp_path / "nothing.csv")
-    with pytest.raises(DatasetError) as caught:
+    with pytest.raises(FileNotFoundError) as caught:
         labels_of(missing, recordings("a.wav"))
-    assert str(caught.value) == (
-        f"labels: expected none, folders, pascal, cinc2016 or the path of a CSV, found {missing!r}"
+    assert caught.value.filename == missing
+    assert caught.value.strerror == (
+        "expected none, folders, pascal, cinc2016 or a CSV of labels, found nothing"
     )
+
+
+def test_table_by_absolute_path(tmp_path):
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "x.wav").touch()
+    # The same name in two sources: only the absolute path tells them apart.
+    found = find_recordings(folders)
+    rows = f"{folders[0]}/x.wav,normal\n{folders[1]}/../two/x.wav,murmur\n"
+    path = table(tmp_path, f"file_name,label\n{rows}")
+    labels, notes = labels_of(path, found, [str(folder) for folder in folders])
+    assert [label.label for label in labels] == ["normal", "murmur"]
+    assert notes == []
+    # And no path that is absolute means another file of that name.
+    path = table(tmp_path, f"file_name,label\n{tmp_path}/x.wav,normal\n{rows}")
+    assert labels_of(path, found)[1] == [f"{path}, line 2: '{tmp_path}/x.wav' matches no recording"]
 
 
 @pytest.mark.parametrize(

@@ -211,10 +211,12 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(FileNotFoundError) as caught:
         heartfast.load(tmp_path / "nothing.wav")
     assert caught.value.filename == str(tmp_path / "nothing.wav")
-    assert str(caught.value) == f"[Errno 2] No such file or directory: '{tmp_path}/nothing.wav'"
+    assert str(caught.value) == (
+        f"[Errno 2] expected a recording, found nothing: '{tmp_path}/nothing.wav'"
+    )
     with pytest.raises(IsADirectoryError) as caught:
         heartfast.load(tmp_path)
-    assert str(caught.value) == f"[Errno 21] Is a directory: '{tmp_path}'"
+    assert str(caught.value) == f"[Errno 21] expected a recording, found a folder: '{tmp_path}'"
     with pytest.raises(TypeError, match=r"expected str, bytes or os\.PathLike object, not int"):
         heartfast.load(5)
 
@@ -232,17 +234,18 @@ if os.geteuid() == 0:
 load({str(path)!r})
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    said = f"PermissionError: [Errno 13] Permission denied: '{path}'"
+    said = "expected a recording, found a file that may not be read"
+    said = f"PermissionError: [Errno 13] {said}: '{path}'"
     assert result.stderr.splitlines()[-1] == said
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.wav")
-    with pytest.raises(OSError, match="expected a file, found a pipe") as caught:
+    with pytest.raises(OSError, match="expected a recording, found a pipe") as caught:
         heartfast.load(tmp_path / "x.wav")
     assert str(tmp_path / "x.wav") in str(caught.value)
-    with pytest.raises(OSError, match="expected a file, found a pipe"):
+    with pytest.raises(OSError, match="expected a recording, found a pipe"):
         heartfast.load("/dev/zero")
 
 

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import heartfast
+from heartfast.groups import split_groups
 from heartfast.images import Picture
-from heartfast.stages.pack import _flat_names, _split
+from heartfast.stages.pack import _flat_names
 
 FILES = ("test.zip", "test_actual.csv", "test_metadata.csv", "train.zip")
 
@@ -182,7 +183,7 @@ def test_a_class_with_one_group_is_refused(tmp_path: Path) -> None:
     for i in range(6):
         picture(tmp_path / f"in/a/{i}.png", seed=i)
     picture(tmp_path / "in/b/0.png", seed=9)
-    with pytest.raises(heartfast.DatasetError, match="class 'b': expected at least 2 groups"):
+    with pytest.raises(heartfast.DatasetError, match=r"in: class 'b': expected at least 2 groups"):
         heartfast.pack(tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out/train.zip").exists()
 
@@ -200,7 +201,7 @@ def test_split_keeps_groups_whole_and_classes_on_both_sides(members, share, seed
     labels = [label for _, label in members]
     per_class = Counter(label for _, label in set(members))
     try:
-        in_test = _split(labels, groups, share, seed)
+        in_test = split_groups(labels, groups, share, seed)
     except heartfast.DatasetError:
         # Then a class has hardly any groups, or shares them with another.
         assert min(per_class.values()) < 5 or len(set(groups)) < 8
@@ -218,18 +219,18 @@ def test_split_keeps_groups_whole_and_classes_on_both_sides(members, share, seed
 @given(n=st.integers(40, 200), share=st.floats(0.1, 0.9))
 def test_split_meets_the_share_where_recordings_are_their_own_groups(n, share) -> None:
     labels = ["a"] * n + ["b"] * (n // 2)
-    in_test = np.array(_split(labels, range(len(labels)), share, 0))
+    in_test = np.array(split_groups(labels, range(len(labels)), share, 0))
     for size, part in ((n, in_test[:n]), (n // 2, in_test[n:])):
         assert abs(part.sum() - share * size) <= 1
 
 
 def test_pascal_patients_are_on_one_side(shared_data: Path, tmp_path: Path) -> None:
     heartfast.convert(shared_data / "pascal/set_b", tmp_path / "png", labels="pascal")
-    packing = heartfast.pack(tmp_path / "png", tmp_path)
+    packing = heartfast.pack(tmp_path / "png", tmp_path / "sets")
 
     # The patient is the number before the 13-digit time, read here from the names alone.
     def patients(name: str) -> set[str]:
-        names = zipfile.ZipFile(tmp_path / name).namelist()
+        names = zipfile.ZipFile(tmp_path / "sets" / name).namelist()
         fields = [n.split("/")[-1].split("_") for n in names if n.endswith(".png")]
         return {
             fields[i][j - 1]
@@ -246,3 +247,96 @@ def test_pascal_patients_are_on_one_side(shared_data: Path, tmp_path: Path) -> N
         assert right.recordings / (left.recordings + right.recordings) == pytest.approx(
             0.2, abs=0.02
         )
+
+
+def test_any_number_of_threads_gives_the_same_bytes(images: Path, tmp_path: Path) -> None:
+    # From a ZIP, too, whose members share one file; with windows of a few pictures each.
+    with zipfile.ZipFile(tmp_path / "in.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(images.rglob("*.*")):
+            archive.write(path, path.relative_to(images))
+    for place, source, jobs in (("a", images, 1), ("b", images, 3), ("c", tmp_path / "in.zip", 2)):
+        heartfast.pack(source, tmp_path / place, jobs=jobs)
+    for name in FILES:
+        a, b, c = ((tmp_path / place / name).read_bytes() for place in "abc")
+        assert a == b == c
+    with pytest.raises(ValueError, match="jobs: expected at least 1, found 0"):
+        heartfast.pack(images, tmp_path / "d", jobs=0)
+
+
+def test_more_pictures_than_are_read_ahead(tmp_path: Path) -> None:
+    # Three pictures of 40 MB a class, of which two at a time are held.
+    for label in ("a", "b"):
+        for i in range(3):
+            path = tmp_path / f"in/{label}/{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(f"{label}{i}".encode())
+                file.truncate(40 << 20)
+    heartfast.pack(tmp_path / "in", tmp_path / "out", test_size=0.4, jobs=2)
+    packed = {}
+    for name in ("train.zip", "test.zip"):
+        archive = zipfile.ZipFile(tmp_path / "out" / name)
+        for member in archive.namelist():
+            if member.endswith(".png"):
+                packed[archive.read(member)[:2]] = (archive.getinfo(member).file_size, member)
+    assert sorted(packed) == [b"a0", b"a1", b"a2", b"b0", b"b1", b"b2"]
+    assert {size for size, _ in packed.values()} == {40 << 20}
+    for start, (_, member) in packed.items():
+        assert member.endswith(f"{chr(start[1])}.png")
+
+
+@pytest.mark.parametrize("form", ["folder", "zip"])
+def test_pictures_that_cannot_be_read_leave_the_others(tmp_path: Path, form: str) -> None:
+    for label in ("a", "b"):
+        for i in range(8):
+            picture(tmp_path / f"in/{label}/{i}.png", seed=i + 10 * (label == "b"))
+    heartfast.pack(tmp_path / "in", tmp_path / "whole")
+    if form == "folder":
+        source = tmp_path / "in"
+        os.symlink("nowhere", source / "a/link.png")
+        os.mkfifo(source / "b/pipe.png")
+        bad = ["a/link.png", "b/pipe.png"]
+    else:
+        source = tmp_path / "in.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for path in sorted((tmp_path / "in").rglob("*.png")):
+                archive.write(path, path.relative_to(tmp_path / "in"))
+            archive.writestr("a/damaged.png", b"some bytes that will not be these")
+        data = source.read_bytes()
+        source.write_bytes(data.replace(b"will not be these", b"have become other", 1))
+        bad = ["a/damaged.png"]
+    packing = heartfast.pack(source, tmp_path / "out")
+    assert [name for name, _ in packing.errors] == bad
+    first, message = packing.errors[0]
+    assert f"could not be read: {len(bad)}, the first: {first}: {message}" in packing.notes[0]
+    assert packing.to_dict()["errors"] == packing.errors
+    for name in FILES:
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_a_file_that_is_no_picture_is_not_looked_into(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        for i in range(4):
+            path = tmp_path / f"in/{label}/{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(f"no picture {label}{i}".encode())
+    packing = heartfast.pack(tmp_path / "in", tmp_path / "out")
+    assert packing.errors == []
+    assert sum(row.recordings for sides in packing.table.values() for row in sides) == 8
+
+
+def test_only_unreadable_pictures(tmp_path: Path) -> None:
+    (tmp_path / "in/a").mkdir(parents=True)
+    os.symlink("nowhere", tmp_path / "in/a/x.png")
+    with pytest.raises(
+        heartfast.DatasetError, match=r"found 1 that are not, the first: a/x\.png: "
+    ):
+        heartfast.pack(tmp_path / "in", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_folder_must_be_new_or_empty(images: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match="expected a new or empty folder, found 'notes"):
+        heartfast.pack(images, tmp_path)
+    assert os.listdir(tmp_path) == ["notes.txt"]

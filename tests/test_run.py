@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import csv
 import re
+import subprocess
+from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -113,8 +116,18 @@ def test_pascal_whole_path(shared_data: Path, tmp_path: Path) -> None:
     assert board[result.training.best].logloss < 0.7
 
 
-def test_demo_writes_recordings_and_results(tmp_path: Path) -> None:
+def test_demo_writes_recordings_and_results(ran, tmp_path: Path) -> None:
     result = heartfast.demo(tmp_path / "demo")
+    # Where no one was recorded, that comes first; and nowhere else.
+    said = "synthetic: the figures are no clinical result."
+    page = Path(result.report).read_text()
+    assert page.count(said) == result.to_text().count(said) == 1
+    assert page.index("</header>") < page.index(said) < page.index("Macro-F1 on the test set")
+    assert said in result.to_text().splitlines()[0]
+    assert result.to_dict()["synthetic"] is True
+    _, other, _ = ran
+    assert "synthetic" not in Path(other.report).read_text() + other.to_text()
+    assert other.to_dict()["synthetic"] is False
     assert result.report == str(tmp_path / "demo/report.html")
     assert len(list((tmp_path / "demo/recordings").rglob("*.wav"))) == len(
         list((tmp_path / "demo/images").rglob("*.png"))
@@ -130,3 +143,57 @@ def test_folds_reach_the_training(tmp_path: Path) -> None:
         tmp_path / "wav", tmp_path / "two", labels="folders", folds=2, repeats=1, trials=1
     )
     assert result.training.bundle.training["folds"] == 2
+
+
+def test_the_tables_by_position(ran) -> None:
+    """As a script reads them that knows no names: columns 2 to 4, the largest in each row."""
+    folder, result, _ = ran
+
+    def largest(name: str) -> list[int]:
+        with open(folder / "out" / name, newline="") as file:
+            header, *rows = csv.reader(file)
+        assert len(header) >= 4
+        numbers = [[float(cell) for cell in row[1:4]] for row in rows]
+        assert all(sum(row) == pytest.approx(1, abs=1e-9) for row in numbers)
+        return [row.index(max(row)) for row in numbers]
+
+    pairs = Counter(zip(largest("test_actual.csv"), largest("scores.csv"), strict=True))
+    assert result.evaluation.confusion.shape == (3, 3)
+    assert [[pairs[i, j] for j in range(3)] for i in range(3)] == (
+        result.evaluation.confusion.tolist()
+    )
+
+
+R_SCRIPT = """
+scores <- read.csv("scores.csv")
+actual <- read.csv("test_actual.csv")
+p <- scores[, 2:4]
+a <- actual[, 2:4]
+cat(dim(scores), dim(actual), "\\n")
+cat(sapply(scores, is.numeric), sapply(a, is.numeric), "\\n")
+cat(names(scores), names(actual), "\\n")
+cat(range(rowSums(p)), range(rowSums(a)), "\\n")
+cat(all(scores$row_id == actual$row_id), "\\n")
+cat(table(factor(max.col(a), 1:3), factor(max.col(p), 1:3)), "\\n")
+"""
+
+
+def test_the_tables_in_r(ran, tool) -> None:
+    rscript = tool("Rscript")
+    folder, result, _ = ran
+    command = [rscript, "--vanilla", "-e", R_SCRIPT]
+    shown = subprocess.run(
+        command, cwd=folder / "out", capture_output=True, text=True, check=True, timeout=60
+    )
+    sizes, numeric, names, sums, joined, table = map(str.split, shown.stdout.splitlines())
+    n = str(result.evaluation.n_recordings)
+    assert sizes == [n, "4", n, "5"]
+    assert numeric == ["TRUE"] * 7
+    classes = ["extrasystole", "murmur", "normal"]
+    predictions = [f"Prediction.{name}" for name in classes]
+    assert names == ["row_id", *predictions, "row_id", *classes, "file_name"]
+    assert [float(value) for value in sums] == pytest.approx([1] * 4, abs=1e-9)
+    assert joined == ["TRUE"]
+    # R writes a table column by column.
+    expected = heartfast.evaluate(folder / "out/scores.csv", folder / "out/test_actual.csv")
+    assert [int(count) for count in table] == expected.confusion.T.ravel().tolist()

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Any
 
-from heartfast.options import make_parser
-
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from types import FrameType
 
     from heartfast._core import SpectrogramConfig
+    from heartfast.stages.convert import Failed
 
 # Exit codes.
-DONE, ERROR, USAGE, SOME_FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, ERROR, USAGE, SOME_FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+
+# A user who presses Ctrl-C twice must not break into the clean-up that the first began.
+DEAF_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    parser = make_parser()
-    options = parser.parse_args(arguments)
-    if "verb" not in options:
-        parser.print_help(sys.stderr)
-        return USAGE
+    options: Namespace | None = None
+    signals: list[int] = []
     try:
-        return _VERBS[options.verb](options)
+        with _listening(signals):
+            from heartfast.options import make_parser
+
+            parser = make_parser()
+            try:
+                options = parser.parse_args(arguments)
+            except SystemExit:
+                _write("")  # help may still be on its way
+                raise
+            if "verb" not in options:
+                parser.print_help(sys.stderr)
+                return USAGE
+            return _VERBS[options.verb](options)
     except KeyboardInterrupt:
-        return _fail(options, "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output has gone, as after `| head`; so has the need to tell it.
-        sys.stdout = None
-        return DONE
+        return _stopped(options, signals)
     except ValueError as error:
         # What the library says of a bad argument.
         return _fail(options, str(error), USAGE)
     except OSError as error:
-        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        _say_failed(getattr(error, "errors", ()))  # a `TableError` has them
+        message = str(error)
+        if error.filename is not None:
+            message = f"{error.filename or repr('')}: {error.strerror}"
         return _fail(options, message, ERROR)
     except Exception as error:
         from heartfast.errors import HeartfastError
@@ -46,26 +58,93 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
-def _fail(options: Namespace, message: str, code: int) -> int:
+@contextlib.contextmanager
+def _listening(signals: list[int]) -> Iterator[None]:
+    """Make SIGTERM the same orderly end as Ctrl-C; which of them came is put into `signals`."""
+    import signal
+    import threading
+    import time
+
+    deaf_until = 0.0
+
+    def stop(number: int, _: FrameType | None) -> None:
+        nonlocal deaf_until
+        now = time.monotonic()
+        if now >= deaf_until:
+            deaf_until = now + DEAF_S
+            signals.append(number)
+            raise KeyboardInterrupt
+
+    # Where the caller has them ignored, or handles them, that stays.
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        # The work is over: what comes now ends the process without a word, or is too late.
+        for number in ours:
+            signal.signal(number, signal.SIG_IGN if signals else signal.SIG_DFL)
+
+
+def _stopped(options: Namespace | None, signals: Sequence[int]) -> int:
+    import os
+    import signal
+
+    from heartfast.parallel import working
+
+    terminated = signals[:1] == [signal.SIGTERM]
+    message, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
+    _fail(options, message, code)
+    if working():
+        # A call that cannot be stopped would keep the process, or crash at its end.
+        os._exit(code)
+    return code
+
+
+def _fail(options: Namespace | None, message: str, code: int) -> int:
     from heartfast.console import say
 
-    say(f"heartfast {options.verb}: {message}")
+    verb = f" {options.verb}" if options is not None and "verb" in options else ""
+    say(f"heartfast{verb}: {message}")
     return code
 
 
 def _print(options: Namespace, result: dict[str, Any], text: str = "") -> None:
-    if sys.stdout is None:  # it may be closed
-        return
     if options.json:
         import json
 
-        sys.stdout.write(json.dumps(result, indent=2) + "\n")
-    elif text:
+        _write(json.dumps(result, indent=2) + "\n")
+    elif text and sys.stdout is not None:
         from heartfast.console import printable
 
-        for line in text.rstrip("\n").split("\n"):
-            sys.stdout.write(printable(line, sys.stdout.encoding) + "\n")
-    sys.stdout.flush()
+        lines = text.rstrip("\n").split("\n")
+        _write("".join(printable(line, sys.stdout.encoding) + "\n" for line in lines))
+
+
+def _say_failed(errors: Sequence[Failed], folder: str = "") -> None:
+    from heartfast.console import say_errors
+
+    where = f"{folder}/errors.jsonl" if folder else ""
+    say_errors([(error.path, error.message) for error in errors], where)
+
+
+def _write(text: str) -> None:
+    """Write to standard output; a reader who has gone, as after `| head`, needs no more."""
+    if sys.stdout is None:  # it may be closed
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Nor does the interpreter, at its end.
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+            raise
 
 
 def _config(options: Namespace) -> SpectrogramConfig:
@@ -80,7 +159,7 @@ def _config(options: Namespace) -> SpectrogramConfig:
 
 
 def _convert(options: Namespace) -> int:
-    from heartfast.console import progress_bars, say, say_errors, say_notes
+    from heartfast.console import progress_bars, say, say_notes
     from heartfast.stages.convert import convert
 
     config = _config(options)
@@ -95,7 +174,7 @@ def _convert(options: Namespace) -> int:
             progress=progress,
         )
     say_notes(result.notes)
-    say_errors([(e.path, e.message) for e in result.errors], f"{result.out}/errors.jsonl")
+    _say_failed(result.errors, result.out)
     say(f"{len(result.records)} pictures in {result.out}, {len(result.errors)} failed")
     _print(options, result.to_dict())
     if result.errors:
@@ -104,7 +183,7 @@ def _convert(options: Namespace) -> int:
 
 
 def _pack(options: Namespace) -> int:
-    from heartfast.console import progress_bars, say_notes
+    from heartfast.console import progress_bars, say_errors, say_notes
     from heartfast.stages.pack import pack
 
     with progress_bars() as progress:
@@ -114,11 +193,13 @@ def _pack(options: Namespace) -> int:
             test_size=options.test_size,
             seed=options.seed,
             groups=options.group,
+            jobs=options.jobs,
             progress=progress,
         )
     say_notes(result.notes)
+    say_errors(result.errors)
     _print(options, result.to_dict(), result.to_text())
-    return DONE
+    return SOME_FAILED if result.errors else DONE
 
 
 def _train(options: Namespace) -> int:
@@ -166,10 +247,15 @@ def _score(options: Namespace) -> int:
 
 
 def _evaluate(options: Namespace) -> int:
-    from heartfast.console import say
+    from heartfast.console import say, say_notes
+    from heartfast.files import require_output
     from heartfast.stages.evaluate import evaluate
 
+    inputs = options.scores, options.actual, options.groups
+    if options.html:
+        require_output(options.html, *inputs)
     result = evaluate(options.scores, options.actual, groups=options.groups, seed=options.seed)
+    say_notes(result.notes)
     if options.html:
         from heartfast.report import write_evaluation
 
@@ -212,11 +298,11 @@ def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
     with progress_bars() as progress:
         result = run(seed=options.seed, jobs=options.jobs, progress=progress)
     say_notes(result.notes)
-    errors = result.conversion.errors
-    say_errors([(e.path, e.message) for e in errors], f"{result.conversion.out}/errors.jsonl")
+    _say_failed(result.conversion.errors, result.conversion.out)
+    say_errors(result.packing.errors + result.training.errors)
     _print(options, result.to_dict(), result.to_text())
     say(f"the report is in {result.report}")
-    return SOME_FAILED if errors else DONE
+    return SOME_FAILED if result.errors else DONE
 
 
 def _info(options: Namespace) -> int:

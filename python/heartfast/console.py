@@ -11,14 +11,19 @@ if TYPE_CHECKING:
 
     from heartfast.progress import Progress, ProgressCallback
 
-# Bad recordings that are named on the terminal; all of them are in errors.jsonl.
+# Failed files that are named on the terminal where a file has all of them.
 MOST_ERRORS = 20
 
 
 def say(line: str) -> None:
     """Write a line to standard error, with what cannot be shown escaped."""
-    if sys.stderr is not None:  # it may be closed
+    if sys.stderr is None:  # it may be closed
+        return
+    try:
         sys.stderr.write(printable(line, sys.stderr.encoding) + "\n")
+        sys.stderr.flush()
+    except OSError:
+        sys.stderr = None  # its reader has gone; the work and its exit code are as they were
 
 
 def printable(line: str, encoding: str = "utf-8") -> str:
@@ -37,18 +42,18 @@ def say_notes(notes: Iterable[str]) -> None:
 
 
 def say_errors(errors: Sequence[tuple[str, str]], where: str = "") -> None:
-    """Name failed files: (path, message) pairs; `where` all of them can be found."""
-    for path, message in errors[:MOST_ERRORS]:
+    """Name failed files: (path, message) pairs; only the first, where a file has all of them."""
+    named = errors[:MOST_ERRORS] if where else errors
+    for path, message in named:
         say(f"failed: {path}: {message}")
-    if len(errors) > MOST_ERRORS:
-        rest = len(errors) - MOST_ERRORS
-        say(f"failed: {rest} more" + (f", see {where}" if where else ""))
+    if len(errors) > len(named):
+        say(f"failed: {len(errors) - len(named)} more, see {where}")
 
 
 @contextlib.contextmanager
 def progress_bars() -> Iterator[ProgressCallback | None]:
     """Give a progress callback that draws a bar per stage, or None where no one watches."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

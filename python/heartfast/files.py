@@ -24,7 +24,11 @@ def require_file(path: Path, expected: str) -> None:
     try:
         mode = os.stat(name).st_mode
     except FileNotFoundError:
-        raise FileNotFoundError(errno.ENOENT, f"expected {expected}, found nothing", name) from None
+        found = "a link to nothing" if os.path.islink(name) else "nothing"
+        raise FileNotFoundError(errno.ENOENT, f"expected {expected}, found {found}", name) from None
+    except OSError as error:
+        message = f"expected {expected}, found: {error.strerror}"
+        raise OSError(error.errno, message, name) from None
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, f"expected {expected}, found a folder", name)
     if not stat.S_ISREG(mode):
@@ -42,13 +46,16 @@ def require_output(path: Path, *inputs: object) -> None:
     paths count).
     """
     name = os.fspath(path)
-    if os.path.isdir(name):
+    if os.path.isdir(name) or not os.path.basename(name):
         raise IsADirectoryError(errno.EISDIR, "expected a file to write, found a folder", name)
-    for other in inputs:
-        if isinstance(other, str | os.PathLike) and os.path.exists(other) and os.path.exists(name):
-            if os.path.samefile(other, name):
-                message = "expected another file to write than the input, found the input"
-                raise FileExistsError(errno.EEXIST, message, name)
+    if os.path.exists(name) and not os.path.isfile(name):
+        # The file that is to take its name would replace it, /dev/null for everyone.
+        message = "expected a file to write, found a pipe, a socket or a device"
+        raise FileExistsError(errno.EEXIST, message, name)
+    paths = [path for path in inputs if isinstance(path, str | os.PathLike)]
+    if os.path.exists(name) and any(os.path.samefile(p, name) for p in paths if os.path.exists(p)):
+        message = "expected another file to write than the input, found the input"
+        raise FileExistsError(errno.EEXIST, message, name)
     folder = os.path.dirname(os.path.abspath(name))
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
+from heartfast.tables import read_rows, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from heartfast.recordings import Recording
+    from heartfast.tables import Table
 
 # The folder of recordings without a label, in what `convert` writes and in what it reads.
 UNLABELLED = "unlabelled"
@@ -37,8 +38,9 @@ def read_labels(
     ----------
     labels : str
         ``none``; ``folders`` (class = the parent folder's name); ``pascal`` or ``cinc2016``,
-        corpora as they are downloaded; or the path of a CSV with the columns file_name (a
-        path relative to a source, a name, or a stem), label, and optionally group and source.
+        corpora as they are downloaded; or the path of a CSV with the columns file_name (an
+        absolute path, a path relative to a source, a name, or a stem), label, and optionally
+        group and source.
     recordings : sequence of Recording
     sources : sequence of str
         The files and folders that the caller named.
@@ -52,6 +54,8 @@ def read_labels(
 
     Raises
     ------
+    OSError
+        `labels` is none of these names, and no file that can be read.
     DatasetError
         The table lacks a column, gives two labels to a recording, or matches none.
     """
@@ -76,12 +80,9 @@ def read_labels(
                 )
             if missing:
                 notes = [f"{len(missing)} recordings have no label ({missing[0]}, ...)"]
-    elif os.path.isfile(scheme):
-        found, notes = _from_table(scheme, recordings)
     else:
-        raise DatasetError(
-            f"labels: expected {', '.join(known)} or the path of a CSV, found {scheme!r}"
-        )
+        table = read_table(scheme, ("file_name", "label"), f"{', '.join(known)} or a CSV of labels")
+        found, notes = _from_table(table, recordings)
     for recording, (label, _, _) in zip(recordings, found, strict=True):
         check_label(label, recording.name)
     return found, notes
@@ -134,10 +135,10 @@ def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[L
             path = os.path.join(folder, "REFERENCE.csv")
             tables[folder] = {}
             if os.path.isfile(path):
-                rows = [row for row in _read_rows(path) if len(row) >= 2]
                 tables[folder] = {
                     os.path.splitext(row[0].rpartition("/")[2])[0]: _CINC_VALUES.get(row[1], row[1])
-                    for row in rows
+                    for row in read_rows(path, "a CSV of labels")
+                    if len(row) >= 2
                 }
         return tables[folder]
 
@@ -158,30 +159,29 @@ def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[L
     return found
 
 
-def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label], list[str]]:
-    header, *lines = _read_rows(path) or [[]]
-    rows = [dict(zip(header, [*line, *[""] * len(header)], strict=False)) for line in lines]
-    if not {"file_name", "label"} <= set(header):
-        columns = ", ".join(header) or "an empty file"
-        raise DatasetError(f"{path}: expected columns file_name and label, found {columns}")
-
-    # A row means the recording with that relative path; else with that name; else that stem.
-    index: list[dict[str, list[int]]] = [{}, {}, {}]
+def _from_table(table: Table, recordings: Sequence[Recording]) -> tuple[list[Label], list[str]]:
+    path = table.where
+    # A row means the recording with that absolute path; else with that path relative to its
+    # source; else with that name; else that stem.
+    index: list[dict[str, list[int]]] = [{}, {}, {}, {}]
     for i, recording in enumerate(recordings):
-        keys = (recording.name, os.path.basename(recording.name), recording.stem)
+        absolute = os.path.abspath(recording.path).replace(os.sep, "/")
+        keys = (absolute, recording.name, os.path.basename(recording.name), recording.stem)
         for level, key in zip(index, keys, strict=True):
             level.setdefault(key, []).append(i)
 
     found: dict[int, Label] = {}
     notes = []
-    for number, row in enumerate(rows, start=2):
-        name = (row["file_name"] or "").replace("\\", "/").removeprefix("./")
+    for number, row in zip(table.lines, table.records(), strict=True):
+        name = row["file_name"].replace("\\", "/").removeprefix("./")
+        if os.path.isabs(name):
+            name = os.path.abspath(name).replace(os.sep, "/")
         matches = next((level[name] for level in index if name in level), [])
         if len(matches) != 1:
             what = f"matches {len(matches)} recordings" if matches else "matches no recording"
             notes.append(f"{path}, line {number}: {row['file_name']!r} {what}")
             continue
-        label = Label(*((row.get(column) or "").strip() for column in Label._fields))
+        label = Label(*(row.get(column, "").strip() for column in Label._fields))
         if label.label == UNLABELLED:
             label = label._replace(label="")
         earlier = found.setdefault(matches[0], label)
@@ -197,7 +197,7 @@ def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label]
     if not found:
         raise DatasetError(
             f"{path}: expected rows for the recordings ({recordings[0].name!r}, ...), found "
-            f"{len(rows)} rows that match none"
+            f"{len(table.rows)} rows that match none"
         )
     notes += [
         f"{path}: no row for {recording.name}"
@@ -205,12 +205,3 @@ def _from_table(path: str, recordings: Sequence[Recording]) -> tuple[list[Label]
         if i not in found
     ]
     return [found.get(i, Label()) for i in range(len(recordings))], notes
-
-
-def _read_rows(path: str) -> list[list[str]]:
-    """All rows of a CSV that are not empty; names that are not UTF-8 keep their bytes."""
-    try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            return [row for row in csv.reader(file) if row]
-    except csv.Error as error:
-        raise DatasetError(f"{path}: expected a CSV table, found: {error}") from None

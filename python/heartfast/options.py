@@ -49,7 +49,7 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast pack pictures -o sets --test-size 0.2",
     )  # fmt: skip
     p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
-    p.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the two sets")
+    p.add_argument("-o", "--out", metavar="DIR", required=True, help="a new or empty folder")
     _add_test_size(p)
     p.add_argument(
         "--no-group",
@@ -58,13 +58,16 @@ def make_parser() -> argparse.ArgumentParser:
         help="let a group (patient) be on both sides: figures will be too good",
     )
     _add_seed(p)
+    _add_jobs(p)
 
     p = verb(
         "train", "compare models by grouped cross-validation and save the best",
         "heartfast train sets/train.zip -o model.heartfast",
     )  # fmt: skip
     p.add_argument("pictures", metavar="TRAIN", help="ZIP or folder of class folders")
-    p.add_argument("-o", "--out", metavar="MODEL", required=True, help="the model to write")
+    p.add_argument(
+        "-o", "--out", metavar="MODEL", required=True, help="the model; replaced if there"
+    )
     _add_training(p)
     _add_seed(p)
     _add_jobs(p)
@@ -75,7 +78,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("model", metavar="MODEL", help="what train wrote")
     p.add_argument("input", metavar="INPUT", nargs="+", help="ZIP or folder, or recordings")
-    p.add_argument("-o", "--out", metavar="CSV", required=True, help="the table to write")
+    p.add_argument("-o", "--out", metavar="CSV", required=True, help="the table; replaced if there")
     p.add_argument(
         "--columns",
         choices=("short", "full"),
@@ -90,7 +93,7 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("scores", metavar="SCORES", help="what score wrote")
     p.add_argument("actual", metavar="ACTUAL", help="test_actual.csv of pack")
-    p.add_argument("--html", metavar="FILE", help="write a report, too")
+    p.add_argument("--html", metavar="FILE", help="a report; replaced if there")
     p.add_argument(
         "--groups",
         metavar="CSV",

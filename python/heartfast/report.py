@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from heartfast.stages.run import Run
     from heartfast.stages.train import LeaderboardRow
 
+# What is said first where no one was recorded.
+SYNTHETIC = "The recordings are synthetic: the figures are no clinical result."
 # Example pictures of each class.
 EXAMPLES = 3
 # Larger recordings are not put into the page: it should open at once and go by e-mail.
@@ -72,12 +74,13 @@ def write_report(run: Run) -> None:
         leaderboard=_leaderboard(run.training.leaderboard, run.training.best),
         config=run.training.bundle.config or {},
         evaluation=run.evaluation,
+        caution=SYNTHETIC if run.synthetic else "",
     )
 
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
     """Write a report of an evaluation alone."""
-    _write(path, run=None, evaluation=evaluation)
+    _write(path, run=None, caution="", evaluation=evaluation)
 
 
 def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any) -> None:

@@ -84,8 +84,12 @@ def _read(path: str | os.PathLike[str], expected: str) -> bytes:
     from heartfast.files import require_file
 
     require_file(path, expected)
-    with open(path, "rb") as file:
-        return file.read()
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        error.filename = os.fspath(path)  # a disk that cannot read names no file
+        raise
 
 
 def _parse(data: bytes, where: str) -> Iterator[tuple[int, list[str]]]:

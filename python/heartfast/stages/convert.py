@@ -41,6 +41,12 @@ class Failed(NamedTuple):
     message: str
 
 
+class TableError(OSError):
+    """`metadata.csv` or `errors.jsonl` could not be written; `errors` are those of recordings."""
+
+    errors: Sequence[Failed] = ()
+
+
 class Conversion(NamedTuple):
     """What `convert` did.
 
@@ -114,9 +120,15 @@ def convert(
     Raises
     ------
     OSError
-        A source is missing, or `out` cannot be written or is not empty.
+        A source is missing, or `out` cannot be written or is not empty. Where only the tables
+        cannot, it is a `TableError`.
     DatasetError
         No recordings, or labels that do not fit them.
+
+    Notes
+    -----
+    What soundgen's ``spectrogramFolder`` did until version 2 (2021), with its defaults; the rows of
+    `metadata.csv` are those of Hugging Face's ImageFolder.
 
     Examples
     --------
@@ -156,7 +168,13 @@ def convert(
     )
     result = _collect(folder, recordings, known, names, outcomes)
     result.notes.extend(notes + renamed)
-    _write_tables(result)
+    try:
+        _write_tables(result)
+    except OSError as error:
+        # What failed is known now, and nowhere else.
+        failure = TableError(error.errno, error.strerror, error.filename)
+        failure.errors = result.errors
+        raise failure from None
     return result
 
 

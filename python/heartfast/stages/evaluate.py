@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +10,7 @@ from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
-from heartfast.tables import format_text
+from heartfast.tables import format_text, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from heartfast.metrics import Estimate
     from heartfast.progress import ProgressCallback
+    from heartfast.tables import Table
 
     Path = str | os.PathLike[str]
 
@@ -74,7 +74,7 @@ class Evaluation(NamedTuple):
         }
 
     def to_text(self) -> str:
-        """Return aligned plain-text tables."""
+        """Return aligned plain-text tables; `notes` are not in them."""
         confusion = [
             ["actual \\ predicted", *self.classes],
             *(
@@ -99,9 +99,8 @@ class Evaluation(NamedTuple):
         blocks = [
             f"{self.n_recordings} recordings in {self.n_groups} groups",
             *map(format_text, (confusion, classes, overall)),
-            "\n".join(f"note: {note}" for note in self.notes),
         ]
-        return "\n\n".join(filter(None, blocks)) + "\n"
+        return "\n\n".join(blocks) + "\n"
 
 
 def evaluate(
@@ -134,6 +133,12 @@ def evaluate(
     OSError
         A file cannot be opened.
 
+    References
+    ----------
+    Precision, recall, F1 and logloss as in `sklearn.metrics`. Intervals: percentile bootstrap (B.
+    Efron and R. Tibshirani, "An Introduction to the Bootstrap", 1993) over whole groups; C. J.
+    Clopper and E. S. Pearson, Biometrika 26 (1934), where all resamples agree on 0 or 1.
+
     Examples
     --------
     >>> import pathlib, tempfile
@@ -148,33 +153,33 @@ def evaluate(
     import numpy as np
 
     check_seed(seed)
-    truth = _read(actual, ("row_id",))
-    given = _read(scores, ("row_id",))
-    columns = [name for name in truth.columns if name not in ("row_id", "file_name")]
-    predicted = [name for name in given.columns if name.startswith(PREFIX)]
-    classes = tuple(columns)
+    truth = _read(actual, ("row_id",), "a table of the truth, as pack writes it")
+    given = _read(scores, ("row_id",), "a table of scores, as score writes it")
+    classes = tuple(name for name in truth.header if name not in ("row_id", "file_name"))
+    predicted = [name for name in given.header if name.startswith(PREFIX)]
     if len(classes) < 2:
-        raise DatasetError(f"{truth.path}: expected a column per class, found {classes}")
+        found = ", ".join(classes) or "none"
+        raise DatasetError(f"{truth.where}: expected a column per class, found {found}")
     if {PREFIX + label for label in classes} != set(predicted):
         found = ", ".join(name.removeprefix(PREFIX) for name in predicted) or "none"
-        raise DatasetError(f"{given.path}: expected classes {', '.join(classes)}, found {found}")
+        raise DatasetError(f"{given.where}: expected classes {', '.join(classes)}, found {found}")
     order = _join(given, truth)
 
-    onehot = truth.numbers(columns)
+    onehot = _numbers(truth, classes)
     if not (np.isin(onehot, (0, 1)).all() and (onehot.sum(axis=1) == 1).all()):
         bad = int(np.argmax((~np.isin(onehot, (0, 1))).any(axis=1) | (onehot.sum(axis=1) != 1)))
         raise DatasetError(
-            f"{truth.path}: expected one 1 and else 0 in every row, found "
-            f"{onehot[bad].tolist()} in row_id {truth.columns['row_id'][bad]}"
+            f"{truth.where}: expected one 1 and else 0 in every row, found "
+            f"{onehot[bad].tolist()} in row_id {truth.column('row_id')[bad]}"
         )
-    probabilities = given.numbers([PREFIX + label for label in classes])[order]
+    probabilities = _numbers(given, [PREFIX + label for label in classes])[order]
     proper = (probabilities >= 0).all(axis=1)
     proper &= np.abs(probabilities.sum(axis=1) - 1) <= SUM_TOLERANCE
     if not proper.all():
         bad = int(np.argmin(proper))
         raise DatasetError(
-            f"{given.path}: expected probabilities that sum to 1, found "
-            f"{probabilities[bad].tolist()} in row_id {truth.columns['row_id'][bad]}"
+            f"{given.where}: expected probabilities that sum to 1, found "
+            f"{probabilities[bad].tolist()} in row_id {truth.column('row_id')[bad]}"
         )
 
     notes: list[str] = []
@@ -182,7 +187,7 @@ def evaluate(
     labels = onehot.argmax(axis=1)
     sums = group_sums(labels, probabilities, members)
     overall, per_class = estimate(sums, seed=seed)
-    confusion = sums.confusion.sum(axis=0).astype(np.intp)
+    confusion = sums.confusion.astype(np.intp)
     notes += [
         f"class {label!r} has {support} recordings: figures for it say little"
         for label, support in zip(classes, confusion.sum(axis=1), strict=True)
@@ -202,85 +207,76 @@ def evaluate(
     )
 
 
-class _Table(NamedTuple):
-    path: str
-    columns: dict[str, list[str]]
-
-    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
-        import numpy as np
-
-        for name in names:
-            try:
-                if np.isfinite(np.array(self.columns[name], dtype=np.float64)).all():
-                    continue
-            except ValueError:
-                pass
-            raise DatasetError(f"{self.path}: expected finite numbers in column {name}")
-        return np.array([self.columns[name] for name in names], dtype=np.float64).T
+def _read(path: Path, required: Sequence[str], expected: str) -> Table:
+    table = read_table(path, required, expected)
+    if not table.rows:
+        raise DatasetError(f"{table.where}: expected rows, found none")
+    return table
 
 
-def _read(path: Path, required: Sequence[str]) -> _Table:
-    where = os.fspath(path)
-    with open(where, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-        try:
-            header, *rows = [row for row in csv.reader(file) if row] or [[]]
-        except csv.Error as error:
-            raise DatasetError(f"{where}: expected a CSV table, found: {error}") from None
-    if not set(required) <= set(header):
-        wanted, found = " and ".join(required), ", ".join(header) or "an empty file"
-        raise DatasetError(f"{where}: expected a column {wanted}, found {found}")
-    if len(set(header)) != len(header):
-        raise DatasetError(f"{where}: expected different column names, found {', '.join(header)}")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
+def _numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
+    """Columns of finite numbers, float64 (rows, columns)."""
+    import numpy as np
+
+    numbers = np.empty((len(table.rows), len(columns)))
+    for place, name in enumerate(columns):
+        cells = table.column(name)
+        numbers[:, place] = [_number(cell) for cell in cells]
+        finite = np.isfinite(numbers[:, place])
+        if not finite.all():
+            bad = int(np.argmin(finite))
             raise DatasetError(
-                f"{where}: expected {len(header)} columns, found {len(row)} in row {number}"
+                f"{table.where}, line {table.lines[bad]}: expected a finite number in column "
+                f"{name}, found {cells[bad]!r}"
             )
-    if not rows:
-        raise DatasetError(f"{where}: expected rows, found none")
-    return _Table(where, dict(zip(header, map(list, zip(*rows, strict=True)), strict=True)))
+    return numbers
 
 
-def _join(given: _Table, truth: _Table) -> list[int]:
+def _number(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        return float("nan")
+
+
+def _join(given: Table, truth: Table) -> list[int]:
     """Return the row of `given` for every row of `truth`, matched by row_id."""
     for table in (given, truth):
-        ids = table.columns["row_id"]
+        ids = table.column("row_id")
         if len(set(ids)) != len(ids):
-            raise DatasetError(f"{table.path}: expected every row_id once, found one repeated")
-    position = {row_id: index for index, row_id in enumerate(given.columns["row_id"])}
-    wanted = truth.columns["row_id"]
+            raise DatasetError(f"{table.where}: expected every row_id once, found one repeated")
+    position = {row_id: index for index, row_id in enumerate(given.column("row_id"))}
+    wanted = truth.column("row_id")
     for table, other, missing in (
         (given, truth, [row_id for row_id in wanted if row_id not in position]),
         (truth, given, sorted(position.keys() - set(wanted))),
     ):
         if missing:
             raise DatasetError(
-                f"{table.path}: expected the rows of {other.path}, found {len(missing)} missing, "
+                f"{table.where}: expected the rows of {other.where}, found {len(missing)} missing, "
                 f"the first row_id {missing[0]}"
             )
     return [position[row_id] for row_id in wanted]
 
 
-def _groups(truth: _Table, path: Path | None, notes: list[str]) -> list[int]:
+def _groups(truth: Table, path: Path | None, notes: list[str]) -> list[int]:
     """Return the number of every row's group, its own where none is known."""
-    beside = os.path.join(os.path.dirname(truth.path), TEST_METADATA)
-    if path is None and os.path.exists(beside) and "file_name" in truth.columns:
+    beside = os.path.join(os.path.dirname(truth.where), TEST_METADATA)
+    if path is None and os.path.exists(beside) and "file_name" in truth.header:
         path = beside
-    names = truth.columns.get("file_name")
     if path is None:
         notes.append(UNGROUPED)
-        return list(range(len(truth.columns["row_id"])))
-    if names is None:
-        raise DatasetError(f"{truth.path}: expected a column file_name to find groups by")
-    table = _read(path, ("file_name", "group"))
-    digests = table.columns.get("sha256") or [""] * len(table.columns["group"])
-    keys = zip(table.columns["group"], digests, strict=True)
-    known = dict(zip(table.columns["file_name"], keys, strict=True))
+        return list(range(len(truth.rows)))
+    if "file_name" not in truth.header:
+        raise DatasetError(f"{truth.where}: expected a column file_name to find groups by")
+    table = _read(path, ("file_name", "group"), "a table with file_name and group")
+    known = {row["file_name"]: (row["group"], row.get("sha256", "")) for row in table.records()}
+    names = truth.column("file_name")
     missing = [name for name in names if name not in known]
     if missing:
         raise DatasetError(
-            f"{table.path}: expected the files of {truth.path}, found {len(missing)} missing, the "
-            f"first {missing[0]!r}"
+            f"{table.where}: expected the files of {truth.where}, found {len(missing)} missing, "
+            f"the first {missing[0]!r}"
         )
     if not any(known[name][0] for name in names):
         notes.append(UNGROUPED)

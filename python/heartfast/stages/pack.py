@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections import Counter
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.files import replacing
-from heartfast.errors import DatasetError
-from heartfast.groups import picture_groups
+from heartfast.errors import DatasetError, DecodeError
+from heartfast.files import replacing, require_empty, zip_member
+from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
+from heartfast.parallel import for_each
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
 from heartfast.tables import METADATA, METADATA_COLUMNS, format_csv, format_text, write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Mapping, Sequence
 
     from heartfast.images import Picture, PictureSet
     from heartfast.progress import ProgressCallback
 
-
 FILES = ("train.zip", "test.zip", "test_actual.csv", "test_metadata.csv")
+# Pictures are read ahead of the ZIP that they go to, on threads: so many bytes at a time.
+READ_AHEAD = 64 << 20
 
 
 class Side(NamedTuple):
@@ -45,11 +44,14 @@ class Packing(NamedTuple):
         The folder of ``train.zip``, ``test.zip``, ``test_actual.csv``, ``test_metadata.csv``.
     table : dict of class name to (train Side, test Side)
     notes : list of str
+    errors : list of (name, message)
+        The pictures that could not be read, which are on neither side.
     """
 
     out: str
     table: dict[str, tuple[Side, Side]]
     notes: list[str]
+    errors: list[tuple[str, str]]
 
     @property
     def classes(self) -> list[str]:
@@ -62,7 +64,7 @@ class Packing(NamedTuple):
             name: {"train": train._asdict(), "test": test._asdict()}
             for name, (train, test) in self.table.items()
         }
-        return {"out": self.out, "classes": table, "notes": self.notes}
+        return {"out": self.out, "classes": table, "notes": self.notes, "errors": self.errors}
 
     def to_text(self) -> str:
         """The table of classes, groups and recordings on each side."""
@@ -81,6 +83,7 @@ def pack(
     test_size: float = 0.2,
     seed: int = 0,
     groups: bool = True,
+    jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Packing:
     """Split pictures into ``train.zip`` and ``test.zip``, by class and with groups kept whole.
@@ -89,15 +92,17 @@ def pack(
     class and ``metadata.csv``, ``test.zip`` the pictures flat and unlabelled;
     ``test_actual.csv`` has row_id (the place of the picture in ``test.zip``, sorted by name,
     from 0), one 0/1 column per class and file_name; ``test_metadata.csv`` the rest that is
-    known of the test pictures. The files are the same bytes every time.
+    known of the test pictures. The files are the same bytes every time, for any `jobs`, and
+    there are all four of them or none.
 
     Parameters
     ----------
     images : path
         What `convert` wrote, or any folder or ZIP of class folders with PNGs or JPEGs.
-        Pictures without a label are left out.
+        Pictures without a label are left out, and those whose file cannot be read. What is in
+        a file is not looked at.
     out : path
-        Folder for the four files, of which none may be there yet.
+        A new or empty folder.
     test_size : float
         The share of each class, over 0 and under 1, that the test set should come closest to.
     seed : int
@@ -105,12 +110,26 @@ def pack(
     groups : bool
         Keep groups whole. Without, the same patient may be on both sides, and every figure
         that is measured on the test set is too good.
+    jobs : int, optional
+        Threads; by default one per core.
     progress : callable, optional
+
+    Returns
+    -------
+    Packing
+        A picture that cannot be read is in its `errors` and leaves the others alone.
 
     Raises
     ------
+    OSError
+        `images` is missing, or `out` cannot be written or is not empty.
     DatasetError
-        No labelled pictures, or a class with fewer than two groups.
+        No labelled pictures, none that can be read, or a class with fewer than two groups.
+
+    Notes
+    -----
+    The split has the aim of scikit-learn's `StratifiedGroupKFold`, for one part of any size.
+    `train.zip` follows torchvision's and Hugging Face's ImageFolder.
 
     Examples
     --------
@@ -121,16 +140,39 @@ def pack(
     >>> heartfast.pack(png, folder + "/sets").classes
     ['extrasystole', 'murmur', 'normal']
     """
-    from heartfast.images import PictureSet
+    check_split(test_size=test_size, seed=seed)
+    require_empty(out)
+    return pack_into(
+        os.fspath(out),
+        images,
+        test_size=test_size,
+        seed=seed,
+        groups=groups,
+        jobs=jobs,
+        progress=progress,
+    )
 
+
+def check_split(*, test_size: float, seed: int) -> None:
+    """Raise `ValueError` where `pack` would not take one of these."""
     if not 0 < test_size < 1:
         raise ValueError(f"test_size: expected a share over 0 and under 1, found {test_size}")
     check_seed(seed)
-    folder = os.fspath(out)
-    for name in FILES:
-        if os.path.exists(path := os.path.join(folder, name)):
-            # Sets of two splits side by side would share recordings.
-            raise FileExistsError(errno.EEXIST, "expected no such file yet, found one", path)
+
+
+def pack_into(
+    folder: str,
+    images: str | os.PathLike[str],
+    *,
+    test_size: float,
+    seed: int,
+    groups: bool = True,
+    jobs: int | None,
+    progress: ProgressCallback | None,
+) -> Packing:
+    """`pack` into a folder that may hold other files already."""
+    from heartfast.images import PictureSet
+
     with PictureSet(images) as pictures:
         labelled = [p for p in pictures.pictures if p.label]
         for label, name in {p.label: p.name for p in labelled}.items():
@@ -140,6 +182,15 @@ def pack(
             notes.append(f"{len(pictures) - len(labelled)} pictures without a label are left out")
         if not labelled:
             raise DatasetError(f"{images}: expected pictures in class folders, found none")
+        labelled, contents, errors = _read_all(pictures, labelled, jobs, progress)
+        if errors:
+            first = ": ".join(errors[0])
+            if not labelled:
+                raise DatasetError(
+                    f"{images}: expected readable pictures, found {len(errors)} that are not, the "
+                    f"first: {first}"
+                )
+            notes.append(f"pictures that could not be read: {len(errors)}, the first: {first}")
         if not any(p.group for p in labelled):
             notes.append("no groups are known: each recording counts as its own")
         sources = {p.source for p in labelled if p.source}
@@ -148,66 +199,71 @@ def pack(
                 f"{len(sources)} sources are on both sides of the split: where they differ in "
                 "their classes, a model may recognise the source"
             )
-        group_of = picture_groups(labelled, pictures, use_groups=groups)
-        in_test = _split([p.label for p in labelled], group_of, test_size, seed)
+        group_of = group_numbers(
+            (p.group if groups else "", content.digest)
+            for p, content in zip(labelled, contents, strict=True)
+        )
+        try:
+            in_test = split_groups([p.label for p in labelled], group_of, test_size, seed)
+        except DatasetError as error:
+            raise DatasetError(f"{images}: {error}") from None
         rows = list(zip(_flat_names(labelled), labelled, in_test, strict=True))
-        train = {name: p for name, p, tested in rows if not tested}
+        train = {f"{p.label}/{name}": p for name, p, tested in rows if not tested}
         test = {name: p for name, p, tested in rows if tested}
         if not groups:
             shared = {p.group for p in train.values()} & {p.group for p in test.values()} - {""}
             notes.append(f"groups are ignored: {len(shared)} have recordings on both sides")
         table = _count(labelled, group_of, in_test)
-        _write_train(folder, pictures, train, progress)
-        _write_test(folder, pictures, test, list(table), progress)
-    return Packing(folder, table, notes)
+        sizes = {p.name: content.size for p, content in zip(labelled, contents, strict=True)}
+        reader = _Reader(pictures, sizes, jobs)
+        with ExitStack() as stack:
+            # All get their names when all are complete: half a split is of no use.
+            paths = [stack.enter_context(replacing(os.path.join(folder, name))) for name in FILES]
+            _write_train(paths[0], reader, train, progress)
+            _write_test(paths[1:], reader, test, list(table), progress)
+    return Packing(folder, table, notes, errors)
 
 
-def _split(
-    labels: Sequence[str], group_of: Sequence[int], test_size: float, seed: int
-) -> list[bool]:
-    """Whether each picture goes to the test set.
+class _Content(NamedTuple):
+    """What is remembered of a picture's file: the recording's digest, and bytes."""
 
-    From a shuffled list, groups join the test set as long as that brings it closer to its
-    share of every class; the best of several shuffles counts. Only labels and groups are
-    looked at, never a picture.
-    """
-    import numpy as np
+    digest: str
+    size: int
 
-    classes, label_number = np.unique(labels, return_inverse=True)
-    groups, group_number = np.unique(group_of, return_inverse=True)
-    counts: NDArray[np.int64] = np.zeros((len(groups), len(classes)), dtype=np.int64)
-    np.add.at(counts, (group_number, label_number), 1)
-    for name, n in zip(classes, (counts > 0).sum(axis=0), strict=True):
-        if n < 2:
-            raise DatasetError(
-                f"class {str(name)!r}: expected at least 2 groups, one for each side, found {n}"
-            )
-    shares = counts / counts.sum(axis=0)
-    rng = np.random.Generator(np.random.PCG64(seed))
-    best: tuple[float, NDArray[np.bool_]] | None = None
-    # Where no split with that share has every class on both sides, one nearer to halves may.
-    for share in np.linspace(test_size, 0.5, 5):
-        # Many groups are easy to split evenly, and a shuffle of them takes long.
-        for _ in range(max(1, min(64, 100_000 // len(groups)))):
-            chosen = np.zeros(len(groups), dtype=bool)
-            missing = np.full(len(classes), share)
-            for g in rng.permutation(len(groups)):
-                left = missing - shares[g]
-                if left @ left < missing @ missing:
-                    chosen[g] = True
-                    missing = left
-            cost = float(missing @ missing)
-            both_sides = shares[chosen].any(axis=0).all() and shares[~chosen].any(axis=0).all()
-            if both_sides and (best is None or cost < best[0]):
-                best = cost, chosen
-        if best is not None:
-            break
-    if best is None:
-        raise DatasetError(
-            f"test_size {test_size}: expected to find a split with every class on both sides, "
-            f"found none; {len(groups)} groups are too few"
-        )
-    return [bool(here) for here in best[1][group_number]]
+
+def _read_all(
+    pictures: PictureSet,
+    labelled: Sequence[Picture],
+    jobs: int | None,
+    progress: ProgressCallback | None,
+) -> tuple[list[Picture], list[_Content], list[tuple[str, str]]]:
+    """Read pictures once: those that can be read, what is in them, and the others' errors."""
+    kept: list[Picture] = []
+    contents: list[_Content] = []
+    errors: list[tuple[str, str]] = []
+
+    def read(picture: Picture) -> tuple[Picture, _Content | str]:
+        try:
+            data = pictures.read_bytes(picture.name)
+        except DecodeError as error:
+            return picture, str(error).removeprefix(f"{picture.name}: ")
+        except OSError as error:
+            return picture, error.strerror or str(error)
+        return picture, _Content(digest(picture, data), len(data))
+
+    def take(result: tuple[Picture, _Content | str]) -> None:
+        picture, found = result
+        if isinstance(found, str):
+            errors.append((picture.name, found))
+        else:
+            kept.append(picture)
+            contents.append(found)
+        if progress:
+            done = len(kept) + len(errors)
+            progress(Progress("read", done, len(labelled), len(errors)))
+
+    for_each(read, labelled, take, jobs=jobs)
+    return kept, contents, errors
 
 
 def _count(
@@ -226,35 +282,34 @@ def _count(
 
 
 def _write_train(
-    folder: str,
-    pictures: PictureSet,
+    path: str,
+    reader: _Reader,
     members: Mapping[str, Picture],
     progress: ProgressCallback | None,
 ) -> None:
-    named = {f"{p.label}/{name}": p for name, p in members.items()}
-    named = dict(sorted(named.items()))
-    rows = (_metadata_row(name, p) for name, p in named.items())
+    members = dict(sorted(members.items()))
+    rows = (_metadata_row(name, p) for name, p in members.items())
     metadata = format_csv(METADATA_COLUMNS, rows).encode("utf-8", "surrogateescape")
-    path = os.path.join(folder, "train.zip")
-    _write_zip(path, pictures, named, {METADATA: metadata}, progress)
+    _write_zip(path, reader, members, {METADATA: metadata}, "train.zip", progress)
 
 
 def _write_test(
-    folder: str,
-    pictures: PictureSet,
+    paths: Sequence[str],
+    reader: _Reader,
     members: Mapping[str, Picture],
     classes: Sequence[str],
     progress: ProgressCallback | None,
 ) -> None:
+    archive, actual, metadata = paths
     members = dict(sorted(members.items()))
-    _write_zip(os.path.join(folder, "test.zip"), pictures, members, {}, progress)
-    actual = (
+    _write_zip(archive, reader, members, {}, "test.zip", progress)
+    truth = (
         [row, *(int(p.label == label) for label in classes), name]
         for row, (name, p) in enumerate(members.items())
     )
-    write_csv(os.path.join(folder, "test_actual.csv"), ["row_id", *classes, "file_name"], actual)
+    write_csv(actual, ["row_id", *classes, "file_name"], truth)
     rows = (_metadata_row(name, p) for name, p in members.items())
-    write_csv(os.path.join(folder, "test_metadata.csv"), METADATA_COLUMNS, rows)
+    write_csv(metadata, METADATA_COLUMNS, rows)
 
 
 def _flat_names(pictures: Sequence[Picture]) -> list[str]:
@@ -288,27 +343,42 @@ def _metadata_row(name: str, picture: Picture) -> list[str]:
     return [name, *(getattr(picture, column) for column in METADATA_COLUMNS[1:])]
 
 
+class _Reader(NamedTuple):
+    """Reads pictures on threads, in order, and not further ahead than fits the memory."""
+
+    pictures: PictureSet
+    sizes: Mapping[str, int]
+    jobs: int | None
+
+    def each(self, names: Sequence[str], take: Callable[[bytes], None]) -> None:
+        """Give the files of these pictures to `take`, one after the other."""
+        first = ahead = 0
+        for last, name in enumerate(names, start=1):
+            ahead += self.sizes[name]
+            if ahead >= READ_AHEAD or last == len(names):
+                for_each(self.pictures.read_bytes, names[first:last], take, jobs=self.jobs)
+                first, ahead = last, 0
+
+
 def _write_zip(
     path: str,
-    pictures: PictureSet,
+    reader: _Reader,
     members: Mapping[str, Picture],
     tables: Mapping[str, bytes],
+    stage: str,
     progress: ProgressCallback | None,
 ) -> None:
     """Write a ZIP whose bytes depend on its content only: sorted, without times or owners."""
     import zipfile
 
-    def member(name: str) -> zipfile.ZipInfo:
-        info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-        info.create_system = 3  # Unix, wherever it is written
-        info.external_attr = 0o644 << 16
-        return info
+    names = iter(members)
+    with zipfile.ZipFile(path, "x") as archive:
 
-    stage = os.path.basename(path)
-    with replacing(path) as partial, zipfile.ZipFile(partial, "x") as archive:
-        for done, (name, picture) in enumerate(members.items(), start=1):
-            archive.writestr(member(name), pictures.read_bytes(picture.name))
+        def write(data: bytes) -> None:
+            archive.writestr(zip_member(next(names)), data)
             if progress:
-                progress(Progress(stage, done, len(members)))
+                progress(Progress(stage, len(archive.filelist), len(members)))
+
+        reader.each([picture.name for picture in members.values()], write)
         for name, content in tables.items():
-            archive.writestr(member(name), content)
+            archive.writestr(zip_member(name), content)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.files import require_empty
 from heartfast.errors import DatasetError
+from heartfast.files import require_empty
 from heartfast.labels import UNLABELLED
 from heartfast.progress import Progress
-from heartfast.report import write_report
+from heartfast.report import SYNTHETIC, write_report
 from heartfast.stages.convert import Conversion, convert
 from heartfast.stages.evaluate import Evaluation, evaluate
-from heartfast.stages.pack import Packing, pack
+from heartfast.stages.pack import Packing, check_split, pack_into
 from heartfast.stages.score import score
 from heartfast.stages.train import TrainResult, check_training, train
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Run(NamedTuple):
-    """What `run` did, stage by stage; `report` is the path of report.html."""
+    """What `run` did, stage by stage; `report` is the path of report.html.
+
+    `synthetic` says that the recordings are the package's own (`demo`).
+    """
 
     out: str
     conversion: Conversion
@@ -32,6 +35,7 @@ class Run(NamedTuple):
     training: TrainResult
     evaluation: Evaluation
     report: str
+    synthetic: bool
 
     @property
     def notes(self) -> list[str]:
@@ -39,10 +43,17 @@ class Run(NamedTuple):
         stages = (self.conversion, self.packing, self.training, self.evaluation)
         return list(dict.fromkeys(note for stage in stages for note in stage.notes))
 
+    @property
+    def errors(self) -> list[tuple[str, str]]:
+        """Recordings and pictures that failed, and why."""
+        failed = [(error.path, error.message) for error in self.conversion.errors]
+        return failed + self.packing.errors + self.training.errors
+
     def to_dict(self) -> dict[str, object]:
         """The results as JSON can hold them."""
         return {
             "out": self.out,
+            "synthetic": self.synthetic,
             "convert": self.conversion.to_dict(),
             "pack": self.packing.to_dict(),
             "train": self.training.to_dict(),
@@ -51,13 +62,14 @@ class Run(NamedTuple):
         }
 
     def to_text(self) -> str:
-        """The tables of the stages."""
+        """The tables of the stages; `notes` are not in them."""
         parts = {
             "Recordings": self.packing.to_text(),
             "Leaderboard (cross-validation on the training set)": self.training.to_text(),
             f"Test set ({self.training.best})": self.evaluation.to_text(),
         }
-        return "\n\n".join(f"{title}\n\n{text.strip()}" for title, text in parts.items())
+        blocks = [f"{title}\n\n{text.strip()}" for title, text in parts.items()]
+        return "\n\n".join([SYNTHETIC] * self.synthetic + blocks)
 
 
 def run(
@@ -112,6 +124,7 @@ def run(
     """
     training = {"metric": metric, "trials": trials, "folds": folds, "repeats": repeats}
     check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
+    check_split(test_size=test_size, seed=seed)
     require_empty(out)
     return _run(
         sources,
@@ -135,7 +148,8 @@ def demo(
 ) -> Run:
     """`run` on synthetic heart sounds, which it writes to ``out/recordings`` first.
 
-    They show that everything works, by eye and ear; their figures say nothing about patients.
+    They show that everything works, by eye and ear; their figures say nothing about patients,
+    and the report says so.
 
     Parameters
     ----------
@@ -145,6 +159,13 @@ def demo(
         Of the heart sounds, the split and the training.
     jobs, progress
         As in `run`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> result = heartfast.demo(tempfile.mkdtemp())
+    >>> result.packing.classes, result.evaluation.n_groups
+    (['extrasystole', 'murmur', 'normal'], 12)
     """
     from heartfast import synth
 
@@ -157,7 +178,15 @@ def demo(
     if progress:
         progress(Progress("synthesise", 1, 1))
     labels = os.path.join(recordings, "labels.csv")
-    return _run(recordings, folder, labels=labels, seed=seed, jobs=jobs, progress=progress)
+    return _run(
+        recordings,
+        folder,
+        labels=labels,
+        seed=seed,
+        jobs=jobs,
+        progress=progress,
+        synthetic=True,
+    )
 
 
 def _run(
@@ -171,6 +200,7 @@ def _run(
     seed: int,
     jobs: int | None,
     progress: ProgressCallback | None,
+    synthetic: bool = False,
 ) -> Run:
     def at(name: str) -> str:
         return os.path.join(folder, name)
@@ -184,7 +214,9 @@ def _run(
             f"{first.path}: {first.message}; expected readable recordings, found none among "
             f"{len(conversion.errors)}"
         )
-    packing = pack(at("images"), folder, test_size=test_size, seed=seed, progress=progress)
+    packing = pack_into(
+        folder, at("images"), test_size=test_size, seed=seed, jobs=jobs, progress=progress
+    )
     trained = train(
         at("train.zip"),
         at("model.heartfast"),
@@ -205,7 +237,8 @@ def _run(
             progress=progress,
         )
     evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)
-    result = Run(folder, conversion, packing, trained, evaluation, at("report.html"))
+    report = at("report.html")
+    result = Run(folder, conversion, packing, trained, evaluation, report, synthetic)
     write_report(result)
     if progress:
         progress(Progress("report", 1, 1))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
 from heartfast.features import extract_all
+from heartfast.files import require_output
 from heartfast.images import PictureSet, holds_pictures
 from heartfast.tables import write_csv
 
@@ -86,7 +87,8 @@ def score(
         Recordings beside pictures in a folder are passed over. Rows are in sorted order of
         the names.
     output
-        CSV to write: `row_id` and `Prediction.<class>` of each class; None writes none.
+        CSV to write: `row_id` and `Prediction.<class>` of each class. A file that is there is
+        replaced, unless it is the model or a source. None writes none.
     columns
         "short", or "full" for `file_name` and `predicted` as well.
     jobs
@@ -105,6 +107,11 @@ def score(
     OSError
         A file cannot be opened or written.
 
+    Notes
+    -----
+    The columns are those of the published proof of concept's platform, which its R code reads by
+    position: row_id first, then the classes in sorted order.
+
     Examples
     --------
     >>> import tempfile
@@ -118,9 +125,12 @@ def score(
     """
     if columns not in COLUMNS:
         raise ValueError(f"columns: expected one of {', '.join(COLUMNS)}, found {columns!r}")
-    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     if not isinstance(source, str | os.PathLike):
         source = list(source)
+    if output is not None:
+        sources = [source] if isinstance(source, str | os.PathLike) else source
+        require_output(output, model, *sources)
+    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     if holds_pictures(source):
         with PictureSet(source) as pictures:
             names = [picture.name for picture in pictures.pictures]

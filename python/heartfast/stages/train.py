@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
 from heartfast.features import extract_all
+from heartfast.files import require_output
 from heartfast.fitting import CANDIDATES, Data, Settings, grouped_folds, groups_per_class
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
-from heartfast.metrics import FEW, GroupSums, estimate, group_sums, logloss
+from heartfast.metrics import FEW, estimate, group_sums, logloss
 from heartfast.parallel import for_each
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     import numpy as np
@@ -124,7 +125,8 @@ def train(
     source
         ZIP or folder of class folders of PNG or JPEG, heartfast's own or not.
     output
-        Where to save the model; None does not.
+        Where to save the model; a file that is there is replaced, unless it is the source.
+        None does not save it.
     metric
         What the best is best at: "logloss", "macro_f1" or "balanced_accuracy".
     trials
@@ -145,6 +147,12 @@ def train(
     OSError
         The source cannot be opened or the output not be written.
 
+    References
+    ----------
+    Choosing settings anew inside each fold: S. Varma and R. Simon, "Bias in error estimation when
+    using cross-validation for model selection", BMC Bioinformatics 7 (2006). LightGBM: G. Ke et
+    al., NeurIPS 2017; tuned by TPE, J. Bergstra et al., NeurIPS 2011. Intervals: see `evaluate`.
+
     Examples
     --------
     >>> import tempfile
@@ -160,22 +168,25 @@ def train(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
+    where = os.fspath(source)
     # NumPy integers are taken, but not kept: JSON has none.
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
+    if output is not None:
+        require_output(output, source)
     with PictureSet(source) as pictures:
         labelled = [picture for picture in pictures.pictures if picture.label]
         names = [picture.name for picture in labelled]
         if not names and len(pictures):
             raise DatasetError(
-                f"{pictures.source}: expected pictures in class folders or labelled in "
+                f"{where}: expected pictures in class folders or labelled in "
                 f"metadata.csv, found {len(pictures)} without a class"
             )
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
         labelled = [labelled[row] for row in found.rows]
-        groups = picture_groups(labelled, pictures)
+        groups = picture_groups(labelled, pictures, jobs=jobs)
     classes, data = _data(found.matrix, labelled, groups)
-    _check_classes(pictures.source, classes, data, folds)
-    splits = _splits(pictures.source, data, folds=folds, repeats=repeats, seed=seed)
+    _check_classes(where, classes, data, folds)
+    splits = _splits(where, data, folds=folds, repeats=repeats, seed=seed)
 
     settings = Settings(seed=seed, trials=trials, stop=threading.Event())
     with threadpool_limits(1, user_api="blas"):  # sums in one order, whatever the cores
@@ -340,9 +351,7 @@ def _row(
 ) -> LeaderboardRow:
     import numpy as np
 
-    sums = [group_sums(data.actual, probabilities, data.groups) for probabilities in oof]
-    confusion, losses = (np.mean(part, axis=0) for part in zip(*sums, strict=True))
-    overall, _ = estimate(GroupSums(confusion, losses), seed=seed)
+    overall, _ = estimate(group_sums(data.actual, oof, data.groups), seed=seed)
     by_fold = [logloss(data.actual[held], oof[repeat, held]) for repeat, (_, held) in splits]
     figures: dict[str, Any] = {}
     for metric in METRICS:

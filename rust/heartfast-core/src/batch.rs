@@ -116,20 +116,22 @@ impl<'a> Worker<'a> {
 /// The whole file, into a buffer whose memory is used again.
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::Decode`] if it does not fit into memory, [`Error::Cancelled`] soon
+/// [`Error::Read`], [`Error::Decode`] if it does not fit into memory, [`Error::Cancelled`] soon
 /// after `cancel` is set. A pipe or a device, which may have no end, is not read.
 pub fn read_file(path: &Path, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
     bytes.clear();
-    let known = fs::metadata(path)?;
-    if !known.is_file() && !known.is_dir() {
-        let message = "expected a file, found a pipe, a socket or a device";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message).into());
+    let known = fs::metadata(path).map_err(Error::Read)?;
+    if known.is_dir() {
+        return Err(Error::Read(io::ErrorKind::IsADirectory.into()));
     }
-    // A folder gives the system's own error.
-    let mut file = File::open(path)?;
+    if !known.is_file() {
+        let message = "a pipe, a socket or a device";
+        return Err(Error::Read(io::Error::new(io::ErrorKind::InvalidInput, message)));
+    }
+    let mut file = File::open(path).map_err(Error::Read)?;
     // One byte more: a buffer that is just full would be doubled to find the end of the file.
     reserve(bytes, known.len() as usize + 1)?;
-    while (&mut file).take(IO_STRIDE as u64).read_to_end(bytes)? > 0 {
+    while (&mut file).take(IO_STRIDE as u64).read_to_end(bytes).map_err(Error::Read)? > 0 {
         cancel.check()?;
     }
     Ok(())
@@ -142,12 +144,12 @@ fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!(".{}-{number}.part", std::process::id()));
     let write = || {
-        let mut file = File::create(&temporary)?;
+        let mut file = File::create(&temporary).map_err(Error::Write)?;
         for part in bytes.chunks(IO_STRIDE) {
             cancel.check()?;
-            file.write_all(part)?;
+            file.write_all(part).map_err(Error::Write)?;
         }
-        Ok(fs::rename(&temporary, path)?)
+        fs::rename(&temporary, path).map_err(Error::Write)
     };
     let written = write();
     if written.is_err() {

@@ -7,9 +7,12 @@ use std::io;
 /// What can go wrong while a recording becomes a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file could not be opened, read or written.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    /// A recording could not be opened or read.
+    #[error("expected a recording, found {}", unreadable(.0))]
+    Read(io::Error),
+    /// A picture could not be written.
+    #[error("expected to write the picture, found: {0}")]
+    Write(io::Error),
     /// A recording is damaged, truncated or empty.
     #[error("expected {expected}, found {found}")]
     Decode {
@@ -60,9 +63,11 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Io(e) if e.kind() == io::ErrorKind::NotFound => "missing",
-            Self::Io(e) if e.kind() == io::ErrorKind::PermissionDenied => "permission",
-            Self::Io(_) => "io",
+            Self::Read(e) if e.kind() == io::ErrorKind::NotFound => "missing",
+            Self::Read(e) | Self::Write(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                "permission"
+            }
+            Self::Read(_) | Self::Write(_) => "io",
             Self::Decode { .. } => "decode",
             Self::Unsupported { .. } => "unsupported",
             Self::Encode { .. } => "encode",
@@ -82,6 +87,16 @@ impl Error {
         found: impl std::fmt::Display,
     ) -> Self {
         Self::Value { field, expected: expected.into(), found: found.to_string() }
+    }
+}
+
+/// What is there instead of a recording.
+fn unreadable(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "nothing".to_owned(),
+        io::ErrorKind::PermissionDenied => "a file that may not be read".to_owned(),
+        io::ErrorKind::IsADirectory => "a folder".to_owned(),
+        _ => error.to_string(),
     }
 }
 

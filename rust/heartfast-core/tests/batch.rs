@@ -190,6 +190,6 @@ fn files_into_memory_that_is_used_again() {
     assert_eq!(read_file(&folder, &mut bytes, &Cancel::new()).unwrap_err().kind(), "io");
     if cfg!(unix) {
         let error = read_file(Path::new("/dev/zero"), &mut bytes, &Cancel::new()).unwrap_err();
-        assert_eq!(error.to_string(), "expected a file, found a pipe, a socket or a device");
+        assert_eq!(error.to_string(), "expected a recording, found a pipe, a socket or a device");
     }
 }

@@ -19,13 +19,11 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
         None => error.to_string(),
     };
     match error {
-        Error::Io(e) => match (e.raw_os_error(), path) {
+        Error::Read(ref e) | Error::Write(ref e) => match (errno(e), path) {
+            // Python chooses the subclass (FileNotFoundError...) by the number. The path is a
+            // string, as Python's own `open` has it.
             (Some(errno), Some(path)) => {
-                // Python chooses the subclass (FileNotFoundError...) by the number.
-                let text = e.to_string();
-                let text = text.split(" (os error").next().unwrap_or_default().to_owned();
-                // As a string, as Python's own `open` has it.
-                PyOSError::new_err((errno, text, path.as_os_str().to_owned()))
+                PyOSError::new_err((errno, error.to_string(), path.as_os_str().to_owned()))
             }
             _ => PyOSError::new_err(message),
         },
@@ -36,6 +34,12 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
         Error::Unsupported { .. } => ours(py, "UnsupportedFormatError", message),
         Error::Encode { .. } => ours(py, "EncodeError", message),
     }
+}
+
+fn errno(error: &std::io::Error) -> Option<i32> {
+    const EISDIR: i32 = 21;
+    let folder = error.kind() == std::io::ErrorKind::IsADirectory;
+    error.raw_os_error().or(folder.then_some(EISDIR))
 }
 
 /// An exception of `heartfast.errors`.
