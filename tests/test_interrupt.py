@@ -243,3 +243,11 @@ def test_sigint_that_the_caller_ignores_stays_ignored(corpus: Path, tmp_path: Pa
     command += ["-o", str(tmp_path / "out")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, f"60 pictures in {tmp_path}/out, 0 failed\n")
+
+
+def test_a_caller_keeps_its_signals() -> None:
+    from heartfast.cli import main
+
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert main(["info", "--json"]) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -22,11 +22,15 @@ DEAF_S = 2.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+    """Run the command line and return its exit code.
+
+    Without `arguments` those of the process are taken, which then is ours to the end: what its
+    signals do is not put back.
+    """
     options: Namespace | None = None
     signals: list[int] = []
     try:
-        with _listening(signals):
+        with _listening(signals, for_good=arguments is None):
             from heartfast.options import make_parser
 
             parser = make_parser()
@@ -59,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextlib.contextmanager
-def _listening(signals: list[int]) -> Iterator[None]:
+def _listening(signals: list[int], *, for_good: bool) -> Iterator[None]:
     """Make SIGTERM the same orderly end as Ctrl-C; which of them came is put into `signals`."""
     import signal
     import threading
@@ -76,7 +80,10 @@ def _listening(signals: list[int]) -> Iterator[None]:
             raise KeyboardInterrupt
 
     # Where the caller has them ignored, or handles them, that stays.
-    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    usual: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
     ours = [number for number, handler in usual.items() if signal.getsignal(number) is handler]
     if threading.current_thread() is not threading.main_thread():
         ours = []
@@ -85,9 +92,10 @@ def _listening(signals: list[int]) -> Iterator[None]:
     try:
         yield
     finally:
-        # The work is over: what comes now ends the process without a word, or is too late.
         for number in ours:
-            signal.signal(number, signal.SIG_IGN if signals else signal.SIG_DFL)
+            # The work is over: what comes now ends the process without a word, or is too late.
+            late = signal.SIG_IGN if signals else signal.SIG_DFL
+            signal.signal(number, late if for_good else usual[number])
 
 
 def _stopped(options: Namespace | None, signals: Sequence[int]) -> int:

@@ -104,7 +104,7 @@ fn bad_recordings_are_their_own_entries_errors() {
             .collect();
         assert_eq!(
             kinds,
-            ["made", "decode", "unsupported", "missing", "io", "missing", "io", "made", "made"]
+            ["made", "decode", "unsupported", "missing", "io", "io", "io", "made", "made"]
         );
         assert_eq!(monitor.done.load(Ordering::Relaxed), 9);
         assert_eq!(monitor.failed.load(Ordering::Relaxed), 6);
