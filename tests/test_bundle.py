@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
+import subprocess
+import sys
+import textwrap
 import zipfile
 
 import lightgbm
@@ -14,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heartfast.bundle import MAX_MEMBER_BYTES, Bundle
+from heartfast.bundle import Bundle
 from heartfast.errors import BundleError
 from heartfast.features import feature_names
 from heartfast.models import BoostedModel, LinearModel
@@ -134,6 +138,8 @@ NAN = ('"scale":\\s*\\[|leaf_value=', "\\g<0>NaN ")
         ({"bundle.json": b"[1]"}, "bundle.json to be an object, found list"),
         ({"bundle.json": b"[" * 100_000}, "bundle.json to be JSON"),
         ({"bundle.json": b"\xff"}, "bundle.json to be UTF-8"),
+        ({"manifest": {"model": {"kind": "a\nb\x1b" + "c" * 999, "name": ""}}}, r"a b c{200,300}$"),
+        ({"bundle.json": b'{"training": ' + b"[" * 900 + b"]" * 900 + b"}"}, "expected format"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(saved, tmp_path, change, message):
@@ -188,18 +194,100 @@ def test_foreign_files(tmp_path):
         archive.writestr("a/1.png", b"")
     with pytest.raises(BundleError, match=r"found 1 members, a/1\.png"):
         Bundle.load(tmp_path / "x")
-    with pytest.raises(FileNotFoundError):
+    expected = "expected a model that train saved, found "
+    with pytest.raises(FileNotFoundError, match=expected + "nothing") as caught:
         Bundle.load(tmp_path / "none")
+    assert caught.value.filename == str(tmp_path / "none")
+    with pytest.raises(IsADirectoryError, match=expected + "a folder"):
+        Bundle.load(tmp_path)
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x")
+    with pytest.raises(OSError, match="expected a model that train saved, found a pipe"):
+        Bundle.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(("name", "megabytes"), [("model.txt", 64), ("model.json", 16)])
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path, name, megabytes):
     with zipfile.ZipFile(tmp_path / "x", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bundle.json", b"{}")
-        with archive.open("model.txt", "w") as member:
-            for _ in range(65):
-                member.write(bytes(MAX_MEMBER_BYTES // 64))
-    with pytest.raises(BundleError, match=r"at most 64 MB, found model\.txt"):
+        with archive.open(name, "w") as member:
+            for _ in range(megabytes + 1):
+                member.write(bytes(1 << 20))
+    message = rf"{name} to be at most {megabytes} MB, found {megabytes + 1} MB$"
+    with pytest.raises(BundleError, match=message):
         Bundle.load(tmp_path / "x")
+
+
+def test_other_hostile_archives(tmp_path):
+    with zipfile.ZipFile(tmp_path / "many", "w") as archive:
+        for index in range(101):
+            archive.writestr(f"{index}", b"")
+    with pytest.raises(BundleError, match=r"bundle\.json and one model, found many members$"):
+        Bundle.load(tmp_path / "many")
+    for kind in (zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2):  # the former says how much memory it takes
+        with zipfile.ZipFile(tmp_path / "x", "w", kind) as archive:
+            archive.writestr("bundle.json", b"{}")
+            archive.writestr("model.txt", b"")
+        with pytest.raises(BundleError, match=rf"to be deflated, found compression {kind}$"):
+            Bundle.load(tmp_path / "x")
+    with open(tmp_path / "long", "wb") as file:
+        file.truncate(82 << 20)
+    with pytest.raises(BundleError, match="expected at most 81 MB, found more"):
+        Bundle.load(tmp_path / "long")
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path):
+    classes = tuple(map(str, range(4000)))
+    rows = np.full((len(classes), WIDTH), 1 / 3)
+    model = LinearModel(np.zeros(WIDTH), np.ones(WIDTH), rows, np.zeros(len(classes)))
+    with pytest.raises(BundleError, match=r"model\.json to be at most 16 MB, found 17 MB$"):
+        bundle(model)._replace(classes=classes).save(tmp_path / "x")
+    assert not any(tmp_path.iterdir())
+
+
+def lists(count: int) -> str:
+    return "[" + "[], " * count + "[]]"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS")
+@pytest.mark.parametrize("kind", ["manifest", "linear", "boosted"])
+def test_loading_takes_at_most_a_gigabyte(tmp_path, kind):
+    model = linear() if kind == "linear" else boosted()
+    bundle(model).save(tmp_path / "good")
+    data = {
+        "manifest": lambda: {"manifest": {"training": {"x": [[]] * 3_000_000}}},
+        "linear": lambda: {"text": ('"scale":', '"scale": ' + lists(4_000_000) + ', "x":')},
+        "boosted": lambda: {"text": ("leaf_value=", "leaf_value=" + "1 " * 30_000_000)},
+    }[kind]()
+    (tmp_path / "x").write_bytes(rewritten(tmp_path / "good", **data))
+    script = """
+        import resource, sys
+        import numpy
+        from heartfast.bundle import Bundle
+        from heartfast.errors import BundleError
+        pages = int(open("/proc/self/statm").read().split()[0])
+        most = pages * resource.getpagesize() + (1 << 30)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        try:
+            print(len(Bundle.load(sys.argv[1]).training["x"]))
+        except BundleError as error:
+            print(error)
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), str(tmp_path / "x")],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    expected = {
+        "manifest": "3000000",
+        "linear": "expected the arrays mean, scale, coef, intercept",
+        "boosted": "of leaf_value, found more",
+    }[kind]
+    assert ran.stdout.endswith(f"{expected}\n")
 
 
 @settings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -90,6 +91,39 @@ def test_odd_provenance_has_finite_features():
         assert np.isfinite(extract(levels, provenance()._replace(**changes))).all()
     for span in (0, -5, 1e300, float("inf"), "80", None):
         assert np.isfinite(extract(levels, provenance(dynamic_range=span))).all()
+
+
+@pytest.mark.parametrize("shape", [(976, 65_535), (65_535, 976), (8000, 8000)])
+def test_the_largest_pictures_take_little_memory(shape):
+    levels = np.zeros(shape, np.uint8)
+    levels[shape[0] // 2 :] = 200
+    tracemalloc.start()
+    got = extract(levels, provenance(hop=1))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 64e6  # as many bytes as pixels, a copy in float64 would be 512 MB
+    # The lower half is loud, which is all there is in the lowest band and none of the highest.
+    place = {name: index for index, name in enumerate(NAMES)}
+    assert got[place["band00_mean"]] - got[place["band13_mean"]] == pytest.approx(200 / 255 * 80)
+
+
+def test_a_picture_taken_in_blocks_is_described_alike(monkeypatch):
+    rng = np.random.Generator(np.random.PCG64(0))
+    levels = rng.integers(0, 256, size=(101, 333), dtype=np.uint8)
+    whole = extract(levels, provenance())
+    monkeypatch.setattr("heartfast.features.BLOCK_PIXELS", 101 * 7)
+    assert (extract(levels, provenance()) == whole).all()
+
+
+def test_a_very_long_picture_is_described_by_some_of_its_segments(monkeypatch):
+    monkeypatch.setattr("heartfast.features.MOST_SEGMENTS", 2)  # then the first and the last
+    rng = np.random.Generator(np.random.PCG64(0))
+    columns = rng.integers(0, 256, size=1000, dtype=np.uint8)
+    got = described(np.tile(columns, (101, 1)), provenance())
+    decibels = columns / 255 * 80
+    loud = np.percentile(decibels, 90, method="nearest")
+    ends = (decibels[:120].mean() + decibels[-120:].mean()) / 2  # 3 s of 25 ms
+    assert got["band00_mean"] == pytest.approx(ends - loud)
 
 
 def test_band_statistics_are_those_of_scipy():
@@ -235,6 +269,28 @@ def test_a_set_is_described_in_order_with_the_bad_ones_named(tmp_path):
     assert (got.matrix == np.stack(own)).all()
     assert [(r.done, r.total) for r in reports] == [(n, 9) for n in range(1, 10)]
     assert reports[-1].failed == 1
+
+
+def test_what_cannot_be_read_or_held_is_an_error_of_the_picture(tmp_path, monkeypatch):
+    for name in "123":
+        write(tmp_path / "a" / f"{name}.png", heart(70))
+    (tmp_path / "a" / "2.png").unlink()
+    (tmp_path / "a" / "2.png").symlink_to(tmp_path / "nowhere")
+    monkeypatch.setattr("heartfast.features.BLOCK_PIXELS", 10**18)
+    huge = np.broadcast_to(np.uint8(0), (1 << 20, 1 << 20))  # holds one byte
+    original = PictureSet.read
+    monkeypatch.setattr(
+        PictureSet,
+        "read",
+        lambda self, name: (huge, None) if name == "a/3.png" else original(self, name),
+    )
+    with PictureSet(tmp_path) as found:
+        got = extract_all(found, ["a/1.png", "a/2.png", "a/3.png"])
+    assert got.rows.tolist() == [0]
+    assert got.errors == [
+        ("a/2.png", "expected a file, found a link to nothing"),
+        ("a/3.png", "expected a picture that fits into memory, found a larger one"),
+    ]
 
 
 def test_another_configuration_is_named(tmp_path):

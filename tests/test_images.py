@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import struct
+import subprocess
+import sys
+import textwrap
 import zipfile
 import zlib
 
@@ -100,6 +104,15 @@ def test_seconds_per_column():
         ({"config": None}, "config"),
         ({"sample_rate": "4000"}, "sample_rate"),
         ({"sample_rate": 0}, "sample_rate"),
+        ({"sample_rate": 4000.5}, "sample_rate to be a whole number, found 4000.5"),
+        ({"n_fft": 200.0}, "n_fft to be a whole number"),
+        ({"hop_length": 10**400}, "hop_length to be above 0 and finite, found 1000"),
+        ({"hop_length": 0}, "hop_length to be above 0"),
+        ({"config": {"window_ms": -1}}, "config to be valid, found: window_ms"),
+        ({"config": {"shape": 3}}, "config to be valid, found: .*shape"),
+        ({"config": {"fmin": float("nan")}}, "config to be valid, found: fmin"),
+        ({"config": {"size": [0, 5]}}, "config to be valid, found: size"),
+        ({"config": {"zero_pad": 10**30}}, "config to be valid, found: zero_pad"),
         ({"fmax": float("nan")}, "fmax"),
         ({"fmax": True}, "fmax"),
         ({"duration_s": -1}, "duration_s"),
@@ -140,12 +153,43 @@ def test_damaged_pictures_raise_decode_error_only(noise, position, cut):
     assert "\n" not in message
 
 
-def test_too_many_pixels_are_refused_before_they_are_decoded():
-    header = struct.pack(">IIBBBBB", 9000, 9000, 8, 0, 0, 0, 0)
+@pytest.mark.parametrize("size", [(9000, 9000), (12_000, 12_000), (65_536, 1), (1, 65_536)])
+def test_too_many_pixels_are_refused_before_they_are_decoded(size, recwarn):
+    header = struct.pack(">IIBBBBB", *size, 8, 0, 0, 0, 0)
     crc = struct.pack(">I", zlib.crc32(b"IHDR" + header))
     data = GRAY[:8] + struct.pack(">I", 13) + b"IHDR" + header + crc + GRAY[33:]
-    with pytest.raises(DecodeError, match=r"expected at most 64 MP, found 9000x9000"):
+    message = rf"expected at most 64 MP, 65535 a side, found {size[0]}x{size[1]}$"
+    with pytest.raises(DecodeError, match=message):
         decode(data, "big.png")
+    assert not recwarn.list  # Pillow would warn of 90 megapixels
+
+
+def test_pictures_as_long_as_allowed_are_read():
+    assert decode(encoded(Image.new("L", (65_535, 1), 7)), "x")[0].shape == (1, 65_535)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS")
+def test_no_memory_is_an_error_of_the_picture():
+    """8000 x 8000 in colour take half a gigabyte, of which there is a quarter."""
+    script = """
+        import io, resource, sys
+        import numpy, PIL.PngImagePlugin, PIL.JpegImagePlugin
+        from heartfast.errors import DecodeError
+        from heartfast.images import decode
+        data = sys.stdin.buffer.read()
+        pages = int(open("/proc/self/statm").read().split()[0])
+        most = pages * resource.getpagesize() + (256 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        try:
+            decode(data, "x.png")
+        except DecodeError as error:
+            print(error)
+    """
+    data = encoded(Image.new("RGB", (8000, 8000)))
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], input=data, capture_output=True, check=True
+    )
+    assert ran.stdout == b"x.png: expected an intact picture, found: MemoryError\n"
 
 
 def test_other_formats_are_refused():
@@ -192,8 +236,36 @@ def test_a_single_picture(tmp_path):
     with PictureSet(tmp_path / "x.png") as pictures:
         assert [p.name for p in pictures.pictures] == ["x.png"]
         assert (pictures.read("x.png")[0] == LEVELS).all()
-    with pytest.raises(FileNotFoundError):
-        PictureSet(tmp_path / "y.png")
+
+
+EXPECTED = "expected a folder or ZIP of pictures, or a PNG or JPEG, found "
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("name", ["x.png", "x.zip", "x"])
+def test_sources_that_are_no_files(tmp_path, name):
+    path = tmp_path / name
+    with pytest.raises(FileNotFoundError, match=EXPECTED + "nothing") as caught:
+        PictureSet(path)
+    assert caught.value.filename == str(path)
+    with pytest.raises(FileNotFoundError, match="expected a PNG or JPEG, found nothing"):
+        PictureSet([path])
+    path.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match=EXPECTED + "a link to nothing"):
+        PictureSet(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(OSError, match=EXPECTED + "a pipe"):  # and does not wait for it
+        PictureSet(path)
+    with pytest.raises(OSError, match="expected a PNG or JPEG, found a pipe"):
+        PictureSet([path])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_among_pictures_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.png")
+    with PictureSet(tmp_path) as pictures, pytest.raises(OSError, match="found a pipe"):
+        pictures.read("x.png")
 
 
 @pytest.mark.parametrize("prefix", ["", "wrapped/"])
@@ -217,7 +289,10 @@ def test_metadata_rules(tmp_path, prefix):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("name,label\n", "expected columns file_name and label, found name, label"),
+        ("name,label\n", "expected the column file_name, found name, label"),
+        ("file_name\n", "expected the column label, found file_name"),
+        ("file_name,label\na/1.png,a,,x\n", "line 2: expected 2 columns, found 4"),
+        ("file_name,label\na/1.png,a\na/1.png,b\n", "found different rows of 'a/1.png'"),
         ("", "found an empty file"),
         ("file_name,label\nz.png,a\ny.png,a\n", "found 2 missing, the first 'y.png'"),
         ("file_name,label\nz.png\n", "found 1 missing"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -13,12 +14,12 @@ from sklearn import metrics as reference
 
 from heartfast.metrics import (
     RESAMPLES,
-    GroupSums,
     estimate,
     figures,
     group_sums,
     logloss,
     prior_baseline,
+    tally,
 )
 
 
@@ -35,11 +36,9 @@ def test_figures_agree_with_scikit_learn(seed, n, k, n_groups):
     actual, probabilities, groups = predictions(seed, n, k, n_groups)
     sums = group_sums(actual, probabilities, groups)
     assert len(sums.logloss) == len(set(groups.tolist()))
-    got = figures(GroupSums(sums.confusion.sum(axis=0), sums.logloss.sum()))
+    got = figures(tally(sums))
     predicted, labels = probabilities.argmax(axis=1), np.arange(k)
-    assert (
-        sums.confusion.sum(0) == reference.confusion_matrix(actual, predicted, labels=labels)
-    ).all()
+    assert (sums.confusion == reference.confusion_matrix(actual, predicted, labels=labels)).all()
     precision, recall, f1, support = reference.precision_recall_fscore_support(
         actual, predicted, labels=labels, zero_division=np.nan
     )
@@ -60,6 +59,18 @@ def test_figures_agree_with_scikit_learn(seed, n, k, n_groups):
     np.testing.assert_allclose(
         got["logloss"], reference.log_loss(actual, probabilities, labels=labels)
     )
+
+
+def test_repeats_are_averaged():
+    actual, first, groups = predictions(3, 50, 3, 8)
+    second = predictions(4, 50, 3, 8)[1]
+    sums = group_sums(actual, np.stack([first, second]), groups)
+    apart = [group_sums(actual, probabilities, groups) for probabilities in (first, second)]
+    assert (sums.confusion == np.mean([each.confusion for each in apart], axis=0)).all()
+    np.testing.assert_allclose(sums.logloss, np.mean([each.logloss for each in apart], axis=0))
+    got, separate = figures(tally(sums)), [figures(tally(each)) for each in apart]
+    for name in ("accuracy", "recall", "balanced_accuracy", "logloss"):  # linear in the sums
+        np.testing.assert_allclose(got[name], np.mean([each[name] for each in separate], axis=0))
 
 
 def test_logloss_clips():
@@ -83,6 +94,34 @@ def test_intervals_are_those_of_resampled_groups():
         np.testing.assert_allclose(overall[name][1:], np.percentile(draws, [2.5, 97.5]))
         assert overall[name].low <= overall[name].value <= overall[name].high
     np.testing.assert_allclose(per_class["recall"][2][1:], np.percentile(recalls, [2.5, 97.5]))
+
+
+@pytest.mark.parametrize("setting", ["BLOCK_CELLS", "MANY_GROUPS"])
+def test_many_groups_are_resampled_like_few(monkeypatch, setting):
+    sums = group_sums(*predictions(2, 400, 4, 60))
+    expected, _ = estimate(sums)
+    monkeypatch.setattr(f"heartfast.metrics.{setting}", 59)
+    got, _ = estimate(sums)
+    for name, (value, low, high) in got.items():
+        assert value == expected[name].value
+        # A few resamples at a time are the same, groups one by one have the same distribution.
+        tolerance = 0 if setting == "BLOCK_CELLS" else 0.1 * (high - low)
+        assert (low, high) == pytest.approx(expected[name][1:], abs=tolerance)
+
+
+@pytest.mark.parametrize(("n", "k", "groups"), [(60_000, 20, 60_000), (3000, 300, 3000)])
+def test_memory_is_bounded(monkeypatch, n, k, groups):
+    """Dense tables would take 190 MB and 2 GB, and 1 GB and 1.4 GB for the resamples."""
+    monkeypatch.setattr("heartfast.metrics.RESAMPLES", 100)  # the blocks are the same
+    actual, probabilities, _ = predictions(0, n, k, 1)
+    tracemalloc.start()
+    overall, _ = estimate(group_sums(actual, probabilities, np.arange(groups)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6
+    hits = (probabilities.argmax(axis=1) == actual).sum()
+    assert overall["accuracy"].value == hits / n
+    assert overall["accuracy"][1:] == pytest.approx(exact(hits, n), abs=0.01)
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import threading
+import tracemalloc
 
 import lightgbm
 import numpy as np
@@ -95,7 +96,14 @@ TEXT = booster(rounds=2, num_leaves=4).model_to_string()
         (r"decision_type=\S+", "decision_type=1", "numerical splits"),
         (r"decision_type=\S+", "decision_type=8", "numerical splits"),
         (r"leaf_value=\S+", "leaf_value=nan", "leaf_value to be finite"),
-        (r"threshold=\S+", "threshold=x", "could not convert"),
+        (r"threshold=\S+", "threshold=x", "expected threshold to be numbers"),
+        (r"threshold=", "threshold=0.5 ", "expected 3 of threshold, found more"),
+        (r"leaf_value=\S+", "leaf_value=1e101", r"leaf_value to be finite, at most 1e\+100"),
+        (r"split_feature=\S+", "split_feature=0.5", "features below 12"),
+        (r"num_leaves=4", "num_leaves=1001", "1 to 1000 leaves a tree, found 1001"),
+        (r"num_leaves=4", "num_leaves=0", "1 to 1000 leaves a tree, found 0"),
+        (r"num_leaves=4", "num_leaves=4" + 100 * "\nx", "at most 100 lines a tree"),
+        (r"num_leaves=4", "num_leaves=4\né=", "in ASCII"),
         (r"is_linear=0", "is_linear=1", "numerical splits"),
         (r"(?s)Tree=5.*", "", "multiples of 3, found 5"),
         (r"(?s)Tree=0.*", "", "found 0"),
@@ -167,7 +175,12 @@ GOOD = LinearModel(np.zeros(2), np.ones(2), np.zeros((3, 2)), np.zeros(3)).to_js
         ({"coef": [[1.0, 2.0], [1.0]]}, "coef to be an array of numbers"),
         ({"coef": [1.0, 2.0]}, "^expected coef with axes: 2, found 1$"),
         ({"mean": [[0.0, 0.0]]}, "^expected mean with axes: 1, found 2$"),
-        ({"scale": [1.0, 0.0]}, "scale to be above 0"),
+        ({"scale": [1.0, 0.0]}, "scale to be at least 1e-100"),
+        ({"scale": [1.0, -1.0]}, "scale to be at least 1e-100"),
+        ({"scale": [1.0, 1e-101]}, "scale to be at least 1e-100"),
+        ({"mean": [1e101, 0.0]}, r"mean to be finite, at most 1e\+100 in size"),
+        ({"coef": [[1e308, 1e308]] * 3}, r"coef to be finite, at most 1e\+100"),
+        ({"intercept": [-1e308, 0.0, 0.0]}, r"intercept to be finite, at most 1e\+100"),
         ({"intercept": [1.0, float("inf"), 0.0]}, "intercept to be finite"),
         ({"more": []}, "expected the arrays mean, scale, coef, intercept"),
     ],
@@ -175,6 +188,71 @@ GOOD = LinearModel(np.zeros(2), np.ones(2), np.zeros((3, 2)), np.zeros(3)).to_js
 def test_wrong_linear_arrays_are_named(change, message):
     with pytest.raises(ValueError, match=message):
         LinearModel.from_json({**GOOD, **change})
+
+
+def chain(leaves: int) -> str:
+    """Return a tree whose every left child is a leaf, of the value of its number."""
+    splits = range(leaves - 1)
+    lines = {
+        "num_leaves": [leaves],
+        "split_feature": [0 for _ in splits],
+        "threshold": list(splits),
+        "decision_type": [2 for _ in splits],
+        "left_child": [~split for split in splits],
+        "right_child": [split + 1 if split + 2 < leaves else ~(split + 1) for split in splits],
+        "leaf_value": list(range(leaves)),
+    }
+    text = "".join(f"{name}={' '.join(map(str, values))}\n" for name, values in lines.items())
+    return f"Tree=0\n{text}\n"
+
+
+def forest(trees: str) -> str:
+    fields = "num_class=2\nnum_tree_per_iteration=2\nmax_feature_idx=0\nobjective=multiclass"
+    return f"tree\nversion=v4\n{fields}\n\n{trees}"
+
+
+def test_the_deepest_tree_beside_many_small_ones_takes_little():
+    """A table as wide as the largest tree would take 1.6 GB, a walk of all cells 20 s a row."""
+    text = forest(chain(1000) + chain(2) * 19_999)
+    tracemalloc.start()
+    model = BoostedModel(text)
+    features = np.array([[-1.0], [400.5], [5000.0]])
+    probabilities = model.predict_proba(features)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 150e6
+    # The small trees all say 0 to 1 alike; the second class has one more of them.
+    scores = np.array([[0, 0], [401 + 9_999, 10_000], [999 + 9_999, 10_000]], dtype=float)
+    np.testing.assert_allclose(probabilities, softmax(scores))
+
+
+@pytest.mark.parametrize(
+    ("trees", "message"),
+    [
+        ("Tree=\n" * 100_002, "expected at most 100000 trees, found 100002"),
+        (chain(1000) * 1002, "expected at most 1000000 leaves, found more"),
+    ],
+)
+def test_too_many_trees_or_leaves_are_refused(trees, message):
+    with pytest.raises(ValueError, match=message):
+        BoostedModel(forest(trees))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_largest_numbers_give_finite_probabilities(sign):
+    extreme = {
+        "mean": [sign * 1e100] * 2,
+        "scale": [1e-100] * 2,
+        "coef": [[1e100] * 2, [-1e100] * 2, [0.0] * 2],
+        "intercept": [1e100, -1e100, 0.0],
+    }
+    features = np.array([[0.0, 1e6], [-1e6, 1.0]])
+    probabilities = LinearModel.from_json(extreme).predict_proba(features)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    text = re.sub(r"leaf_value=\S+", f"leaf_value={sign}e100", TEXT)
+    probabilities = BoostedModel(text).predict_proba(sample().features)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3), min_size=1, max_size=5))
@@ -214,6 +292,21 @@ def test_a_stopped_fit_ends(name):
     settings.stop.set()
     with pytest.raises(Stopped):
         CANDIDATES[name](sample(), settings)
+
+
+def test_a_tuned_fit_that_is_stopped_midway_says_nothing(capfd):
+    class Midway(threading.Event):
+        asked = 0
+
+        def is_set(self) -> bool:
+            self.asked += 1
+            if self.asked == 40:  # in the first trial or the second
+                self.set()
+            return super().is_set()
+
+    with pytest.raises(Stopped):
+        CANDIDATES["LightGBM tuned"](sample(), Settings(seed=0, trials=5, stop=Midway()))
+    assert tuple(capfd.readouterr()) == ("", "")
 
 
 def test_a_class_in_one_group_can_still_be_fitted():

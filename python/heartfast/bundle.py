@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
+from heartfast.files import require_file, write_bytes, zip_member
+from heartfast.images import one_line, spectrogram_config
 from heartfast.models import BoostedModel, LinearModel
 
 if TYPE_CHECKING:
@@ -27,7 +29,11 @@ FORMAT_VERSION = 1
 MANIFEST = "bundle.json"
 MEMBERS = {LinearModel.kind: "model.json", BoostedModel.kind: "model.txt"}
 OWN_DIGEST = "bundle_sha256"
-MAX_MEMBER_BYTES = 64 << 20
+# JSON's many small objects take twenty times their text in memory.
+MAX_JSON_BYTES = 16 << 20
+MAX_TEXT_BYTES = 64 << 20
+MAX_FILE_BYTES = MAX_JSON_BYTES + MAX_TEXT_BYTES + (1 << 20)
+MAX_ENTRIES = 100  # of a ZIP: many more than two, and far less than fill the memory
 
 
 class Bundle(NamedTuple):
@@ -64,23 +70,21 @@ class Bundle(NamedTuple):
         ValueError
             `config` is not one.
         """
-        from heartfast import SpectrogramConfig
-
-        if self.config is None:
-            return None
-        # JSON has no tuples, which the window and the size are.
-        fields = {k: tuple(v) if isinstance(v, list) else v for k, v in self.config.items()}
-        try:
-            return SpectrogramConfig.from_dict(fields)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"expected config to be valid, found: {error}") from None
+        return None if self.config is None else spectrogram_config(self.config)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the bundle; `OSError` where that fails."""
+        """Write the bundle.
+
+        Raises
+        ------
+        BundleError
+            It is too large to be loaded again.
+        OSError
+            It cannot be written.
+        """
         import zipfile
 
         from heartfast import __version__
-        from heartfast.files import write_bytes
 
         model = self.model
         text = model.text if isinstance(model, BoostedModel) else _dump(model.to_json())
@@ -98,14 +102,17 @@ class Bundle(NamedTuple):
             "sha256": {member: _digest(content)},
         }
         manifest[OWN_DIGEST] = _manifest_digest(manifest)
+        parts = {MANIFEST: _dump(manifest, indent=1).encode(), member: content}
+        for part, data in parts.items():
+            if len(data) > (limit := _limit(part)):
+                raise BundleError(
+                    f"{os.fspath(path)}: expected {part} to be at most {limit >> 20} MB, found "
+                    f"{len(data) >> 20} MB"
+                )
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in ((MANIFEST, _dump(manifest, indent=1).encode()), (member, content)):
-                info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-                info.compress_type = zipfile.ZIP_DEFLATED
-                info.external_attr = 0o644 << 16
-                info.create_system = 3  # the same bytes on every system
-                archive.writestr(info, data)
+            for part, data in parts.items():
+                archive.writestr(zip_member(part), data, zipfile.ZIP_DEFLATED)
         write_bytes(path, buffer.getvalue())
 
     @classmethod
@@ -115,18 +122,22 @@ class Bundle(NamedTuple):
         Raises
         ------
         BundleError
-            The file is foreign, truncated, altered or of another version; one line that
-            names it, what was expected and what was found.
+            The file is foreign, truncated, altered, too large or of another version; one line
+            that names it, what was expected and what was found.
         OSError
-            It cannot be opened.
+            It cannot be opened, or is no file.
         """
+        require_file(path, "a model that train saved")
         try:
-            return cls._read(os.fspath(path))
+            return cls._read(path)
         except ValueError as error:
-            raise BundleError(f"{os.fspath(path)}: {error}") from None
+            raise BundleError(f"{os.fspath(path)}: {one_line(error)}") from None
+        except RecursionError:
+            expected = "expected JSON, found it nested too deeply"
+            raise BundleError(f"{os.fspath(path)}: {expected}") from None
 
     @classmethod
-    def _read(cls, path: str) -> Bundle:
+    def _read(cls, path: str | os.PathLike[str]) -> Bundle:
         contents = _members(path)
         manifest = _parse(contents.pop(MANIFEST), MANIFEST)
         found = manifest.get("format")
@@ -192,30 +203,43 @@ def _manifest_digest(manifest: dict[str, object]) -> str:
     return _digest(_dump(rest).encode("utf-8", "surrogatepass"))
 
 
-def _members(path: str) -> dict[str, bytes]:
+def _members(path: str | os.PathLike[str]) -> dict[str, bytes]:
     import zipfile
 
+    with open(path, "rb") as file:
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"expected at most {MAX_FILE_BYTES >> 20} MB, found more")
+    if data.count(b"PK\1\2") > MAX_ENTRIES:  # each entry of a ZIP's directory begins so
+        raise ValueError(f"expected {MANIFEST} and one model, found many members")
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _checked(archive)
-    except (OSError, ValueError):
+    except ValueError:
         raise
-    except Exception as error:  # zipfile, zlib and lzma each raise their own on damage
+    except Exception as error:  # zipfile and zlib each raise their own on damage
         raise ValueError(f"expected an intact heartfast model, found: {error}") from None
 
 
 def _checked(archive: ZipFile) -> dict[str, bytes]:
+    from zipfile import ZIP_DEFLATED, ZIP_STORED
+
     infos = archive.infolist()
     names = [info.filename for info in infos]
     if len(infos) != 2 or MANIFEST not in names or names[0] == names[1]:
         found = f"{len(infos)} members, {', '.join(names[:3])}" if names else "an empty ZIP"
         raise ValueError(f"expected {MANIFEST} and one model, found {found}")
     for info in infos:
-        if info.file_size > MAX_MEMBER_BYTES:
-            limit = MAX_MEMBER_BYTES >> 20
-            raise ValueError(f"expected members of at most {limit} MB, found {info.filename}")
+        if info.file_size > (limit := _limit(info.filename)):
+            _wrong(f"{info.filename} to be at most {limit >> 20} MB", f"{info.file_size >> 20} MB")
+        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may take any memory
+            _wrong(f"{info.filename} to be deflated", f"compression {info.compress_type}")
     # ZipExtFile gives no more than the size checked above, and checks the CRC at the end.
     return {info.filename: archive.read(info) for info in infos}
+
+
+def _limit(member: str) -> int:
+    return MAX_JSON_BYTES if member.endswith(".json") else MAX_TEXT_BYTES
 
 
 def _dump(value: object, indent: int | None = None) -> str:

@@ -40,6 +40,8 @@ COLUMN_S = 0.02  # columns are averaged to about this, so that features hardly d
 FOREIGN_COLUMN_S = 0.025  # assumed where nothing tells: the hop of the default configuration
 SEGMENT_S = 3.0  # twice the longest cycle
 LEAST_COLUMNS = 8  # shorter pictures are continued with their last column
+MOST_SEGMENTS = 1000  # 25 minutes; of what is longer, as many, evenly spread
+BLOCK_PIXELS = 1_000_000  # of a picture taken at once, eight bytes each
 FOREIGN_TOP_HZ = 2000.0
 RANGE_DB = 80.0
 MODULATION_HZ = (0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6, 16.0)
@@ -116,7 +118,7 @@ def extract(levels: NDArray[np.uint8], provenance: Provenance | None = None) -> 
     columns = decibels.shape[1]
     length = min(max(LEAST_COLUMNS, round(SEGMENT_S / step)), columns)
     # Half over each other, so that no interval between beats is missed at a boundary.
-    count = max(1, -(-2 * columns // length) - 1)
+    count = min(max(1, -(-2 * columns // length) - 1), MOST_SEGMENTS)
     starts = np.linspace(0, columns - length, count).round().astype(int)
     segments = [slice(start, start + length) for start in starts]
     described = [_describe(decibels[:, part], power[:, part], step) for part in segments]
@@ -174,9 +176,13 @@ def extract_all(
     def one(name: str) -> tuple[Array, Provenance | None] | str:
         try:
             levels, provenance = pictures.read(name)
-        except (DecodeError, OSError) as error:
+            return extract(levels, provenance), provenance
+        except DecodeError as error:
             return str(error).removeprefix(f"{name}: ")
-        return extract(levels, provenance), provenance
+        except OSError as error:
+            return error.strerror or str(error)
+        except MemoryError:
+            return "expected a picture that fits into memory, found a larger one"
 
     def take(result: tuple[Array, Provenance | None] | str) -> None:
         nonlocal expected, foreign
@@ -220,8 +226,14 @@ def _bands(levels: NDArray[np.uint8], provenance: Provenance | None) -> tuple[Ar
     counts = np.maximum(np.diff(np.append(starts, height)), 1)[:, None]
     upward = levels[::-1]
     table = 10 ** (np.linspace(-range_db, 0, 256) / 10)
-    sums = np.add.reduceat(upward, starts, axis=0, dtype=np.float64)
-    return sums / counts * (range_db / 255), np.add.reduceat(table[upward], starts) / counts
+    sums, powers = np.empty((2, BANDS, levels.shape[1]))
+    columns = max(1, BLOCK_PIXELS // height)
+    for start in range(0, levels.shape[1], columns):
+        block = slice(start, start + columns)
+        part = upward[:, block]
+        sums[:, block] = np.add.reduceat(part, starts, axis=0, dtype=np.float64)
+        powers[:, block] = np.add.reduceat(table[part], starts)
+    return sums / counts * (range_db / 255), powers / counts
 
 
 def _average_columns(values: Array, factor: int) -> Array:

@@ -157,22 +157,27 @@ def fit_tuned(data: Data, settings: Settings) -> Model:
             "lambda_l2": trial.suggest_float("lambda_l2", 0.1, 50.0, log=True),
             "learning_rate": trial.suggest_float("learning_rate", 0.04, 0.15, log=True),
         }
-        curve = lightgbm.cv(
-            fixed | chosen,
-            table,
-            MAX_ROUNDS,
-            folds=folds,
-            callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False), _stopper(settings)],
-        )["valid multi_logloss-mean"]
+        try:
+            curve = lightgbm.cv(
+                fixed | chosen,
+                table,
+                MAX_ROUNDS,
+                folds=folds,
+                callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False), _stopper(settings)],
+            )["valid multi_logloss-mean"]
+        except Stopped:  # optuna would log it as a failure, with a traceback
+            trial.study.stop()
+            raise optuna.TrialPruned from None
         trial.set_user_attr("rounds", len(curve))
         return float(curve[-1])
 
-    # A trial that Ctrl-C ends is no warning.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=settings.seed, n_startup_trials=5)
     study = optuna.create_study(sampler=sampler)
     study.enqueue_trial(START)
     study.optimize(objective, n_trials=settings.trials)
+    if settings.stop.is_set():
+        raise Stopped
     best = study.best_trial
     return _boost(data, fixed | best.params, best.user_attrs["rounds"], settings)
 

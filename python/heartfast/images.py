@@ -7,15 +7,16 @@ the name of their folder, and each is its own group.
 
 from __future__ import annotations
 
-import csv
+import functools
 import io
-import math
+import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
+from heartfast.files import require_file
 from heartfast.labels import UNLABELLED
-from heartfast.tables import METADATA, METADATA_COLUMNS
+from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 
 if TYPE_CHECKING:
     import zipfile
@@ -25,9 +26,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heartfast import SpectrogramConfig
+
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
+MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
+
+
+MAX_NUMBER = 2.0**53  # of a Provenance: hertz, samples, seconds
+_WHOLE = ("sample_rate", "n_fft", "hop_length")
 
 
 class Provenance(NamedTuple):
@@ -45,21 +53,23 @@ class Provenance(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Provenance:
         """Parse the text of a `heartfast` chunk; `ValueError` says what is wrong with it."""
-        import json
-
         fields = json.loads(text)
         if not isinstance(fields, dict) or not fields.keys() >= set(cls._fields):
             raise ValueError(f"expected the fields {', '.join(cls._fields)}")
         if not isinstance(fields["config"], dict):
             raise ValueError("expected config to be an object")
+        _check_config(json.dumps(fields["config"], sort_keys=True))
         for name in cls._fields[1:7]:
-            value = fields[name]
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                raise ValueError(f"expected {name} to be a number, found {value!r}")
-            if not math.isfinite(value) or value < 0:
-                raise ValueError(f"expected {name} to be finite and positive, found {value!r}")
-        if not (fields["sample_rate"] and fields["hop_length"]):
-            raise ValueError("expected sample_rate and hop_length to be above 0")
+            value, whole = fields[name], name in _WHOLE
+            kind = int if whole else int | float
+            if isinstance(value, bool) or not isinstance(value, kind):
+                expected = "a whole number" if whole else "a number"
+                raise ValueError(f"expected {name} to be {expected}, found {value!r:.40}")
+            if not int(whole) <= value <= MAX_NUMBER:  # nor is NaN
+                expected = "above 0" if whole else "0 or more"
+                raise ValueError(
+                    f"expected {name} to be {expected} and finite, found {value!r:.40}"
+                )
         if fields["fmin"] > fields["fmax"]:
             raise ValueError("expected fmin not to be above fmax")
         return cls(**{name: fields[name] for name in cls._fields})
@@ -104,9 +114,10 @@ class PictureSet:
     Raises
     ------
     DatasetError
-        `metadata.csv` is malformed or lists pictures that are not there; a ZIP is damaged.
+        `metadata.csv` is malformed, contradicts itself or lists pictures that are not there;
+        a ZIP is damaged.
     OSError
-        The source cannot be opened.
+        The source cannot be opened, or is no file or folder.
     """
 
     def __init__(self, source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
@@ -115,15 +126,17 @@ class PictureSet:
             self.source = ""
             paths = [os.fspath(path) for path in source]
             for path in paths:
-                os.stat(path)
+                require_file(path, "a PNG or JPEG")
             self._use({path.replace(os.sep, "/"): path for path in paths})
             return
         self.source = os.fspath(source)
-        if os.path.isdir(self.source):
+        folder = os.path.isdir(self.source)
+        if not folder:
+            require_file(self.source, "a folder or ZIP of pictures, or a PNG or JPEG")
+        if folder:
             members = {name: name for name in _walk(self.source)}
         elif self.source.lower().endswith(SUFFIXES):
             self.source, name = os.path.split(self.source)
-            os.stat(os.path.join(self.source, name))
             members = {name: name}
         else:
             self._archive = _open_zip(self.source)
@@ -159,7 +172,9 @@ class PictureSet:
         """Return a picture's file as it is stored. May be called from several threads."""
         member = self._members[name]
         if self._archive is None:
-            with open(os.path.join(self.source, member), "rb") as file:
+            path = os.path.join(self.source, member)
+            require_file(path, "a file")
+            with open(path, "rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         else:
             data = _read_member(self._archive, member, name)
@@ -173,23 +188,21 @@ class PictureSet:
         Raises
         ------
         DecodeError
-            It is not a PNG or JPEG, is damaged, or has more than 64 million pixels.
+            It is not a PNG or JPEG, is damaged, or is larger than 64 million pixels or 65,535
+            on a side.
         """
         return decode(self.read_bytes(name), name)
 
     def _read_metadata(self, names: list[str]) -> dict[str, Picture]:
         where = f"{self.source}: {METADATA}"
-        text = self.read_bytes(METADATA).decode("utf-8-sig", "surrogateescape")
-        try:
-            reader = csv.DictReader(io.StringIO(text, newline=""))
-            header, rows = reader.fieldnames or [], list(reader)
-        except csv.Error as error:
-            raise DatasetError(f"{where}: expected a CSV table, found: {error}") from None
-        if not {"file_name", "label"} <= set(header):
-            found = ", ".join(header) or "an empty file"
-            raise DatasetError(f"{where}: expected columns file_name and label, found {found}")
-        cells = ([row.get(key) or "" for key in METADATA_COLUMNS] for row in rows)
-        listed = {fields[0]: Picture(*fields) for fields in cells}
+        table = parse_table(self.read_bytes(METADATA), where, ("file_name", "label"))
+        listed: dict[str, Picture] = {}
+        for row in table.records():
+            picture = Picture(*(row.get(column, "") for column in METADATA_COLUMNS))
+            if listed.setdefault(picture.name, picture) != picture:
+                raise DatasetError(
+                    f"{where}: expected one row a picture, found different rows of {picture.name!r}"
+                )
         missing = sorted(listed.keys() - set(names))
         if missing:
             raise DatasetError(
@@ -219,12 +232,20 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
     is the level; `invert` is undone there. `name` is for the `DecodeError`.
     """
     import numpy as np
-    from PIL import Image, UnidentifiedImageError
+    from PIL.JpegImagePlugin import JpegImageFile
+    from PIL.PngImagePlugin import PngImageFile
 
+    # Not by Image.open, which warns of large pictures before their size can be refused here.
+    openers = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile}
+    opener = next((opener for magic, opener in openers.items() if data.startswith(magic)), None)
+    if opener is None:
+        raise DecodeError(f"{name}: expected a PNG or JPEG picture, found neither")
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"expected at most 64 MP, found {image.width}x{image.height}")
+        with opener(io.BytesIO(data)) as image:
+            if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
+                raise ValueError(
+                    f"expected at most 64 MP, {MAX_SIDE} a side, found {image.width}x{image.height}"
+                )
             image.load()
             chunk = image.info.get("heartfast")
             provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
@@ -234,13 +255,35 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
                 levels = np.asarray(image)
             else:  # by way of RGBA, because Pillow warns of palettes with transparency
                 levels = np.asarray(image.convert("RGBA").convert("L"))
-    except UnidentifiedImageError:
-        raise DecodeError(f"{name}: expected a PNG or JPEG picture, found neither") from None
+        if provenance and provenance.config.get("invert"):
+            levels = 255 - levels
     except Exception as error:  # a damaged picture makes Pillow raise nearly anything
-        raise DecodeError(f"{name}: expected an intact picture, found: {error}") from None
-    if provenance and provenance.config.get("invert"):
-        levels = 255 - levels
+        message = f"expected an intact picture, found: {one_line(error)}"
+        raise DecodeError(f"{name}: {message}") from None
     return levels, provenance
+
+
+def one_line(error: Exception) -> str:
+    """Return what an error says, of a file that may say anything, as one line of some length."""
+    text = str(error)[:300] or type(error).__name__  # a MemoryError says nothing
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def spectrogram_config(fields: dict[str, object]) -> SpectrogramConfig:
+    """Take a configuration as JSON has it; `ValueError` says what is wrong with it."""
+    from heartfast import SpectrogramConfig
+
+    # JSON has no tuples, which the window and the size are.
+    taken = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
+    try:
+        return SpectrogramConfig.from_dict(taken)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"expected config to be valid, found: {error}") from None
+
+
+@functools.lru_cache(maxsize=64)  # most pictures of a set share one
+def _check_config(text: str) -> None:
+    spectrogram_config(json.loads(text))
 
 
 def require_config(
@@ -302,7 +345,9 @@ def _open_zip(path: str) -> zipfile.ZipFile:
 
     try:
         return zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except Exception as error:  # damage makes zipfile raise more than its own
+        if isinstance(error, OSError) and error.filename is not None:
+            raise
         expected = "a folder, a picture or an intact ZIP"
         raise DatasetError(f"{path}: expected {expected}, found: {error}") from None
 

@@ -1,8 +1,9 @@
 """How good predictions are, with intervals that respect groups.
 
 Recordings of one patient are alike, so the 95 % intervals come from resampling whole groups
-(percentile bootstrap). Everything is a function of per-group sums: confusion counts and log
-losses, so that 2000 resamples are one matrix product.
+(percentile bootstrap). What is kept of each group is what a resample adds up: how often each
+class was taken for which, and the log losses. Few of all possible confusions occur in a
+group, so only those that do are kept: 100,000 groups or 1000 classes are no trouble.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 RESAMPLES = 2000
+BLOCK_CELLS = 400_000  # resamples times groups drawn at once
+MANY_GROUPS = 10_000  # more are drawn one by one
 FEW = 20  # fewer positives than this say little about a class
 METRICS = ("logloss", "macro_f1", "balanced_accuracy", "accuracy")
 PER_CLASS = ("precision", "recall", "f1")
@@ -30,12 +33,39 @@ class Estimate(NamedTuple):
 
 
 class GroupSums(NamedTuple):
-    """Per group, (G, k, k) actual by predicted counts and (G,) summed log losses.
+    """What happened in each of G groups.
 
-    Sums of several repeats may be averaged, so counts are floats.
+    `counts` (m,) say how often the class `actual` (m,) was taken for `predicted` (m,) in
+    `group` (m,), for the combinations that occur, sorted by the classes; the mean over
+    repeats is a fraction. `logloss` (G,) are summed log losses, `k` is the number of classes.
     """
 
-    confusion: Array
+    group: NDArray[np.intp]
+    actual: NDArray[np.intp]
+    predicted: NDArray[np.intp]
+    counts: Array
+    logloss: Array
+    k: int
+
+    @property
+    def confusion(self) -> Array:
+        """Counts of all groups, float64 (k, k), actual by predicted."""
+        import numpy as np
+
+        confusion = np.zeros((self.k, self.k))
+        np.add.at(confusion, (self.actual, self.predicted), self.counts)
+        return confusion
+
+
+class Tally(NamedTuple):
+    """What all figures follow from: counts (..., k) of each class, and log losses (...).
+
+    `hits` are the right predictions, `support` is actual, `predicted` is predicted.
+    """
+
+    hits: Array
+    support: Array
+    predicted: Array
     logloss: Array
 
 
@@ -60,22 +90,85 @@ def group_sums(actual: NDArray[np.intp], probabilities: Array, groups: ArrayLike
     actual
         int (n,), the index of each recording's class.
     probabilities
-        float (n, k); the predicted class is the most probable, the first among equals.
+        float (n, k), or (repeats, n, k), over which the sums are averaged; the predicted class
+        is the most probable, the first among equals.
     groups
         (n,) labels of any kind.
     """
     import numpy as np
 
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    count, k = int(codes.max()) + 1, probabilities.shape[1]
-    confusion = np.zeros((count, k, k))
-    np.add.at(confusion, (codes, actual, probabilities.argmax(axis=1)), 1)
-    losses = np.bincount(codes, log_losses(actual, probabilities), minlength=count)
-    return GroupSums(confusion, losses.astype(np.float64))
+    count, k = int(codes.max()) + 1, probabilities.shape[-1]
+    repeats = probabilities.reshape(-1, len(actual), k)
+    predicted = repeats.argmax(axis=2)
+    cells, times = np.unique((actual * k + predicted) * count + codes, return_counts=True)
+    losses = [np.bincount(codes, log_losses(actual, each), minlength=count) for each in repeats]
+    return GroupSums(
+        group=cells % count,
+        actual=cells // count // k,
+        predicted=cells // count % k,
+        counts=times / len(repeats),
+        logloss=np.mean(losses, axis=0),
+        k=k,
+    )
 
 
-def figures(sums: GroupSums) -> dict[str, Array]:
-    """Return every metric from (..., k, k) confusions and (...,) summed log losses.
+def tally(sums: GroupSums) -> Tally:
+    """Add up the groups."""
+    import numpy as np
+
+    counts = _counts(sums, np.ones((1, len(sums.logloss))))
+    return Tally(*counts[:, 0], sums.logloss.sum())  # type: ignore[call-arg]
+
+
+def _resampled(sums: GroupSums, seed: int) -> Tally:
+    """Add up as many groups as there are, drawn with replacement, `RESAMPLES` times."""
+    import numpy as np
+
+    groups = len(sums.logloss)
+    rng = np.random.Generator(np.random.PCG64(seed))
+    # BLAS adds up rows by fours; so the last digit does not depend on the block.
+    rows = max(4, BLOCK_CELLS // groups // 4 * 4)
+    counts, losses = np.empty((3, RESAMPLES, sums.k)), np.empty(RESAMPLES)
+    for start in range(0, RESAMPLES, rows):
+        block = slice(start, start + rows)
+        drawn = _drawn(rng, groups, len(losses[block]))
+        counts[:, block], losses[block] = _counts(sums, drawn), drawn @ sums.logloss
+    return Tally(*counts, losses)  # type: ignore[call-arg]
+
+
+def _counts(sums: GroupSums, drawn: Array) -> Array:
+    """Count hits, actual and predicted by class, (3, resamples, k), of (resamples, G) groups."""
+    import numpy as np
+
+    # Groups of one confusion stand together, so that two steps do: by confusion, then by class.
+    starts = np.flatnonzero(np.diff(sums.actual * sums.k + sums.predicted, prepend=-1))
+    actual, predicted = sums.actual[starts], sums.predicted[starts]
+    right = np.flatnonzero(actual == predicted)
+    counts = np.empty((3, len(drawn), sums.k))
+    for index, times in enumerate(drawn):
+        confused = np.add.reduceat(times[sums.group] * sums.counts, starts)
+        counts[0, index] = np.bincount(actual[right], confused[right], sums.k)
+        counts[1, index] = np.bincount(actual, confused, sums.k)
+        counts[2, index] = np.bincount(predicted, confused, sums.k)
+    return counts
+
+
+def _drawn(rng: np.random.Generator, groups: int, resamples: int) -> Array:
+    """How often each resample has each group, float64 (resamples, groups)."""
+    import numpy as np
+
+    if groups <= MANY_GROUPS:
+        share = np.full(groups, 1 / groups)
+        return rng.multinomial(groups, share, size=resamples).astype(np.float64)
+    drawn = np.empty((resamples, groups))
+    for row in drawn:  # the same distribution, several times faster for so many
+        row[:] = np.bincount(rng.integers(groups, size=groups, dtype=np.uint32), minlength=groups)
+    return drawn
+
+
+def figures(counted: Tally) -> dict[str, Array]:
+    """Return every metric of one tally or of many.
 
     As in scikit-learn, precision is 0 for a class that is there and never predicted. A class
     that is neither actual nor predicted has no precision and no F1, one that is not actual no
@@ -83,9 +176,7 @@ def figures(sums: GroupSums) -> dict[str, Array]:
     """
     import numpy as np
 
-    confusion, losses = sums
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    support, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    hits, support, predicted, losses = counted
     count = support.sum(axis=-1)
 
     def ratio(top: Array, bottom: Array, undefined: float | Array) -> Array:
@@ -122,23 +213,18 @@ def estimate(
     """
     import numpy as np
 
-    confusion, losses = sums
-    count, k = confusion.shape[:2]
-    rng = np.random.Generator(np.random.PCG64(seed))
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
-    resampled = GroupSums(
-        (drawn @ confusion.reshape(count, k * k)).reshape(-1, k, k), drawn @ losses
-    )
-    values = figures(GroupSums(confusion.sum(axis=0), losses.sum()))
-    spread = figures(resampled)
+    values, spread = figures(tally(sums)), figures(_resampled(sums, seed))
 
-    with_class = (confusion.sum(axis=2) > 0).sum(axis=0)
-    predicted = (confusion.sum(axis=1) > 0).sum(axis=0)
+    def groups_with(classes: NDArray[np.intp]) -> NDArray[np.intp]:
+        pairs = np.unique(np.stack([classes, sums.group]), axis=1)
+        return np.bincount(pairs[0], minlength=sums.k)
+
+    with_class, predicted = groups_with(sums.actual), groups_with(sums.predicted)
     fewest = int(with_class[with_class > 0].min())
     trials: dict[str, Any] = {
         "macro_f1": fewest,
         "balanced_accuracy": fewest,
-        "accuracy": count,
+        "accuracy": len(sums.logloss),
         "precision": np.where(predicted > 0, predicted, with_class),
         "recall": with_class,
         "f1": np.where(with_class > 0, with_class, predicted),
@@ -156,7 +242,8 @@ def estimate(
     overall = {name: one(float(values[name]), spread[name], trials.get(name)) for name in METRICS}
     per_class = {
         name: [
-            one(float(values[name][c]), spread[name][:, c], int(trials[name][c])) for c in range(k)
+            one(float(values[name][c]), spread[name][:, c], int(trials[name][c]))
+            for c in range(sums.k)
         ]
         for name in PER_CLASS
     }
@@ -167,7 +254,8 @@ def prior_baseline(actual: NDArray[np.intp], k: int) -> dict[str, float]:
     """Return the metrics of always predicting the class shares of these very recordings."""
     import numpy as np
 
-    shares = np.bincount(actual, minlength=k) / len(actual)
-    sums = group_sums(actual, np.tile(shares, (len(actual), 1)), np.zeros(len(actual)))
-    values = figures(GroupSums(sums.confusion[0], sums.logloss[0]))
+    n = len(actual)
+    shares = np.bincount(actual, minlength=k) / n
+    sums = group_sums(actual, np.broadcast_to(shares, (n, k)), np.zeros(n))
+    values = figures(tally(sums))
     return {name: float(values[name]) for name in METRICS}

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 CLIP = 5.0  # standardised features beyond this are outliers, not evidence
 CHUNK_CELLS = 4_000_000  # rows times trees walked at once
+LARGEST = 1e100  # of a model's numbers: sums and products of them stay finite
+# Of boosted models, well above what `heartfast.fitting` makes: no text takes long to load.
+MAX_TREES = 100_000
+MAX_LEAVES = 1000  # of a tree
+MAX_ALL_LEAVES = 1_000_000
+MAX_LINES = 100  # of a tree
 
 
 class LinearModel:
@@ -75,14 +81,13 @@ class LinearModel:
                 raise ValueError(f"expected {name} to be an array of numbers") from None
             if arrays[name].ndim != (axes := 2 if name == "coef" else 1):
                 raise ValueError(f"expected {name} with axes: {axes}, found {arrays[name].ndim}")
-            if not np.isfinite(arrays[name]).all():
-                raise ValueError(f"expected {name} to be finite")
+            _check_size(name, arrays[name])
         model = cls(**arrays)
         k, width = model.shape
         if (len(model.mean), len(model.scale), len(model.intercept)) != (width, width, k):
             raise ValueError("expected arrays whose lengths agree")
-        if not (model.scale > 0).all():
-            raise ValueError("expected scale to be above 0")
+        if not (model.scale >= 1 / LARGEST).all():
+            raise ValueError(f"expected scale to be at least {1 / LARGEST:g}")
         return model
 
 
@@ -100,7 +105,8 @@ class BoostedModel:
     Raises
     ------
     ValueError
-        It is not such a text, or has categories, missing-value splits or linear leaves.
+        It is not such a text, has categories, missing-value splits or linear leaves, or more
+        trees, leaves or larger numbers than any sensible model.
     """
 
     kind = "lightgbm"
@@ -108,7 +114,11 @@ class BoostedModel:
     def __init__(self, text: str) -> None:
         import numpy as np
 
-        header, *sections = re.split(r"^Tree=", text, flags=re.MULTILINE)
+        if not text.isascii():
+            raise ValueError("expected the text of a LightGBM model in ASCII")
+        if (trees := text.count("\nTree=")) > MAX_TREES:
+            raise ValueError(f"expected at most {MAX_TREES} trees, found {trees}")
+        header, *sections = text.split("\nTree=")
         fields = _fields(header)
         if not header.startswith("tree\n") or fields.get("version") != "v4":
             raise ValueError("expected the text of a LightGBM model, version v4")
@@ -117,29 +127,26 @@ class BoostedModel:
         if objective.split(" ")[0] != "multiclass" or fields.get("num_tree_per_iteration") != str(
             k
         ):
-            raise ValueError(f"expected a multiclass model, found {objective!r}")
-        if not sections or len(sections) % k:
-            raise ValueError(f"expected trees in multiples of {k}, found {len(sections)}")
-        trees = [_tree(section.partition("\n\n")[0], width) for section in sections]
+            raise ValueError(f"expected a multiclass model, found {objective!r:.40}")
+        if not trees or trees % k:
+            raise ValueError(f"expected trees in multiples of {k}, found {trees}")
+        table, leaves = _trees(sections, width)
 
-        # One table of nodes for all trees: inner ones, then leaves that lead to themselves.
-        inner = max(len(tree["threshold"]) for tree in trees)
-        size = inner + max(len(tree["leaf_value"]) for tree in trees)
-        shape = (len(trees), size)
-        self._feature = np.zeros(shape, dtype=np.int64)
-        self._threshold = np.zeros(shape)
-        self._value = np.zeros(shape)
-        self._left, self._right = (np.tile(np.arange(size), (len(trees), 1)) for _ in range(2))
-        for index, tree in enumerate(trees):
-            splits, leaves = len(tree["threshold"]), len(tree["leaf_value"])
-            self._value[index, inner : inner + leaves] = tree["leaf_value"]
-            self._feature[index, :splits] = tree["split_feature"]
-            self._threshold[index, :splits] = tree["threshold"]
-            for table, side in ((self._left, "left_child"), (self._right, "right_child")):
-                child = tree[side].astype(np.int64)
-                table[index, :splits] = np.where(child < 0, inner + ~child, child)
-        self._root = np.array([0 if len(tree["threshold"]) else inner for tree in trees])
-        self._inner = inner
+        # One list of nodes for all trees: inner ones, then leaves.
+        splits = leaves - 1
+        inner = int(splits.sum())
+        first_split, first_leaf = np.cumsum(splits) - splits, inner + np.cumsum(leaves) - leaves
+
+        def numbered(child: Array) -> NDArray[np.intp]:
+            split, leaf = np.repeat(first_split, splits), np.repeat(first_leaf, splits)
+            number = child.astype(np.intp)
+            return np.where(number < 0, leaf + ~number, split + number)
+
+        self._feature = table["split_feature"].astype(np.intp)
+        self._threshold = table["threshold"]
+        self._left, self._right = numbered(table["left_child"]), numbered(table["right_child"])
+        self._value = table["leaf_value"]
+        self._root = np.where(splits > 0, first_split, first_leaf)
         self.text = text
         self.shape = (k, width)
 
@@ -158,13 +165,15 @@ class BoostedModel:
     def _leaf_values(self, features: Array) -> Array:
         import numpy as np
 
-        tree = np.arange(len(self._root))
-        row = np.arange(len(features))[:, None]
-        node = np.tile(self._root, (len(features), 1))
-        while (node < self._inner).any():  # ends: a child's number is above its parent's
-            left = features[row, self._feature[tree, node]] <= self._threshold[tree, node]
-            node = np.where(left, self._left[tree, node], self._right[tree, node])
-        return np.asarray(self._value[tree, node])
+        trees, inner = len(self._root), len(self._feature)
+        node = np.tile(self._root, len(features))
+        under_way = np.flatnonzero(node < inner)
+        while len(under_way):  # ends: a child's number is above its parent's
+            at = node[under_way]
+            left = features[under_way // trees, self._feature[at]] <= self._threshold[at]
+            node[under_way] = at = np.where(left, self._left[at], self._right[at])
+            under_way = under_way[at < inner]
+        return np.asarray(self._value[node - inner]).reshape(-1, trees)
 
 
 Model = LinearModel | BoostedModel
@@ -185,8 +194,17 @@ def softmax(scores: Array) -> Array:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
+def _check_size(name: str, values: Array) -> None:
+    import numpy as np
+
+    if not (np.abs(values) <= LARGEST).all():  # nor is NaN
+        raise ValueError(f"expected {name} to be finite, at most {LARGEST:g} in size")
+
+
 def _fields(section: str) -> dict[str, str]:
-    pairs = (line.partition("=") for line in section.splitlines())
+    if (lines := section.count("\n")) > MAX_LINES:
+        raise ValueError(f"expected at most {MAX_LINES} lines a tree, found {lines}")
+    pairs = (line.partition("=") for line in section.split("\n"))
     return {key: value for key, equals, value in pairs if equals}
 
 
@@ -197,29 +215,59 @@ def _count(fields: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
-def _tree(section: str, width: int) -> dict[str, Array]:
-    """Read one tree and check that walking it stays inside it and ends."""
+def _trees(sections: list[str], width: int) -> tuple[dict[str, Array], NDArray[np.intp]]:
+    """Read the trees, end to end, and the number of leaves of each (trees,).
+
+    Walking a tree stays inside it and ends.
+    """
     import numpy as np
 
-    fields = _fields(section)
-    leaves = _count(fields, "num_leaves")
     names = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
-    tree = {}
-    for name in (*names, "leaf_value"):
-        tree[name] = np.array(fields.get(name, "").split(), dtype=np.float64)
-        expected = leaves if name == "leaf_value" else leaves - 1
-        if len(tree[name]) != expected:
-            raise ValueError(f"expected {expected} of {name}, found {len(tree[name])}")
-        if not np.isfinite(tree[name]).all():
-            raise ValueError(f"expected {name} to be finite")
-    if not np.isin(tree["decision_type"], (0, 2)).all() or fields.get("is_linear", "0") != "0":
+    parts: dict[str, list[Array]] = {name: [] for name in (*names, "leaf_value")}
+    counts = []
+    total = 0
+    for section in sections:
+        fields = _fields(section.partition("\n\n")[0])
+        if fields.get("is_linear", "0") != "0":
+            raise ValueError("expected plain numerical splits")
+        counts.append(leaves := _count(fields, "num_leaves"))
+        total += leaves
+        if not 1 <= leaves <= MAX_LEAVES:
+            raise ValueError(f"expected 1 to {MAX_LEAVES} leaves a tree, found {leaves}")
+        if total > MAX_ALL_LEAVES:
+            raise ValueError(f"expected at most {MAX_ALL_LEAVES} leaves, found more")
+        for name, arrays in parts.items():
+            expected = leaves if name == "leaf_value" else leaves - 1
+            arrays.append(_numbers(name, fields.get(name, ""), expected))
+
+    table = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    for name, values in table.items():
+        _check_size(name, values)
+    if not np.isin(table["decision_type"], (0, 2)).all():
         raise ValueError("expected plain numerical splits")
-    if not np.isin(tree["split_feature"], np.arange(width)).all():
+    feature = table["split_feature"]
+    if not ((feature >= 0) & (feature < width) & (feature == np.round(feature))).all():
         raise ValueError(f"expected splits on features below {width}")
-    parent = np.arange(leaves - 1)
+    leaves_of = np.array(counts, dtype=np.intp)
+    splits = leaves_of - 1
+    parent = np.arange(splits.sum()) - np.repeat(np.cumsum(splits) - splits, splits)
+    most = np.repeat(leaves_of, splits)
     for side in ("left_child", "right_child"):
-        child = tree[side]
-        inside = np.where(child < 0, child >= -leaves, (child > parent) & (child < leaves - 1))
+        child = table[side]
+        inside = np.where(child < 0, child >= -most, (child > parent) & (child < most - 1))
         if not (inside & (child == np.round(child))).all():
             raise ValueError(f"expected {side} to be further down the same tree")
-    return tree
+    return table, leaves_of
+
+
+def _numbers(name: str, text: str, expected: int) -> Array:
+    import numpy as np
+
+    cells = text.split(maxsplit=expected)
+    if len(cells) != expected:
+        found = len(cells) if len(cells) < expected else "more"
+        raise ValueError(f"expected {expected} of {name}, found {found}")
+    try:
+        return np.array(cells, dtype=np.float64)
+    except ValueError:
+        raise ValueError(f"expected {name} to be numbers") from None
