@@ -23,8 +23,9 @@ from sklearn.preprocessing import StandardScaler
 
 import heartfast
 from heartfast.errors import ConfigMismatchError, DatasetError
-from heartfast.features import BANDS, extract, extract_all, feature_names
-from heartfast.images import PictureSet, Provenance
+from heartfast.extraction import extract_all
+from heartfast.features import BANDS, extract, feature_names
+from heartfast.images import PictureSet, Provenance, decode
 
 CONFIG = {"window_ms": 50.0, "dynamic_range": 80.0, "size": None}
 NAMES = feature_names()
@@ -271,18 +272,50 @@ def test_a_set_is_described_in_order_with_the_bad_ones_named(tmp_path):
     assert reports[-1].failed == 1
 
 
+def test_processes_give_what_this_one_gives(tmp_path, monkeypatch):
+    monkeypatch.setattr("heartfast.extraction.WORTH_A_PROCESS", 1)
+    for index in range(20):
+        write(tmp_path / "a" / f"{index:02}.png", heart(60 + index), CONFIG if index % 3 else None)
+    (tmp_path / "a" / "04.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "a" / "05.png").write_bytes(b"")
+    with PictureSet(tmp_path) as found:
+        names = [picture.name for picture in found.pictures]
+        alone = extract_all(found, names, jobs=1)
+        beside = extract_all(found, names, jobs=3)
+    assert (beside.matrix == alone.matrix).all()
+    assert beside.rows.tolist() == alone.rows.tolist()
+    assert [name for name, _ in alone.errors] == ["a/04.png", "a/05.png"]
+    assert beside[2:] == alone[2:]
+
+
+def test_a_picture_that_ends_its_process_is_an_error_of_its_own(tmp_path, monkeypatch):
+    # In the place of a decoder that crashes.
+    crash = "import os, heartfast.extraction as e; was = e.decode; "
+    crash += "e.decode = lambda data, name: os._exit(9) if b'crash' in data else was(data, name); "
+    monkeypatch.setattr("heartfast.extraction._SERVE", crash + "e.serve()")
+    monkeypatch.setattr("heartfast.extraction.WORTH_A_PROCESS", 1)
+    for index in range(12):
+        write(tmp_path / "a" / f"{index:02}.png", heart(60 + index))
+    with open(tmp_path / "a" / "07.png", "ab") as file:
+        file.write(b"crash")
+    with PictureSet(tmp_path) as found:
+        got = extract_all(found, [picture.name for picture in found.pictures], jobs=2)
+    said = "expected an intact picture, found one that ended its process (code 9)"
+    assert got.errors == [("a/07.png", said)]
+    assert len(got.matrix) == 11
+
+
 def test_what_cannot_be_read_or_held_is_an_error_of_the_picture(tmp_path, monkeypatch):
     for name in "123":
-        write(tmp_path / "a" / f"{name}.png", heart(70))
+        write(tmp_path / "a" / f"{name}.png", heart(60 + int(name)))
     (tmp_path / "a" / "2.png").unlink()
     (tmp_path / "a" / "2.png").symlink_to(tmp_path / "nowhere")
     monkeypatch.setattr("heartfast.features.BLOCK_PIXELS", 10**18)
     huge = np.broadcast_to(np.uint8(0), (1 << 20, 1 << 20))  # holds one byte
-    original = PictureSet.read
+    third = (tmp_path / "a" / "3.png").read_bytes()
     monkeypatch.setattr(
-        PictureSet,
-        "read",
-        lambda self, name: (huge, None) if name == "a/3.png" else original(self, name),
+        "heartfast.extraction.decode",
+        lambda data, name: (huge, None) if data == third else decode(data, name),
     )
     with PictureSet(tmp_path) as found:
         got = extract_all(found, ["a/1.png", "a/2.png", "a/3.png"])

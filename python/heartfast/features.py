@@ -13,21 +13,13 @@ and boosted trees can tell that; a recording shorter than a segment differs, too
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from heartfast.errors import DatasetError, DecodeError
-from heartfast.images import require_config
-from heartfast.parallel import for_each
-from heartfast.progress import Progress
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast.images import PictureSet, Provenance
-    from heartfast.progress import ProgressCallback
+    from heartfast.images import Provenance
 
     Array = NDArray[np.float64]
 
@@ -48,21 +40,6 @@ MODULATION_HZ = (0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6, 16.0)
 CYCLE_S = (0.4, 1.5)  # 40 to 150 beats a minute
 BEAT_GAP_S = 0.12  # no two beats (S1, S2) are closer
 PHASES = 10  # of the autocorrelation within a cycle
-
-
-class Extracted(NamedTuple):
-    """The features (n, f) of the pictures that were readable, and what was learned of all.
-
-    `rows` are their indices among the names asked for, `errors` the other names, each with
-    its message (without the name); `config` is the configuration they share, `foreign` counts
-    those without.
-    """
-
-    matrix: Array
-    rows: NDArray[np.intp]
-    errors: list[tuple[str, str]]
-    config: dict[str, object] | None
-    foreign: int
 
 
 def feature_names() -> list[str]:
@@ -138,77 +115,6 @@ def _describe(decibels: Array, power: Array, step: float) -> Array:
         _beats(decibels, envelopes[0], step, cycle),
     ]
     return np.concatenate(parts)
-
-
-def extract_all(
-    pictures: PictureSet,
-    names: Sequence[str],
-    *,
-    config: dict[str, object] | None = None,
-    jobs: int | None = None,
-    progress: ProgressCallback | None = None,
-) -> Extracted:
-    """Describe the named pictures of a set, in this order; unreadable ones go to `errors`.
-
-    Parameters
-    ----------
-    config
-        The configuration that pictures with provenance must have been made with; by default
-        that of the first.
-
-    Raises
-    ------
-    ConfigMismatchError
-        A picture was made with another configuration.
-    DatasetError
-        There are no names, or no picture is readable.
-    """
-    import numpy as np
-
-    if not names:
-        raise DatasetError(f"{pictures.source}: expected PNG or JPEG pictures, found none")
-    expected = None if config is None else ("the model", config)
-    features: list[Array] = []
-    rows: list[int] = []
-    errors: list[tuple[str, str]] = []
-    foreign = 0
-
-    def one(name: str) -> tuple[Array, Provenance | None] | str:
-        try:
-            levels, provenance = pictures.read(name)
-            return extract(levels, provenance), provenance
-        except DecodeError as error:
-            return str(error).removeprefix(f"{name}: ")
-        except OSError as error:
-            return error.strerror or str(error)
-        except MemoryError:
-            return "expected a picture that fits into memory, found a larger one"
-
-    def take(result: tuple[Array, Provenance | None] | str) -> None:
-        nonlocal expected, foreign
-        index = len(rows) + len(errors)
-        if isinstance(result, str):
-            errors.append((names[index], result))
-        else:
-            described, provenance = result
-            if provenance is None:
-                foreign += 1
-            else:
-                expected = expected or (names[index], provenance.config)
-                require_config(names[index], provenance.config, *expected)
-            rows.append(index)
-            features.append(described)
-        if progress:
-            progress(Progress("features", len(rows) + len(errors), len(names), len(errors)))
-
-    for_each(one, names, take, jobs=jobs)
-    if not rows:
-        raise DatasetError(
-            f"{pictures.source}: expected readable pictures, found {len(names)} that are not, "
-            f"the first: {': '.join(errors[0])}"
-        )
-    shared = expected[1] if expected else None
-    return Extracted(np.stack(features), np.array(rows), errors, shared, foreign)
 
 
 def _bands(levels: NDArray[np.uint8], provenance: Provenance | None) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
-from heartfast.features import extract_all
+from heartfast.extraction import extract_all
 from heartfast.files import require_output
 from heartfast.images import PictureSet, holds_pictures
 from heartfast.tables import write_csv
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast.features import Extracted
+    from heartfast.extraction import Extracted
     from heartfast.progress import ProgressCallback
 
     Path = str | os.PathLike[str]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
-from heartfast.features import extract_all
+from heartfast.extraction import extract_all
 from heartfast.files import require_output
 from heartfast.fitting import CANDIDATES, Data, Settings, grouped_folds, groups_per_class
 from heartfast.groups import picture_groups
