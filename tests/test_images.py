@@ -219,7 +219,7 @@ def test_zip_and_folder_give_the_same_pictures(tmp_path, prefix):
     for source in (archive, tmp_path / "folder"):
         with PictureSet(source) as pictures:
             assert [(p.name, p.label) for p in pictures.pictures] == FOUND
-            assert (pictures.read("a/1.png")[0] == LEVELS).all()
+            assert (decode(pictures.read_bytes("a/1.png"), "a/1.png")[0] == LEVELS).all()
             assert not pictures.has_metadata
         assert holds_pictures(source)
     (tmp_path / "none").mkdir()
@@ -235,7 +235,7 @@ def test_a_single_picture(tmp_path):
     (tmp_path / "x.png").write_bytes(GRAY)
     with PictureSet(tmp_path / "x.png") as pictures:
         assert [p.name for p in pictures.pictures] == ["x.png"]
-        assert (pictures.read("x.png")[0] == LEVELS).all()
+        assert (decode(pictures.read_bytes("x.png"), "x.png")[0] == LEVELS).all()
 
 
 EXPECTED = "expected a folder or ZIP of pictures, or a PNG or JPEG, found "
@@ -265,7 +265,7 @@ def test_sources_that_are_no_files(tmp_path, name):
 def test_a_pipe_among_pictures_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "x.png")
     with PictureSet(tmp_path) as pictures, pytest.raises(OSError, match="found a pipe"):
-        pictures.read("x.png")
+        decode(pictures.read_bytes("x.png"), "x.png")
 
 
 @pytest.mark.parametrize("prefix", ["", "wrapped/"])
@@ -319,7 +319,7 @@ def test_damaged_archives(tmp_path):
     data[60] ^= 1  # inside the stored picture: the CRC no longer fits
     (tmp_path / "z.zip").write_bytes(data)
     with PictureSet(tmp_path / "z.zip") as pictures, pytest.raises(DecodeError, match=r"a/1\.png"):
-        pictures.read("a/1.png")
+        decode(pictures.read_bytes("a/1.png"), "a/1.png")
 
 
 def test_oversized_files(tmp_path, monkeypatch):
@@ -327,4 +327,4 @@ def test_oversized_files(tmp_path, monkeypatch):
     for source in (zipped(tmp_path / "x.zip", {"1.png": GRAY}), tmp_path):
         (tmp_path / "1.png").write_bytes(GRAY)
         with PictureSet(source) as pictures, pytest.raises(DecodeError, match="at most"):
-            pictures.read("1.png")
+            decode(pictures.read_bytes("1.png"), "1.png")

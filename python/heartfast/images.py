@@ -182,17 +182,6 @@ class PictureSet:
             raise DecodeError(f"{name}: expected at most {MAX_FILE_BYTES >> 20} MB, found more")
         return data
 
-    def read(self, name: str) -> tuple[NDArray[np.uint8], Provenance | None]:
-        """Return a picture's levels, uint8 (height, width), and its provenance if it has one.
-
-        Raises
-        ------
-        DecodeError
-            It is not a PNG or JPEG, is damaged, or is larger than 64 million pixels or 65,535
-            on a side.
-        """
-        return decode(self.read_bytes(name), name)
-
     def _read_metadata(self, names: list[str]) -> dict[str, Picture]:
         where = f"{self.source}: {METADATA}"
         table = parse_table(self.read_bytes(METADATA), where, ("file_name", "label"))
