@@ -54,7 +54,7 @@ $(VENV)/.deps: requirements-dev.lock tools/need.sh
 
 # Also after a change of Python files that only the build sees; the others are used in place.
 $(VENV)/.built: $(VENV)/.deps pyproject.toml $(RUST)
-	$(BIN)/maturin develop --release --quiet
+	PIP_QUIET=1 $(BIN)/maturin develop --release --quiet
 	@touch $@
 
 clean:
