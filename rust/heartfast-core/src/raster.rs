@@ -1,6 +1,6 @@
 //! Pictures: a rectangle of bytes, its orientation, size and colours.
 
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, STRIDE};
 use crate::colormap::Colormap;
 use crate::error::Result;
 
@@ -67,7 +67,14 @@ pub fn frames_to_rows(
     const BLOCK: usize = 64;
     let columns = frames.len() / bins;
     let height = last_bin - first_bin + 1;
-    rows.resize(height * columns, 0);
+    let size = height * columns;
+    rows.truncate(size);
+    rows.reserve(size - rows.len());
+    // In steps: the system takes a second to find a gigabyte of memory.
+    while rows.len() < size {
+        cancel.check()?;
+        rows.resize(size.min(rows.len() + 8 * STRIDE), 0);
+    }
     let squares = (columns / SIDE * SIDE, height / SIDE * SIDE);
     for left in (0..squares.0).step_by(BLOCK) {
         cancel.check()?;
