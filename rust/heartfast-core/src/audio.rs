@@ -315,6 +315,18 @@ mod tests {
         }
 
         #[test]
+        fn only_one_or_two_channels_are_plain(
+            channels in prop_oneof![0u16..5, 0x7ffeu16..0x8003, any::<u16>()],
+        ) {
+            let none = [Vec::new(), Vec::new(), Vec::new()];
+            let mut file = wav(8000, 1, &[1, -2, 3, -4], &none);
+            file[22..24].copy_from_slice(&channels.to_le_bytes());
+            file[28..32].copy_from_slice(&8000u32.wrapping_mul(2 * u32::from(channels)).to_le_bytes());
+            file[32..34].copy_from_slice(&channels.wrapping_mul(2).to_le_bytes());
+            prop_assert_eq!(plain_pcm16(&file).is_some(), matches!(channels, 1 | 2));
+        }
+
+        #[test]
         fn a_changed_byte_changes_both_ways_alike(
             at in 0usize..60,
             value in any::<u8>(),

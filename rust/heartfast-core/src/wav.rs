@@ -57,10 +57,14 @@ pub(crate) fn plain_pcm16(file: &[u8]) -> Option<Pcm16<'_>> {
                 let (tag, channels) = (u16_at(body, 0)?, u16_at(body, 2)?);
                 let (sample_rate, byte_rate) = (u32_at(body, 4)?, u32_at(body, 8)?);
                 let (align, bits) = (u16_at(body, 12)?, u16_at(body, 14)?);
-                let plain = tag == 1 && bits == 16 && matches!(channels, 1 | 2);
-                let fits = align == 2 * channels
-                    && u64::from(byte_rate) == u64::from(sample_rate) * u64::from(align);
-                if !plain || !fits || !(1..=super::audio::MAX_SAMPLE_RATE).contains(&sample_rate) {
+                // Whether it is plain comes first: twice 32769 channels is no u16.
+                let plain = tag == 1
+                    && bits == 16
+                    && matches!(channels, 1 | 2)
+                    && align == 2 * channels
+                    && u64::from(byte_rate) == u64::from(sample_rate) * u64::from(align)
+                    && (1..=super::audio::MAX_SAMPLE_RATE).contains(&sample_rate);
+                if !plain {
                     return None;
                 }
                 format = Some((sample_rate, usize::from(channels)));
