@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 __all__ = [
+    "MAX_N_FFT",
     "SpectrogramConfig",
     "__version__",
     "build_info",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 __version__: str
+MAX_N_FFT: int
 
 _Window: TypeAlias = str | tuple[str, float]
 

@@ -16,7 +16,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError, DecodeError
-from heartfast.images import Provenance, decode, require_config
+from heartfast.images import Provenance, decode, reason, require_config
 from heartfast.parallel import cores, for_each
 from heartfast.progress import Progress
 
@@ -92,13 +92,8 @@ def extract_all(
     foreign = 0
 
     def one(name: str) -> Description:
-        try:
-            data = pictures.read_bytes(name)
-        except DecodeError as error:
-            return str(error).removeprefix(f"{name}: ")
-        except OSError as error:
-            return error.strerror or str(error)
-        return describe_bytes(data)
+        found = pictures.read_or_reason(name)
+        return found if isinstance(found, str) else describe_bytes(found)
 
     def take(result: Description) -> None:
         nonlocal expected, foreign
@@ -137,7 +132,7 @@ def describe(data: bytes) -> Description:
         levels, provenance = decode(data, "picture")
         return extract(levels, provenance), provenance
     except DecodeError as error:
-        return str(error).removeprefix("picture: ")
+        return reason(error, "picture")
     except MemoryError:
         return "expected a picture that fits into memory, found a larger one"
 

@@ -32,8 +32,6 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
-
-
 MAX_NUMBER = 2.0**53  # of a Provenance: hertz, samples, seconds
 _WHOLE = ("sample_rate", "n_fft", "hop_length")
 
@@ -182,6 +180,13 @@ class PictureSet:
             raise DecodeError(f"{name}: expected at most {MAX_FILE_BYTES >> 20} MB, found more")
         return data
 
+    def read_or_reason(self, name: str) -> bytes | str:
+        """Return a picture's file, or a text that says why it cannot be read."""
+        try:
+            return self.read_bytes(name)
+        except (DecodeError, OSError) as error:
+            return reason(error, name)
+
     def _read_metadata(self, names: list[str]) -> dict[str, Picture]:
         where = f"{self.source}: {METADATA}"
         table = parse_table(self.read_bytes(METADATA), where, ("file_name", "label"))
@@ -250,6 +255,13 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
         message = f"expected an intact picture, found: {one_line(error)}"
         raise DecodeError(f"{name}: {message}") from None
     return levels, provenance
+
+
+def reason(error: DecodeError | OSError, name: str) -> str:
+    """Return what is wrong with a picture, for a list that has the name already."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error).removeprefix(f"{name}: ")
 
 
 def one_line(error: Exception) -> str:

@@ -179,7 +179,7 @@ def _add_seed(p: argparse.ArgumentParser) -> None:
 
 
 def _add_jobs(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--jobs", type=int, metavar="N", help="threads (one per core)")
+    p.add_argument("--jobs", type=int, metavar="N", help="cores to use (all)")
 
 
 def _reference(text: str) -> str | float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from heartfast import _core
-from heartfast._core import SpectrogramConfig
+from heartfast._core import MAX_N_FFT, SpectrogramConfig
 from heartfast.parallel import cores
 from heartfast.picture import Spectrogram, sample_rate
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from heartfast._core import _ConfigFields
 
 # Longest window, hop and FFT, in samples: as in `SpectrogramConfig`.
-MAX_N_FFT = 1 << 21
 
 
 def load(

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.errors import DatasetError, DecodeError
+from heartfast.errors import DatasetError
 from heartfast.files import replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
@@ -243,13 +243,10 @@ def _read_all(
     errors: list[tuple[str, str]] = []
 
     def read(picture: Picture) -> tuple[Picture, _Content | str]:
-        try:
-            data = pictures.read_bytes(picture.name)
-        except DecodeError as error:
-            return picture, str(error).removeprefix(f"{picture.name}: ")
-        except OSError as error:
-            return picture, error.strerror or str(error)
-        return picture, _Content(digest(picture, data), len(data))
+        found = pictures.read_or_reason(picture.name)
+        if isinstance(found, str):
+            return picture, found
+        return picture, _Content(digest(picture, found), len(found))
 
     def take(result: tuple[Picture, _Content | str]) -> None:
         picture, found = result

@@ -92,7 +92,7 @@ def score(
     columns
         "short", or "full" for `file_name` and `predicted` as well.
     jobs
-        Threads; all cores by default.
+        Threads for recordings and processes for pictures; all cores by default.
 
     Raises
     ------

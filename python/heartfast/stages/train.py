@@ -134,7 +134,7 @@ def train(
     folds, repeats
         Cross-validation: stratified by class, groups whole, shuffled anew each repeat.
     jobs
-        Threads; all cores by default.
+        Processes for pictures and threads for fits; all cores by default.
 
     Raises
     ------

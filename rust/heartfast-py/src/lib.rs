@@ -15,6 +15,7 @@ mod interrupt;
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", heartfast_core::VERSION)?;
+    m.add("MAX_N_FFT", heartfast_core::config::MAX_N_FFT)?;
     m.add_class::<config::SpectrogramConfig>()?;
     m.add_function(wrap_pyfunction!(arrays::get_window, m)?)?;
     m.add_function(wrap_pyfunction!(arrays::stft, m)?)?;

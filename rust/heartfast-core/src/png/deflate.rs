@@ -2,6 +2,7 @@
 //!
 //! Formats: zlib RFC 1950, DEFLATE RFC 1951, filters PNG 9.2.
 
+use super::adler::Adler32;
 use super::huffman::Code;
 use crate::cancel::Cancel;
 use crate::error::Result;
@@ -21,7 +22,6 @@ const END_OF_BLOCK: usize = 256;
 const LONGEST_CODE: usize = 14;
 /// PNG's filter that subtracts the byte above.
 const UP: u8 = 2;
-const ADLER_MOD: u32 = 65_521;
 
 /// The working memory of [`Deflater::zlib`].
 #[derive(Default)]
@@ -67,7 +67,7 @@ impl simd::Kernel for Zlib<'_> {
         // 32 KiB window, fastest level; the two bytes are a multiple of 31 as RFC 1950 asks.
         out.extend([0x78, 0x01]);
         let mut writer = BitWriter { out, block, at: 0, bits: 0, count: 0 };
-        let mut sum = Adler32 { a: 1, b: 0 };
+        let mut sum = Adler32::new();
         let mut rows = pixels.chunks_exact(stride);
         let mut above: &[u8] = &[];
         filtered.clear();
@@ -96,7 +96,7 @@ impl simd::Kernel for Zlib<'_> {
         }
         writer.align();
         writer.flush();
-        out.extend((sum.b << 16 | sum.a).to_be_bytes());
+        out.extend(sum.value().to_be_bytes());
         Ok(())
     }
 }
@@ -373,38 +373,5 @@ impl BitWriter<'_> {
         self.out.extend(length.to_le_bytes());
         self.out.extend((!length).to_le_bytes());
         self.out.extend(band);
-    }
-}
-
-/// The checksum of RFC 1950, 8.2.
-struct Adler32 {
-    a: u32,
-    b: u32,
-}
-
-impl Adler32 {
-    #[inline(always)]
-    fn update(&mut self, data: &[u8]) {
-        // Within 16 bytes the second sum is a weighted one, which needs no order.
-        const STEP: usize = 16;
-        // The most bytes for which the sums stay below 2^32, a multiple of the step.
-        const MOST: usize = 5552;
-        let Self { a, b } = self;
-        for run in data.chunks(MOST) {
-            let mut steps = run.chunks_exact(STEP);
-            for step in &mut steps {
-                let sum: u32 = step.iter().map(|&x| u32::from(x)).sum();
-                let weighted: u32 =
-                    (1..).zip(step.iter().rev()).map(|(w, &x)| w * u32::from(x)).sum();
-                *b += STEP as u32 * *a + weighted;
-                *a += sum;
-            }
-            for &byte in steps.remainder() {
-                *a += u32::from(byte);
-                *b += *a;
-            }
-            *a %= ADLER_MOD;
-            *b %= ADLER_MOD;
-        }
     }
 }

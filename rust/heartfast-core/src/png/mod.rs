@@ -15,6 +15,7 @@
 //! # Ok::<(), heartfast_core::Error>(())
 //! ```
 
+mod adler;
 mod deflate;
 mod huffman;
 
