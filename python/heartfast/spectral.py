@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from heartfast._core import _ConfigFields
 
-# Longest window, hop and FFT, in samples: as in `SpectrogramConfig`.
-
 
 def load(
     path: str | os.PathLike[str], *, sr: int | None = None, mono: bool = True
