@@ -13,7 +13,8 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use crate::cancel::{Cancel, STRIDE};
-use crate::error::{Error, Result, panic_text, reserve};
+use crate::error::{Error, Result, panic_text};
+use crate::memory::reserve;
 use crate::wav;
 
 /// What is read, in the words of an error message.

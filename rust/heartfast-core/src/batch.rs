@@ -11,7 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::SpectrogramConfig;
-use crate::error::{Error, Result, panic_text, reserve};
+use crate::error::{Error, Result, panic_text};
+use crate::memory::reserve;
 use crate::pipeline::{Converter, Recording};
 use crate::threads::{lock, share};
 

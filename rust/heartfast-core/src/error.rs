@@ -106,12 +106,3 @@ pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a message").to_owned()
 }
-
-/// Makes room for `more` values, or says that there is none: a recording that does not fit
-/// into memory is that recording's error, where growing a vector would end the process.
-pub(crate) fn reserve<T>(values: &mut Vec<T>, more: usize) -> Result<()> {
-    values.try_reserve(more).map_err(|_| {
-        let size = (values.len() + more).saturating_mul(size_of::<T>());
-        Error::decode("a recording that fits into memory", format!("one that needs {size} bytes"))
-    })
-}

@@ -47,6 +47,7 @@ mod colormap_tables;
 pub mod config;
 mod error;
 pub mod level;
+mod memory;
 pub mod pipeline;
 pub mod png;
 pub mod raster;

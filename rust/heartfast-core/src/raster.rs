@@ -1,8 +1,9 @@
 //! Pictures: a rectangle of bytes, its orientation, size and colours.
 
-use crate::cancel::{Cancel, STRIDE};
+use crate::cancel::Cancel;
 use crate::colormap::Colormap;
 use crate::error::Result;
+use crate::memory::fit;
 
 /// Most pixels of a picture: more than any viewer opens.
 pub const MAX_PIXELS: usize = 1 << 30;
@@ -52,7 +53,8 @@ pub struct Image<'a> {
 /// of a picture, the highest bin of `first_bin..=last_bin` on top.
 ///
 /// # Errors
-/// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
+/// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set,
+/// [`Error::Decode`](crate::Error::Decode) if there is no memory for them.
 #[inline(always)]
 pub fn frames_to_rows(
     frames: &[u8],
@@ -67,14 +69,7 @@ pub fn frames_to_rows(
     const BLOCK: usize = 64;
     let columns = frames.len() / bins;
     let height = last_bin - first_bin + 1;
-    let size = height * columns;
-    rows.truncate(size);
-    rows.reserve(size - rows.len());
-    // In steps: the system takes a second to find a gigabyte of memory.
-    while rows.len() < size {
-        cancel.check()?;
-        rows.resize(size.min(rows.len() + 8 * STRIDE), 0);
-    }
+    fit(rows, height * columns, cancel)?;
     let squares = (columns / SIDE * SIDE, height / SIDE * SIDE);
     for left in (0..squares.0).step_by(BLOCK) {
         cancel.check()?;

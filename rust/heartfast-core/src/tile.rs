@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
-use crate::error::{Error, Result, reserve};
+use crate::error::{Error, Result};
 use crate::level::{GrayScale, max_of, max_power};
+use crate::memory::{fit, reserve};
 use crate::raster::{self, MAX_PIXELS};
 use crate::simd;
 use crate::stft::{Real, Scratch, Stft};
@@ -76,11 +77,8 @@ impl<'a> Painter<'a> {
             return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
         }
         let (power, levels, rows) = (&mut self.power, &mut self.levels, &mut self.rows);
-        power.clear();
-        reserve(power, bins * frames)?;
-        levels.clear();
-        reserve(levels, bins * frames)?;
-        reserve(rows, (bins * frames).saturating_sub(rows.len()))?;
+        fit(power, bins * frames, cancel)?;
+        fit(levels, bins * frames, cancel)?;
         simd::dispatch(Draw { config, plan, samples, power, levels, rows, cancel })?;
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
         if let Some(size) = config.size {
@@ -96,9 +94,9 @@ struct Draw<'d> {
     config: &'d SpectrogramConfig,
     plan: &'d mut Plan,
     samples: &'d mut [f32],
-    /// Empty, with room for the picture, as is `levels`.
-    power: &'d mut Vec<f32>,
-    levels: &'d mut Vec<u8>,
+    /// One value a bin and frame, as `levels`.
+    power: &'d mut [f32],
+    levels: &'d mut [u8],
     rows: &'d mut Vec<u8>,
     cancel: &'d Cancel,
 }
@@ -119,8 +117,10 @@ impl simd::Kernel for Draw<'_> {
             0..frames,
             &mut plan.scratch,
             cancel,
-            |_, spectrum| {
-                power.extend(spectrum.iter().map(|z| z.re * z.re + z.im * z.im));
+            |frame, spectrum| {
+                for (p, z) in power[frame * bins..][..bins].iter_mut().zip(spectrum) {
+                    *p = z.re * z.re + z.im * z.im;
+                }
             },
         )?;
         let reference = match config.reference {
@@ -136,9 +136,11 @@ impl simd::Kernel for Draw<'_> {
         };
         let gray = GrayScale::new(reference, config.dynamic_range);
         let flip = if config.invert { 255 } else { 0 };
-        for part in power.chunks(STRIDE) {
+        for (part, levels) in power.chunks(STRIDE).zip(levels.chunks_mut(STRIDE)) {
             cancel.check()?;
-            levels.extend(part.iter().map(|&p| gray.level(p) ^ flip));
+            for (level, &p) in levels.iter_mut().zip(part) {
+                *level = gray.level(p) ^ flip;
+            }
         }
         let Geometry { first_bin, last_bin, .. } = plan.geometry;
         raster::frames_to_rows(levels, bins, first_bin, last_bin, rows, cancel)
@@ -285,7 +287,8 @@ mod tests {
     fn drawn(samples: &[f32], config: &SpectrogramConfig, any_cpu: bool) -> Vec<u8> {
         let mut plans = HashMap::new();
         let Ok(plan) = plan(&mut plans, config, 4000) else { return Vec::new() };
-        let (mut power, mut levels, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+        let values = plan.stft.bins() * plan.stft.frames(samples.len());
+        let (mut power, mut levels, mut rows) = (vec![0.0; values], vec![0; values], Vec::new());
         let kernel = Draw {
             config,
             plan,

@@ -3,7 +3,8 @@
 //! the same samples for those that are not.
 
 use crate::cancel::{Cancel, STRIDE};
-use crate::error::{Result, reserve};
+use crate::error::Result;
+use crate::memory::reserve;
 
 /// The samples of a plain WAV file.
 pub(crate) struct Pcm16<'b> {

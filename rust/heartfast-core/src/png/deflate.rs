@@ -104,11 +104,11 @@ impl simd::Kernel for Zlib<'_> {
 /// Appends a row with its filter byte in front, less the row above it; the first has none.
 #[inline(always)]
 fn filter_up(row: &[u8], above: &[u8], filtered: &mut Vec<u8>) {
+    let start = filtered.len() + 1;
     filtered.push(UP);
-    if above.is_empty() {
-        filtered.extend_from_slice(row);
-    } else {
-        filtered.extend(row.iter().zip(above).map(|(x, up)| x.wrapping_sub(*up)));
+    filtered.extend_from_slice(row);
+    for (x, up) in filtered[start..].iter_mut().zip(above) {
+        *x = x.wrapping_sub(*up);
     }
 }
 
