@@ -1,7 +1,9 @@
 //! The short-time Fourier transform of a real signal.
 //!
-//! Two neighbouring frames go through one complex FFT, one as its real and one as its
-//! imaginary part; the spectra of both follow from the symmetry of a real signal's spectrum.
+//! Two frames go through one complex FFT, one as its real and one as its imaginary part; the
+//! spectra of both follow from the symmetry of a real signal's spectrum. [`SingleStft`] does so
+//! for many frames side by side in the lanes of vectors, where the length allows it, and for the
+//! others by way of [`Stft`], which takes any length and precision.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +13,9 @@ use rustfft::{Fft, FftNum, FftPlanner};
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::simd::Level;
+use crate::simd::lane::{self, LaneStft, Sink};
+use crate::simd::lanes::{Lanes, Portable};
 use crate::threads::share;
 
 /// So many frames are put aside before they are turned into rows: one cache line of a row.
@@ -258,5 +263,100 @@ impl<T: Real> Stft<T> {
             *re = Complex::new((a.re + b.re) * half, (a.im - b.im) * half);
             *im = Complex::new((a.im + b.im) * half, (b.re - a.re) * half);
         }
+    }
+}
+
+/// A transform of signals in single precision, by the fastest way that there is for its length.
+pub struct SingleStft {
+    pairs: Stft<f32>,
+    lanes: Option<LaneStft>,
+    level: Level,
+}
+
+/// The working memory of a [`SingleStft`].
+#[derive(Default)]
+pub struct SingleScratch {
+    pairs: Option<Scratch<f32>>,
+    lanes: lane::Scratch,
+}
+
+impl SingleStft {
+    /// As [`Stft::new`].
+    ///
+    /// # Errors
+    /// Those of [`Stft::new`].
+    pub fn new(window: &[f64], hop_length: usize, n_fft: usize, center: bool) -> Result<Self> {
+        Self::at(Level::best(), window, hop_length, n_fft, center)
+    }
+
+    /// [`SingleStft::new`] with these instructions.
+    pub(crate) fn at(
+        level: Level,
+        window: &[f64],
+        hop_length: usize,
+        n_fft: usize,
+        center: bool,
+    ) -> Result<Self> {
+        let pairs = Stft::new(window, hop_length, n_fft, center)?;
+        let lanes = LaneStft::new(window, (hop_length, pairs.lead), (n_fft, pairs.pad));
+        Ok(Self { pairs, lanes, level })
+    }
+
+    /// As [`Stft::frames`].
+    #[must_use]
+    pub fn frames(&self, n: usize) -> usize {
+        self.pairs.frames(n)
+    }
+
+    /// As [`Stft::bins`].
+    #[must_use]
+    pub fn bins(&self) -> usize {
+        self.pairs.bins()
+    }
+
+    /// Gives the spectra of these `frames` of `signal` to `sink`, some at a time and in order;
+    /// of the last ones it may give some more, which mean nothing.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] soon after `cancel` is set.
+    pub(crate) fn for_each_block(
+        &self,
+        signal: &[f32],
+        frames: Range<usize>,
+        scratch: &mut SingleScratch,
+        cancel: &Cancel,
+        sink: &mut impl Sink,
+    ) -> Result<()> {
+        if let Some(lanes) = &self.lanes {
+            let mut frame = frames.start;
+            while frame < frames.end {
+                cancel.check()?;
+                // The last few do not need the widest vectors.
+                let level = self.level.for_frames(frames.end - frame);
+                lanes.frames(level, signal, frame, &mut scratch.lanes, sink);
+                frame += 2 * level.lanes();
+            }
+            return Ok(());
+        }
+        let scratch = scratch.pairs.get_or_insert_with(|| self.pairs.scratch());
+        let mut even = vec![Complex::new(0.0, 0.0); self.bins()];
+        let silence = even.clone();
+        let (first, last) = (frames.start, frames.end - 1);
+        self.pairs.for_each_frame(signal, frames, scratch, cancel, |frame, spectrum| {
+            let is_even = (frame - first) % 2 == 0;
+            if is_even && frame < last {
+                even.copy_from_slice(spectrum);
+                return;
+            }
+            let (start, [a, b]) =
+                if is_even { (frame, [spectrum, &silence]) } else { (frame - 1, [&even, spectrum]) };
+            for (bin, (a, b)) in a.iter().zip(b).enumerate() {
+                let lane = |z: &Complex<f32>| lane::Complex {
+                    re: Portable::<1>::splat(z.re),
+                    im: Portable::<1>::splat(z.im),
+                };
+                sink.take(bin, start, [lane(a), lane(b)]);
+            }
+        })
     }
 }

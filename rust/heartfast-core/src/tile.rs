@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
 use crate::error::{Error, Result};
-use crate::level::{GrayScale, max_of, max_power};
+use crate::level::{GrayScale, max_of};
 use crate::memory::{fit, reserve};
 use crate::raster::{self, MAX_PIXELS};
-use crate::simd;
-use crate::stft::{Real, Scratch, Stft};
+use crate::simd::lane::{Complex, Sink};
+use crate::simd::lanes::Lanes;
+use crate::simd::{Kernel, Level};
+use crate::stft::{Real, SingleScratch, SingleStft};
 
 /// The rows of a picture, one byte a pixel.
 pub struct Tile<'t> {
@@ -27,16 +29,16 @@ const MOST_PLANS: usize = 16;
 /// A transform at one sample rate, with its working memory.
 struct Plan {
     geometry: Geometry,
-    stft: Stft<f32>,
-    scratch: Scratch<f32>,
+    stft: SingleStft,
+    scratch: SingleScratch,
 }
 
 /// Draws signals, one at a time, by one configuration; keeps its plans and buffers.
 pub struct Painter<'a> {
     config: &'a SpectrogramConfig,
+    level: Level,
     plans: HashMap<u32, Plan>,
     power: Vec<f32>,
-    levels: Vec<u8>,
     rows: Vec<u8>,
 }
 
@@ -46,14 +48,13 @@ impl<'a> Painter<'a> {
     /// # Errors
     /// Those of [`SpectrogramConfig::validate`].
     pub fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+        Self::at(Level::best(), config)
+    }
+
+    /// [`Painter::new`] with these instructions.
+    fn at(level: Level, config: &'a SpectrogramConfig) -> Result<Self> {
         config.validate()?;
-        Ok(Self {
-            config,
-            plans: HashMap::new(),
-            power: Vec::new(),
-            levels: Vec::new(),
-            rows: Vec::new(),
-        })
+        Ok(Self { config, level, plans: HashMap::new(), power: Vec::new(), rows: Vec::new() })
     }
 
     /// The picture of mono `samples`, which are working memory, too: what is not a finite
@@ -68,19 +69,29 @@ impl<'a> Painter<'a> {
         sample_rate: u32,
         cancel: &Cancel,
     ) -> Result<Tile<'_>> {
-        let config = self.config;
-        let plan = plan(&mut self.plans, config, sample_rate)?;
-        let geometry = plan.geometry;
-        let (bins, frames) = (plan.stft.bins(), plan.stft.frames(samples.len()));
+        let (config, level) = (self.config, self.level);
+        let Plan { geometry, stft, scratch } =
+            plan(&mut self.plans, config, level, sample_rate)?;
+        let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
         if bins.checked_mul(frames).is_none_or(|n| n > MAX_PIXELS) {
             let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
             return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
         }
-        let (power, levels, rows) = (&mut self.power, &mut self.levels, &mut self.rows);
-        fit(power, bins * frames, cancel)?;
-        fit(levels, bins * frames, cancel)?;
-        simd::dispatch(Draw { config, plan, samples, power, levels, rows, cancel })?;
+        let scale = level.run(Prepare { samples, detrend: config.detrend, cancel })?;
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
+        let stride = Powers::stride(frames);
+        fit(&mut self.power, height * stride, cancel)?;
+        let mut powers = Powers::new(&mut self.power, *geometry, frames);
+        stft.for_each_block(samples, 0..frames, scratch, cancel, &mut powers)?;
+        let reference = match config.reference {
+            Reference::Max => f64::from(powers.max()).sqrt(),
+            Reference::Magnitude(m) => m * scale,
+        };
+        fit(&mut self.rows, height * width, cancel)?;
+        let gray = GrayScale::new(reference, config.dynamic_range);
+        let flip = if config.invert { 255 } else { 0 };
+        let (power, rows) = (&self.power, &mut self.rows);
+        level.run(Quantise { power, stride, gray, flip, rows, width, cancel })?;
         if let Some(size) = config.size {
             self.rows = raster::resize(&self.rows, (height, width), size, cancel)?;
             (height, width) = size;
@@ -89,61 +100,107 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// Samples into the rows of a picture.
-struct Draw<'d> {
-    config: &'d SpectrogramConfig,
-    plan: &'d mut Plan,
-    samples: &'d mut [f32],
-    /// One value a bin and frame, as `levels`.
-    power: &'d mut [f32],
-    levels: &'d mut [u8],
-    rows: &'d mut Vec<u8>,
-    cancel: &'d Cancel,
+/// Rows of power, the picture's order: the highest bin first, a frame a number. Behind the last
+/// frame there is room for a block that reaches beyond it.
+struct Powers<'p> {
+    rows: &'p mut [f32],
+    geometry: Geometry,
+    frames: usize,
+    /// The largest so far: several, because each must wait for itself.
+    max: [[f32; LANES]; CHAINS],
 }
 
-impl simd::Kernel for Draw<'_> {
+/// The most lanes of any level.
+const LANES: usize = 16;
+/// Maxima side by side.
+const CHAINS: usize = 4;
+
+impl<'p> Powers<'p> {
+    /// Numbers from one row to the next: whole cache lines, and not as many as would put
+    /// neighbouring rows into the same place of a cache.
+    fn stride(frames: usize) -> usize {
+        let stride = (frames + LANES).next_multiple_of(2 * LANES);
+        stride + if stride.is_multiple_of(256) { 2 * LANES } else { 0 }
+    }
+
+    fn new(rows: &'p mut [f32], geometry: Geometry, frames: usize) -> Self {
+        let max = [[0.0; LANES]; CHAINS];
+        Self { rows, geometry, frames, max }
+    }
+
+    fn max(&self) -> f32 {
+        self.max.as_flattened().iter().copied().fold(0.0, f32::max)
+    }
+}
+
+impl Sink for Powers<'_> {
+    #[inline(always)]
+    fn take<V: Lanes>(&mut self, bin: usize, frame: usize, [a, b]: [Complex<V>; 2]) {
+        let mut first = a.re.mul_add(a.re, a.im.mul(a.im));
+        let mut second = b.re.mul_add(b.re, b.im.mul(b.im));
+        if frame + 2 * V::COUNT > self.frames {
+            // What lies behind the last frame is none.
+            first = first.before(self.frames - frame);
+            second = second.before(self.frames.saturating_sub(frame + V::COUNT));
+        }
+        let max = &mut self.max[bin % CHAINS];
+        first.max(second).max(V::load(max, 0)).store(max, 0);
+        let Geometry { first_bin, last_bin, .. } = self.geometry;
+        if (first_bin..=last_bin).contains(&bin) {
+            let at = (last_bin - bin) * Self::stride(self.frames) + frame;
+            first.store(self.rows, at);
+            second.store(self.rows, at + V::COUNT);
+        }
+    }
+}
+
+/// Makes samples fit for transforming, and returns what they were multiplied by.
+struct Prepare<'p> {
+    samples: &'p mut [f32],
+    detrend: bool,
+    cancel: &'p Cancel,
+}
+
+impl Kernel for Prepare<'_> {
+    type Output = Result<f64>;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) -> Result<f64> {
+        let scale = rescale(self.samples, self.cancel)?;
+        if self.detrend {
+            remove_mean(self.samples, self.cancel)?;
+        }
+        Ok(scale)
+    }
+}
+
+/// Rows of power into rows of gray.
+struct Quantise<'q> {
+    power: &'q [f32],
+    stride: usize,
+    gray: GrayScale,
+    flip: u8,
+    rows: &'q mut [u8],
+    width: usize,
+    cancel: &'q Cancel,
+}
+
+impl Kernel for Quantise<'_> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run(self) -> Result<()> {
-        let Self { config, plan, samples, power, levels, rows, cancel } = self;
-        let (bins, frames) = (plan.stft.bins(), plan.stft.frames(samples.len()));
-        let scale = rescale(samples, cancel)?;
-        if config.detrend {
-            remove_mean(samples, cancel)?;
-        }
-        plan.stft.for_each_frame(
-            samples,
-            0..frames,
-            &mut plan.scratch,
-            cancel,
-            |frame, spectrum| {
-                for (p, z) in power[frame * bins..][..bins].iter_mut().zip(spectrum) {
-                    *p = z.re * z.re + z.im * z.im;
-                }
-            },
-        )?;
-        let reference = match config.reference {
-            Reference::Max => {
-                let mut max = 0.0f32;
-                for part in power.chunks(STRIDE) {
-                    cancel.check()?;
-                    max = max.max(max_power(part));
-                }
-                f64::from(max).sqrt()
-            }
-            Reference::Magnitude(m) => m * scale,
-        };
-        let gray = GrayScale::new(reference, config.dynamic_range);
-        let flip = if config.invert { 255 } else { 0 };
-        for (part, levels) in power.chunks(STRIDE).zip(levels.chunks_mut(STRIDE)) {
+    fn run<V: Lanes>(self) -> Result<()> {
+        let Self { power, stride, gray, flip, rows, width, cancel } = self;
+        for (row, power) in rows.chunks_exact_mut(width).zip(power.chunks(stride)) {
             cancel.check()?;
-            for (level, &p) in levels.iter_mut().zip(part) {
-                *level = gray.level(p) ^ flip;
+            for (row, power) in row.chunks_mut(STRIDE).zip(power.chunks(STRIDE)) {
+                cancel.check()?;
+                for (level, &p) in row.iter_mut().zip(power) {
+                    *level = gray.level(p) ^ flip;
+                }
             }
         }
-        let Geometry { first_bin, last_bin, .. } = plan.geometry;
-        raster::frames_to_rows(levels, bins, first_bin, last_bin, rows, cancel)
+        Ok(())
     }
 }
 
@@ -195,6 +252,7 @@ pub fn paint<T: Real + Into<f64>>(
 fn plan<'p>(
     plans: &'p mut HashMap<u32, Plan>,
     config: &SpectrogramConfig,
+    level: Level,
     sample_rate: u32,
 ) -> Result<&'p mut Plan> {
     use std::collections::hash_map::Entry;
@@ -206,9 +264,9 @@ fn plan<'p>(
         Entry::Vacant(place) => {
             let geometry = config.geometry(sample_rate)?;
             let window = config.window.samples(geometry.win_length, true);
-            let stft = Stft::new(&window, geometry.hop_length, geometry.n_fft, config.center)?;
-            let scratch = stft.scratch();
-            Ok(place.insert(Plan { geometry, stft, scratch }))
+            let Geometry { hop_length, n_fft, .. } = geometry;
+            let stft = SingleStft::at(level, &window, hop_length, n_fft, config.center)?;
+            Ok(place.insert(Plan { geometry, stft, scratch: SingleScratch::default() }))
         }
     }
 }
@@ -273,38 +331,18 @@ fn remove_mean(samples: &mut [f32], cancel: &Cancel) -> Result<()> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
-    use std::collections::HashMap;
-
     use proptest::prelude::*;
 
-    use super::{Draw, plan};
+    use super::Painter;
     use crate::cancel::Cancel;
     use crate::config::{Hop, SpectrogramConfig};
-    use crate::simd::{self, Kernel};
-
-    /// A picture drawn by code for any CPU, or for this one.
-    fn drawn(samples: &[f32], config: &SpectrogramConfig, any_cpu: bool) -> Vec<u8> {
-        let mut plans = HashMap::new();
-        let Ok(plan) = plan(&mut plans, config, 4000) else { return Vec::new() };
-        let values = plan.stft.bins() * plan.stft.frames(samples.len());
-        let (mut power, mut levels, mut rows) = (vec![0.0; values], vec![0; values], Vec::new());
-        let kernel = Draw {
-            config,
-            plan,
-            samples: &mut samples.to_vec(),
-            power: &mut power,
-            levels: &mut levels,
-            rows: &mut rows,
-            cancel: &Cancel::new(),
-        };
-        let drawn = if any_cpu { kernel.run() } else { simd::dispatch(kernel) };
-        drawn.map_or(Vec::new(), |()| rows)
-    }
+    use crate::simd::Level;
 
     proptest! {
         #[test]
-        fn kernels_for_any_cpu_draw_the_same_picture(
+        fn every_level_draws_the_same_picture_to_one_gray(
             samples in proptest::collection::vec(-1.0f32..1.0, 1..3000),
             window_ms in 1.0f64..100.0,
             overlap in 0.0f64..95.0,
@@ -312,9 +350,18 @@ mod tests {
         ) {
             let hop = Hop::Overlap(overlap);
             let config = SpectrogramConfig { window_ms, hop, invert, ..Default::default() };
-            let picture = drawn(&samples, &config, true);
-            prop_assert!(!picture.is_empty());
-            prop_assert_eq!(picture, drawn(&samples, &config, false));
+            let drawn = |level| {
+                let mut painter = Painter::at(level, &config).unwrap();
+                let tile = painter.tile(&mut samples.clone(), 4000, &Cancel::new()).unwrap();
+                tile.pixels.to_vec()
+            };
+            let picture = drawn(Level::Portable);
+            for level in Level::all() {
+                let other = drawn(level);
+                prop_assert_eq!(picture.len(), other.len());
+                let most = picture.iter().zip(&other).map(|(a, b)| a.abs_diff(*b)).max();
+                prop_assert!(most <= Some(1), "{:?}: {:?} levels apart", level, most);
+            }
         }
     }
 }

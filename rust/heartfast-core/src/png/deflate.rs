@@ -6,6 +6,7 @@ use super::adler::Adler32;
 use super::huffman::Code;
 use crate::cancel::Cancel;
 use crate::error::Result;
+use crate::simd::lanes::Lanes;
 use crate::simd;
 
 /// Bytes of filtered data that share one Huffman code.
@@ -59,7 +60,7 @@ impl simd::Kernel for Zlib<'_> {
     type Output = Result<()>;
 
     #[inline(always)]
-    fn run(self) -> Result<()> {
+    fn run<V: Lanes>(self) -> Result<()> {
         let Self { deflater: Deflater { filtered, block, spans }, pixels, stride, out, cancel } =
             self;
         // A whole band at its worst, and one write beyond.

@@ -1,0 +1,162 @@
+//! Vectors of `f32`, one type an instruction set, behind one trait.
+//!
+//! A kernel that is generic over [`Lanes`] does to every lane what it says of one number. Its
+//! twin on [`Portable`] is plain Rust, which any CPU and Miri can run.
+
+/// Some `f32` side by side.
+pub(crate) trait Lanes: Copy {
+    /// How many.
+    const COUNT: usize;
+    /// The same number in every lane.
+    fn splat(x: f32) -> Self;
+    /// The [`Lanes::COUNT`] numbers from `at` on.
+    #[inline(always)]
+    fn load(from: &[f32], at: usize) -> Self {
+        let from = &from[at..at + Self::COUNT];
+        // SAFETY: the slice is that long.
+        unsafe { Self::read(from.as_ptr()) }
+    }
+    /// Writes the lanes from `at` on.
+    #[inline(always)]
+    fn store(self, to: &mut [f32], at: usize) {
+        let to = &mut to[at..at + Self::COUNT];
+        // SAFETY: the slice is that long.
+        unsafe { self.write(to.as_mut_ptr()) }
+    }
+    /// [`Lanes::load`] without a check.
+    ///
+    /// # Safety
+    /// There are [`Lanes::COUNT`] numbers to be read.
+    unsafe fn read(from: *const f32) -> Self;
+    /// [`Lanes::store`] without a check.
+    ///
+    /// # Safety
+    /// There are [`Lanes::COUNT`] numbers to be written.
+    unsafe fn write(self, to: *mut f32);
+    /// `self + other`
+    fn add(self, other: Self) -> Self;
+    /// `self - other`
+    fn sub(self, other: Self) -> Self;
+    /// `self * other`
+    fn mul(self, other: Self) -> Self;
+    /// `self * factor + term`, rounded once where the CPU can
+    fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// `term - self * factor`, rounded once where the CPU can
+    fn neg_mul_add(self, factor: Self, term: Self) -> Self;
+    /// The larger of each two; `other` where `self` is not a number.
+    fn max(self, other: Self) -> Self;
+    /// The square root.
+    fn sqrt(self) -> Self;
+    /// The first `count` lanes, and zeros behind them.
+    #[inline(always)]
+    fn before(self, count: usize) -> Self {
+        let mut lanes = [0.0; 16];
+        self.store(&mut lanes, 0);
+        for lane in lanes.iter_mut().skip(count) {
+            *lane = 0.0;
+        }
+        Self::load(&lanes, 0)
+    }
+    /// The first four numbers of each of [`Lanes::COUNT`] rows, which begin `stride` numbers
+    /// apart: vector `k` of the result has number `k` of every row.
+    ///
+    /// # Safety
+    /// There are such numbers to be read.
+    unsafe fn columns(rows: *const f32, stride: usize) -> [Self; 4];
+}
+
+/// Lanes in plain Rust, which compilers make vectors of; a single one for what is done one by one.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable<const N: usize>([f32; N]);
+
+impl<const N: usize> Portable<N> {
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        let mut lanes = self.0;
+        for (a, &b) in lanes.iter_mut().zip(&other.0) {
+            *a = f(*a, b);
+        }
+        Self(lanes)
+    }
+}
+
+impl<const N: usize> Lanes for Portable<N> {
+    const COUNT: usize = N;
+
+    #[inline(always)]
+    fn splat(x: f32) -> Self {
+        Self([x; N])
+    }
+
+    #[inline(always)]
+    unsafe fn read(from: *const f32) -> Self {
+        // SAFETY: the caller's.
+        Self(unsafe { from.cast::<[f32; N]>().read_unaligned() })
+    }
+
+    #[inline(always)]
+    unsafe fn write(self, to: *mut f32) {
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[f32; N]>().write_unaligned(self.0) }
+    }
+
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, factor: Self, term: Self) -> Self {
+        // Every 64-bit ARM has the instruction; elsewhere it would be a slow call.
+        if cfg!(target_arch = "aarch64") {
+            let mut lanes = term.0;
+            for ((c, &a), &b) in lanes.iter_mut().zip(&self.0).zip(&factor.0) {
+                *c = a.mul_add(b, *c);
+            }
+            Self(lanes)
+        } else {
+            self.mul(factor).add(term)
+        }
+    }
+
+    #[inline(always)]
+    fn neg_mul_add(self, factor: Self, term: Self) -> Self {
+        if cfg!(target_arch = "aarch64") {
+            Self::splat(0.0).sub(self).mul_add(factor, term)
+        } else {
+            term.sub(self.mul(factor))
+        }
+    }
+
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn sqrt(self) -> Self {
+        Self(self.0.map(f32::sqrt))
+    }
+
+    #[inline(always)]
+    unsafe fn columns(rows: *const f32, stride: usize) -> [Self; 4] {
+        let mut columns = [[0.0; N]; 4];
+        for k in 0..N {
+            for (j, column) in columns.iter_mut().enumerate() {
+                // SAFETY: the caller's.
+                column[k] = unsafe { *rows.add(k * stride + j) };
+            }
+        }
+        columns.map(Self)
+    }
+}
