@@ -31,13 +31,6 @@ pub(crate) fn max_of(numbers: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     rest.iter().map(|&x| value(x)).chain(lanes).fold(0.0, f32::max)
 }
 
-/// The largest of non-negative numbers, 0 for none.
-#[inline(always)]
-#[must_use]
-pub fn max_power(power: &[f32]) -> f32 {
-    max_of(power, |x| x)
-}
-
 /// The line from log2(power) to gray levels: 255 at the reference, 0 at `-dynamic_range` dB.
 #[derive(Debug, Clone, Copy)]
 pub struct GrayScale {

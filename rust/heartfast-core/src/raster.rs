@@ -3,7 +3,6 @@
 use crate::cancel::Cancel;
 use crate::colormap::Colormap;
 use crate::error::Result;
-use crate::memory::fit;
 
 /// Most pixels of a picture: more than any viewer opens.
 pub const MAX_PIXELS: usize = 1 << 30;
@@ -47,78 +46,6 @@ pub struct Image<'a> {
     pub pixels: &'a [u8],
     /// What the bytes mean.
     pub color: Color<'a>,
-}
-
-/// Turns frames (`columns` runs of `bins` levels, lowest frequency first) into the rows
-/// of a picture, the highest bin of `first_bin..=last_bin` on top.
-///
-/// # Errors
-/// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set,
-/// [`Error::Decode`](crate::Error::Decode) if there is no memory for them.
-#[inline(always)]
-pub fn frames_to_rows(
-    frames: &[u8],
-    bins: usize,
-    first_bin: usize,
-    last_bin: usize,
-    rows: &mut Vec<u8>,
-    cancel: &Cancel,
-) -> Result<()> {
-    // Squares of 8 x 8 turn within registers; eight of them side by side fill a cache line.
-    const SIDE: usize = 8;
-    const BLOCK: usize = 64;
-    let columns = frames.len() / bins;
-    let height = last_bin - first_bin + 1;
-    fit(rows, height * columns, cancel)?;
-    let squares = (columns / SIDE * SIDE, height / SIDE * SIDE);
-    for left in (0..squares.0).step_by(BLOCK) {
-        cancel.check()?;
-        for y in (0..squares.1).step_by(SIDE) {
-            let bin = last_bin - y - (SIDE - 1);
-            for x in (left..squares.0.min(left + BLOCK)).step_by(SIDE) {
-                let mut square = [0; SIDE];
-                for (k, word) in square.iter_mut().enumerate() {
-                    *word = word_at(frames, (x + k) * bins + bin);
-                }
-                for (k, word) in turn(square).iter().rev().enumerate() {
-                    let start = (y + k) * columns + x;
-                    rows[start..start + SIDE].copy_from_slice(&word.to_le_bytes());
-                }
-            }
-        }
-    }
-    // The edges that squares leave.
-    for y in 0..height {
-        cancel.check()?;
-        let from = if y < squares.1 { squares.0 } else { 0 };
-        let row = &mut rows[y * columns + from..(y + 1) * columns];
-        for (pixel, x) in row.iter_mut().zip(from..) {
-            *pixel = frames[x * bins + last_bin - y];
-        }
-    }
-    Ok(())
-}
-
-#[inline(always)]
-fn word_at(bytes: &[u8], at: usize) -> u64 {
-    let mut word = [0; 8];
-    word.copy_from_slice(&bytes[at..at + 8]);
-    u64::from_le_bytes(word)
-}
-
-/// Transposes eight rows of eight bytes: blocks of 4, then 2, then single bytes change places.
-#[inline(always)]
-fn turn(mut rows: [u64; 8]) -> [u64; 8] {
-    const MASKS: [u64; 3] = [0xffff_ffff, 0x0000_ffff_0000_ffff, 0x00ff_00ff_00ff_00ff];
-    for (step, mask) in [4, 2, 1].into_iter().zip(MASKS) {
-        let shift = 8 * step;
-        for i in (0..8).filter(|i| i & step == 0) {
-            let (a, b) = (rows[i], rows[i + step]);
-            rows[i] = a & mask | (b & mask) << shift;
-            rows[i + step] = a >> shift & mask | b & !mask;
-        }
-    }
-    rows
 }
 
 /// Resizes a one-byte picture: the exact area average where it shrinks, linear interpolation

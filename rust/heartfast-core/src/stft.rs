@@ -11,11 +11,12 @@ use std::sync::Arc;
 pub use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftNum, FftPlanner};
 
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result};
-use crate::simd::Level;
+use crate::level::max_of;
 use crate::simd::lane::{self, LaneStft, Sink};
-use crate::simd::lanes::{Lanes, Portable};
+use crate::simd::lanes::{Lanes, MOST_LANES, Portable};
+use crate::simd::{Kernel, Level, dispatch};
 use crate::threads::share;
 
 /// So many frames are put aside before they are turned into rows: one cache line of a row.
@@ -64,6 +65,25 @@ pub struct Scratch<T> {
     spectra: [Vec<Complex<T>>; 2],
 }
 
+fn check(win_length: usize, hop_length: usize, n_fft: usize) -> Result<()> {
+    if win_length == 0 {
+        return Err(Error::value("win_length", "at least 1 sample", 0));
+    }
+    if hop_length == 0 {
+        return Err(Error::value("hop_length", "at least 1 sample", 0));
+    }
+    if n_fft < win_length {
+        let expected = format!("at least win_length ({win_length})");
+        return Err(Error::value("n_fft", expected, n_fft));
+    }
+    Ok(())
+}
+
+fn frames(n: usize, win_length: usize, hop_length: usize, center: bool) -> usize {
+    let last = if center { n } else { n.saturating_sub(win_length) };
+    last / hop_length + 1
+}
+
 impl<T: Real> Stft<T> {
     /// A transform with this window. With `center`, frame `k` has the window's sample
     /// `floor(win_length / 2)` on sample `k * hop_length`, with silence beyond both ends of the
@@ -75,16 +95,7 @@ impl<T: Real> Stft<T> {
     /// [`Error::Value`] if a length is zero or the FFT is shorter than the window.
     pub fn new(window: &[f64], hop_length: usize, n_fft: usize, center: bool) -> Result<Self> {
         let win_length = window.len();
-        if win_length == 0 {
-            return Err(Error::value("win_length", "at least 1 sample", 0));
-        }
-        if hop_length == 0 {
-            return Err(Error::value("hop_length", "at least 1 sample", 0));
-        }
-        if n_fft < win_length {
-            let expected = format!("at least win_length ({win_length})");
-            return Err(Error::value("n_fft", expected, n_fft));
-        }
+        check(win_length, hop_length, n_fft)?;
         Ok(Self {
             window: window.iter().map(|&w| T::of(w)).collect(),
             hop_length,
@@ -99,11 +110,7 @@ impl<T: Real> Stft<T> {
     /// How many frames a signal of `n` samples has; at least one.
     #[must_use]
     pub fn frames(&self, n: usize) -> usize {
-        if self.center {
-            n / self.hop_length + 1
-        } else {
-            n.saturating_sub(self.window.len()) / self.hop_length + 1
-        }
+        frames(n, self.window.len(), self.hop_length, self.center)
     }
 
     /// How many bins a frame has, Nyquist included.
@@ -168,17 +175,7 @@ impl<T: Real> Stft<T> {
         value: impl Fn(Complex<T>) -> O + Sync,
     ) -> Result<()> {
         let (bins, frames, rows_len) = (self.bins(), self.frames(n), rows.len());
-        let signals = signals.chunks_exact(n.max(1));
-        assert_eq!(rows_len, signals.len() * bins * frames, "{bins} bins, {frames} frames");
-        // Each part is some frames of all rows of a signal, which only its thread writes.
-        let parts = signals.zip(rows.chunks_exact_mut(bins * frames)).flat_map(|(signal, rows)| {
-            let mut rest: Vec<&mut [O]> = rows.chunks_exact_mut(frames).collect();
-            (0..frames).step_by(PART).map(move |first| {
-                let count = PART.min(frames - first);
-                let part = rest.iter_mut().filter_map(|row| row.split_off_mut(..count)).collect();
-                (signal, first..first + count, part)
-            })
-        });
+        let parts = parts(signals.chunks_exact(n.max(1)), rows, bins, frames);
         let state = || Ok((self.scratch(), vec![O::default(); BLOCK * bins]));
         let threads = if rows_len < WORTH_SHARING { 1 } else { threads };
         share(parts, threads, state, |(scratch, block), (signal, frames, mut part)| {
@@ -273,6 +270,31 @@ pub struct SingleStft {
     level: Level,
 }
 
+/// How an array is cut into frames.
+#[derive(Debug, Clone)]
+pub struct Framing {
+    /// The window's samples.
+    pub window: Vec<f64>,
+    /// Samples from frame to frame.
+    pub hop_length: usize,
+    /// FFT length in points, at least the window's.
+    pub n_fft: usize,
+    /// Whether frames stand around their time or behind it; see [`Stft::new`].
+    pub center: bool,
+}
+
+impl Framing {
+    /// How many bins and frames a signal of `n` samples has.
+    ///
+    /// # Errors
+    /// Those of [`Stft::new`].
+    pub fn shape(&self, n: usize) -> Result<(usize, usize)> {
+        check(self.window.len(), self.hop_length, self.n_fft)?;
+        let frames = frames(n, self.window.len(), self.hop_length, self.center);
+        Ok((self.n_fft / 2 + 1, frames))
+    }
+}
+
 /// The working memory of a [`SingleStft`].
 #[derive(Default)]
 pub struct SingleScratch {
@@ -348,8 +370,11 @@ impl SingleStft {
                 even.copy_from_slice(spectrum);
                 return;
             }
-            let (start, [a, b]) =
-                if is_even { (frame, [spectrum, &silence]) } else { (frame - 1, [&even, spectrum]) };
+            let (start, [a, b]) = if is_even {
+                (frame, [spectrum, &silence])
+            } else {
+                (frame - 1, [&even, spectrum])
+            };
             for (bin, (a, b)) in a.iter().zip(b).enumerate() {
                 let lane = |z: &Complex<f32>| lane::Complex {
                     re: Portable::<1>::splat(z.re),
@@ -359,4 +384,177 @@ impl SingleStft {
             }
         })
     }
+}
+
+/// The spectra of signals of `n` samples each, one behind the other, into `rows`, as
+/// [`Stft::rows`] has them. They do not depend on the number of threads.
+///
+/// # Errors
+/// Those of [`Stft::new`]; [`Error::Cancelled`] soon after `cancel` is set.
+///
+/// # Panics
+/// If `rows` is not of that size.
+pub fn spectra(
+    framing: &Framing,
+    signals: (&[f32], usize),
+    rows: &mut [Complex<f32>],
+    threads: usize,
+    cancel: &Cancel,
+) -> Result<()> {
+    let Framing { window, hop_length, n_fft, center } = framing;
+    let stft = SingleStft::new(window, *hop_length, *n_fft, *center)?;
+    stft.rows(signals, rows, threads, cancel, Spectrum)
+}
+
+/// The magnitudes of signals, as [`spectra`].
+///
+/// # Errors
+/// Those of [`spectra`].
+///
+/// # Panics
+/// If `rows` is not of that size.
+pub fn magnitudes(
+    framing: &Framing,
+    signals: (&[f32], usize),
+    rows: &mut [f32],
+    threads: usize,
+    cancel: &Cancel,
+) -> Result<()> {
+    let Framing { window, hop_length, n_fft, center } = framing;
+    let mut peak = 0.0f32;
+    for part in signals.0.chunks(STRIDE) {
+        cancel.check()?;
+        peak = peak.max(dispatch(Peak(part)));
+    }
+    // Squares leave the range of an f32 long before the number itself does. The window brings
+    // the largest magnitude to at most 2^62, so that only what is 2^120 times smaller is lost.
+    let largest = f64::from(peak) * window.iter().map(|w| w.abs()).sum::<f64>();
+    let exponent =
+        if largest > 0.0 { (62.0 - largest.log2()).floor().clamp(-120.0, 120.0) } else { 0.0 };
+    let window: Vec<f64> = window.iter().map(|w| w * exponent.exp2()).collect();
+    let stft = SingleStft::new(&window, *hop_length, *n_fft, *center)?;
+    stft.rows(signals, rows, threads, cancel, Magnitude { unscale: (-exponent).exp2() as f32 })
+}
+
+/// The largest magnitude of finite samples.
+struct Peak<'p>(&'p [f32]);
+
+impl Kernel for Peak<'_> {
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) -> f32 {
+        max_of(self.0, |x| if x.abs() < f32::INFINITY { x.abs() } else { 0.0 })
+    }
+}
+
+/// What an array has of each value of a spectrum.
+trait Element: Copy + Sync {
+    type Out: Copy + Send;
+    /// Writes the first lanes, as many as there is room for.
+    fn put<V: Lanes>(self, z: lane::Complex<V>, to: &mut [Self::Out]);
+}
+
+#[derive(Clone, Copy)]
+struct Spectrum;
+
+impl Element for Spectrum {
+    type Out = Complex<f32>;
+
+    #[inline(always)]
+    fn put<V: Lanes>(self, z: lane::Complex<V>, to: &mut [Complex<f32>]) {
+        let (mut re, mut im) = ([0.0; MOST_LANES], [0.0; MOST_LANES]);
+        z.re.store(&mut re, 0);
+        z.im.store(&mut im, 0);
+        for ((to, &re), &im) in to.iter_mut().zip(&re[..V::COUNT]).zip(&im[..V::COUNT]) {
+            *to = Complex::new(re, im);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Magnitude {
+    /// What takes the window's factor back.
+    unscale: f32,
+}
+
+impl Element for Magnitude {
+    type Out = f32;
+
+    #[inline(always)]
+    fn put<V: Lanes>(self, z: lane::Complex<V>, to: &mut [f32]) {
+        let power = z.re.mul_add(z.re, z.im.mul(z.im));
+        let magnitude = power.sqrt().mul(V::splat(self.unscale));
+        if to.len() == V::COUNT {
+            magnitude.store(to, 0);
+        } else {
+            let mut lanes = [0.0; MOST_LANES];
+            magnitude.store(&mut lanes, 0);
+            to.copy_from_slice(&lanes[..to.len()]);
+        }
+    }
+}
+
+/// Some frames, from `start` on, of all rows of an array.
+struct Columns<'c, E: Element> {
+    start: usize,
+    rows: Vec<&'c mut [E::Out]>,
+    element: E,
+}
+
+impl<E: Element> Sink for Columns<'_, E> {
+    #[inline(always)]
+    fn take<V: Lanes>(&mut self, bin: usize, frame: usize, [a, b]: [lane::Complex<V>; 2]) {
+        let row = &mut self.rows[bin][frame - self.start..];
+        let (first, rest) = row.split_at_mut(V::COUNT.min(row.len()));
+        self.element.put(a, first);
+        let second = V::COUNT.min(rest.len());
+        self.element.put(b, &mut rest[..second]);
+    }
+}
+
+impl SingleStft {
+    /// As [`Stft::rows`].
+    fn rows<E: Element>(
+        &self,
+        (signals, n): (&[f32], usize),
+        rows: &mut [E::Out],
+        threads: usize,
+        cancel: &Cancel,
+        element: E,
+    ) -> Result<()> {
+        let (bins, frames, rows_len) = (self.bins(), self.frames(n), rows.len());
+        let signals = signals.chunks_exact(n.max(1));
+        let threads = if rows_len < WORTH_SHARING { 1 } else { threads };
+        let parts = parts(signals, rows, bins, frames);
+        share(
+            parts,
+            threads,
+            || Ok(SingleScratch::default()),
+            |scratch, part| {
+                let (signal, frames, rows) = part;
+                let mut columns = Columns { start: frames.start, rows, element };
+                self.for_each_block(signal, frames, scratch, cancel, &mut columns)
+            },
+        )
+    }
+}
+
+/// Parts of the work on signals of `frames` frames each: some frames of all `bins` rows, which
+/// only that part writes.
+fn parts<'p, T: 'p, O>(
+    signals: std::slice::ChunksExact<'p, T>,
+    rows: &'p mut [O],
+    bins: usize,
+    frames: usize,
+) -> impl Iterator<Item = (&'p [T], Range<usize>, Vec<&'p mut [O]>)> {
+    assert_eq!(rows.len(), signals.len() * bins * frames, "{bins} bins, {frames} frames");
+    signals.zip(rows.chunks_exact_mut(bins * frames)).flat_map(move |(signal, rows)| {
+        let mut rest: Vec<&mut [O]> = rows.chunks_exact_mut(frames).collect();
+        (0..frames).step_by(PART).map(move |first| {
+            let count = PART.min(frames - first);
+            let part = rest.iter_mut().filter_map(|row| row.split_off_mut(..count)).collect();
+            (signal, first..first + count, part)
+        })
+    })
 }

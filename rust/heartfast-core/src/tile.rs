@@ -9,7 +9,7 @@ use crate::level::{GrayScale, max_of};
 use crate::memory::{fit, reserve};
 use crate::raster::{self, MAX_PIXELS};
 use crate::simd::lane::{Complex, Sink};
-use crate::simd::lanes::Lanes;
+use crate::simd::lanes::{Lanes, MOST_LANES};
 use crate::simd::{Kernel, Level};
 use crate::stft::{Real, SingleScratch, SingleStft};
 
@@ -70,8 +70,7 @@ impl<'a> Painter<'a> {
         cancel: &Cancel,
     ) -> Result<Tile<'_>> {
         let (config, level) = (self.config, self.level);
-        let Plan { geometry, stft, scratch } =
-            plan(&mut self.plans, config, level, sample_rate)?;
+        let Plan { geometry, stft, scratch } = plan(&mut self.plans, config, level, sample_rate)?;
         let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
         if bins.checked_mul(frames).is_none_or(|n| n > MAX_PIXELS) {
             let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
@@ -107,11 +106,9 @@ struct Powers<'p> {
     geometry: Geometry,
     frames: usize,
     /// The largest so far: several, because each must wait for itself.
-    max: [[f32; LANES]; CHAINS],
+    max: [[f32; MOST_LANES]; CHAINS],
 }
 
-/// The most lanes of any level.
-const LANES: usize = 16;
 /// Maxima side by side.
 const CHAINS: usize = 4;
 
@@ -119,12 +116,12 @@ impl<'p> Powers<'p> {
     /// Numbers from one row to the next: whole cache lines, and not as many as would put
     /// neighbouring rows into the same place of a cache.
     fn stride(frames: usize) -> usize {
-        let stride = (frames + LANES).next_multiple_of(2 * LANES);
-        stride + if stride.is_multiple_of(256) { 2 * LANES } else { 0 }
+        let stride = (frames + MOST_LANES).next_multiple_of(2 * MOST_LANES);
+        stride + if stride.is_multiple_of(256) { 2 * MOST_LANES } else { 0 }
     }
 
     fn new(rows: &'p mut [f32], geometry: Geometry, frames: usize) -> Self {
-        let max = [[0.0; LANES]; CHAINS];
+        let max = [[0.0; MOST_LANES]; CHAINS];
         Self { rows, geometry, frames, max }
     }
 

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use heartfast_core::colormap::{COLORMAP_NAMES, Colormap};
-use heartfast_core::raster::{self, Color, frames_to_rows};
+use heartfast_core::raster::{self, Color};
 use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
 
@@ -83,26 +83,6 @@ proptest! {
         let flat = resize(&vec![level; from.0 * from.1], from, to);
         prop_assert_eq!(flat, vec![level; to.0 * to.1]);
     }
-
-    #[test]
-    fn turning(
-        bins in 1usize..100,
-        columns in 1usize..100,
-        limits in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
-        seed in any::<u64>(),
-    ) {
-        let frames = pixels(bins * columns, seed);
-        let (a, b) = (limits.0.index(bins), limits.1.index(bins));
-        let (first, last) = (a.min(b), a.max(b));
-        let mut rows = vec![1, 2, 3];
-        frames_to_rows(&frames, bins, first, last, &mut rows, &Cancel::new()).unwrap();
-        let expected: Vec<u8> = (first..=last)
-            .rev()
-            .flat_map(|bin| (0..columns).map(move |x| (bin, x)))
-            .map(|(bin, x)| frames[x * bins + bin])
-            .collect();
-        prop_assert_eq!(rows, expected);
-    }
 }
 
 #[test]
@@ -135,7 +115,5 @@ fn cancelled() {
     let cancel = Cancel::new();
     cancel.request();
     let outcome = raster::resize(&[0; 100], (10, 10), (5, 20), &cancel);
-    assert!(matches!(outcome, Err(Error::Cancelled)));
-    let outcome = frames_to_rows(&[0; 100], 10, 0, 9, &mut Vec::new(), &cancel);
     assert!(matches!(outcome, Err(Error::Cancelled)));
 }

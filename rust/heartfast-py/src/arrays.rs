@@ -1,7 +1,7 @@
 //! Windows and transforms of arrays.
 
 use heartfast_core::Cancel;
-use heartfast_core::stft::{Complex, Real, Stft};
+use heartfast_core::stft::{self as core, Complex, Stft};
 use numpy::{
     Element, PyArray, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArrayMethods,
 };
@@ -33,6 +33,12 @@ pub(crate) struct Framing {
     center: bool,
 }
 
+impl From<Framing> for core::Framing {
+    fn from(Framing { window, hop_length, n_fft, center }: Framing) -> Self {
+        Self { window, hop_length, n_fft, center }
+    }
+}
+
 /// The complex transform along the last axis of a C-contiguous float array.
 #[pyfunction]
 pub(crate) fn stft<'py>(
@@ -41,10 +47,15 @@ pub(crate) fn stft<'py>(
     framing: Framing,
     threads: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let framing = framing.into();
     if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
-        transform(py, &y, &framing, threads, |z| Complex::new(z.re, z.im))
+        transform(py, &y, &framing, |signals, rows, cancel| {
+            core::spectra(&framing, signals, rows, threads, cancel)
+        })
     } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        transform(py, &y, &framing, threads, |z| Complex::new(z.re, z.im))
+        transform(py, &y, &framing, |signals, rows, cancel| {
+            double(&framing)?.rows(signals, rows, threads, cancel, |z| Complex::new(z.re, z.im))
+        })
     } else {
         Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
     }
@@ -58,33 +69,37 @@ pub(crate) fn magnitudes<'py>(
     framing: Framing,
     threads: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
+    let framing = framing.into();
     if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f32>>() {
-        // The squares of an f32 leave its range long before the number itself does.
-        transform(py, &y, &framing, threads, |z| {
-            let (re, im) = (f64::from(z.re), f64::from(z.im));
-            (re * re + im * im).sqrt() as f32
+        transform(py, &y, &framing, |signals, rows, cancel| {
+            core::magnitudes(&framing, signals, rows, threads, cancel)
         })
     } else if let Ok(y) = y.extract::<PyReadonlyArrayDyn<'py, f64>>() {
-        transform(py, &y, &framing, threads, |z| z.norm())
+        transform(py, &y, &framing, |signals, rows, cancel| {
+            double(&framing)?.rows(signals, rows, threads, cancel, |z| z.norm())
+        })
     } else {
         Err(PyTypeError::new_err("y: expected an array of float32 or float64"))
     }
 }
 
-fn transform<'py, T: Real + Element, O: Element + Copy + Default + Send>(
+fn double(framing: &core::Framing) -> heartfast_core::Result<Stft<f64>> {
+    let core::Framing { window, hop_length, n_fft, center } = framing;
+    Stft::new(window, *hop_length, *n_fft, *center)
+}
+
+/// An array of what `work` writes for the signals along the last axis of `y`, of that length.
+fn transform<'py, T: Element + Sync, O: Element + Send>(
     py: Python<'py>,
     y: &PyReadonlyArrayDyn<'py, T>,
-    framing: &Framing,
-    threads: usize,
-    value: impl Fn(Complex<T>) -> O + Send + Sync,
+    framing: &core::Framing,
+    work: impl FnOnce((&[T], usize), &mut [O], &Cancel) -> heartfast_core::Result<()> + Send,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let Framing { window, hop_length, n_fft, center } = framing;
-    let plan = Stft::<T>::new(window, *hop_length, *n_fft, *center).map_err(|e| raise(py, e))?;
     let (&n, leading) = y
         .shape()
         .split_last()
         .ok_or_else(|| PyTypeError::new_err("y: expected at least one axis, found a scalar"))?;
-    let (bins, frames) = (plan.bins(), plan.frames(n));
+    let (bins, frames) = framing.shape(n).map_err(|e| raise(py, e))?;
     let shape: Vec<usize> = leading.iter().copied().chain([bins, frames]).collect();
     // By way of Python: where there is no memory, that raises, and the crate's own would panic.
     let zeros = py.import("numpy")?.call_method1("zeros", (shape, O::get_dtype(py)))?;
@@ -95,8 +110,8 @@ fn transform<'py, T: Real + Element, O: Element + Copy + Default + Send>(
         let mut out = out.readwrite();
         let rows = out.as_slice_mut()?;
         let cancel = Cancel::new();
-        let work = || plan.rows((signals, n), rows, threads, &cancel, value);
-        interrupt::run_on(py, values, &cancel, work)?.map_err(|e| raise(py, e))?;
+        interrupt::run_on(py, values, &cancel, || work((signals, n), rows, &cancel))?
+            .map_err(|e| raise(py, e))?;
     }
     Ok(out.into_any())
 }

@@ -6,8 +6,8 @@ use super::adler::Adler32;
 use super::huffman::Code;
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::simd::lanes::Lanes;
 use crate::simd;
+use crate::simd::lanes::Lanes;
 
 /// Bytes of filtered data that share one Huffman code.
 const BAND: usize = 32 * 1024;

@@ -3,6 +3,9 @@
 //! A kernel that is generic over [`Lanes`] does to every lane what it says of one number. Its
 //! twin on [`Portable`] is plain Rust, which any CPU and Miri can run.
 
+/// The most lanes that there are.
+pub(crate) const MOST_LANES: usize = 16;
+
 /// Some `f32` side by side.
 pub(crate) trait Lanes: Copy {
     /// How many.
@@ -50,7 +53,7 @@ pub(crate) trait Lanes: Copy {
     /// The first `count` lanes, and zeros behind them.
     #[inline(always)]
     fn before(self, count: usize) -> Self {
-        let mut lanes = [0.0; 16];
+        let mut lanes = [0.0; MOST_LANES];
         self.store(&mut lanes, 0);
         for lane in lanes.iter_mut().skip(count) {
             *lane = 0.0;

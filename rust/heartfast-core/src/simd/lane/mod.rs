@@ -9,15 +9,12 @@
 mod plan;
 mod radix;
 
-use crate::simd::lanes::Lanes;
+use crate::simd::lanes::{Lanes, MOST_LANES};
 use crate::simd::{Kernel, Level};
 use plan::{Plan, RowPair, Stage};
 use radix::transform;
 
 pub(crate) use radix::Complex;
-
-/// The most lanes of any level.
-const MOST_LANES: usize = 16;
 
 /// What takes the values of frames, a bin of some neighbouring ones at a time.
 pub(crate) trait Sink {
@@ -84,7 +81,16 @@ impl LaneStft {
         };
         let inputs: Vec<(u32, f32)> = plan.samples.iter().map(input).collect();
         let places = inputs.iter().map(|&(place, _)| place as usize + 1).max().unwrap_or(0);
-        Some(Self { plan, inputs, hop_length, lead, turned_rows, turned_stride, more_frames, places })
+        Some(Self {
+            plan,
+            inputs,
+            hop_length,
+            lead,
+            turned_rows,
+            turned_stride,
+            more_frames,
+            places,
+        })
     }
 
     /// Gives the spectra of a block of frames of a signal, from `first` on, to `sink`: two for
@@ -97,7 +103,11 @@ impl LaneStft {
         scratch: &mut Scratch,
         sink: &mut impl Sink,
     ) {
-        level.run(Block { stft: self, signal, first, scratch, sink });
+        level.run(ToGrid { stft: self, signal, first, scratch });
+        for pair in &self.plan.pairs {
+            level.run(Rows { stft: self, pair, scratch });
+            level.run(Separate { pair, rows: scratch.row.get(), frame: first, sink });
+        }
     }
 
     /// Turns a block of the signal: row k has sample k of each frame.
@@ -200,53 +210,78 @@ impl LaneStft {
     }
 }
 
-/// A block of frames, from samples to values.
-struct Block<'b, S> {
-    stft: &'b LaneStft,
-    signal: &'b [f32],
+// The work is in three kernels: in one, all of it would be compiled for each sink anew.
+
+/// Samples of a block of frames to where the rows begin.
+struct ToGrid<'g> {
+    stft: &'g LaneStft,
+    signal: &'g [f32],
     first: usize,
-    scratch: &'b mut Scratch,
-    sink: &'b mut S,
+    scratch: &'g mut Scratch,
 }
 
-impl<S: Sink> Kernel for Block<'_, S> {
+impl Kernel for ToGrid<'_> {
     type Output = ();
 
     #[inline(always)]
     fn run<V: Lanes>(self) {
-        let Self { stft, signal, first, scratch, sink } = self;
-        let Scratch { edges, turned, column, grid, row } = scratch;
-        let (rows, columns) = (stft.plan.rows, stft.plan.columns);
-        let width = 2 * V::COUNT;
+        let Self { stft, signal, first, scratch: Scratch { edges, turned, column, grid, .. } } =
+            self;
+        let rows = stft.plan.rows;
         turned.fit(stft.turned_rows * stft.turned_stride + 2 * MOST_LANES);
-        column.fit(2 * rows * width);
+        column.fit(2 * rows * 2 * V::COUNT);
         grid.fit(rows * stft.plan.grid_stride::<V>());
-        row.fit(3 * columns * width);
         stft.turn::<V>(signal, first, edges, turned.get_mut());
         stft.columns::<V>(turned.get(), column.get_mut(), grid.get_mut());
-        for pair in &stft.plan.pairs {
-            stft.rows::<V>(pair, grid.get(), row.get_mut());
-            separate::<V>(pair, row.get(), first, sink);
-        }
+    }
+}
+
+/// The transforms of the rows of a pair.
+struct Rows<'r> {
+    stft: &'r LaneStft,
+    pair: &'r RowPair,
+    scratch: &'r mut Scratch,
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Self { stft, pair, scratch: Scratch { grid, row, .. } } = self;
+        row.fit(3 * stft.plan.columns * 2 * V::COUNT);
+        stft.rows::<V>(pair, grid.get(), row.get_mut());
     }
 }
 
 /// The spectra of the real and of the imaginary parts, from the symmetry of a real signal's.
-#[inline(always)]
-fn separate<V: Lanes>(pair: &RowPair, rows: &[f32], frame: usize, sink: &mut impl Sink) {
-    let width = 2 * V::COUNT;
-    assert!(pair.places * width <= rows.len());
-    for bin in &pair.bins {
-        // SAFETY: the places of a pair's bins are below `places`.
-        let (a, b) = unsafe {
-            (
-                Complex::<V>::read(rows.as_ptr().add(bin.at as usize * width)),
-                Complex::<V>::read(rows.as_ptr().add(bin.mirror as usize * width)),
-            )
-        };
-        let first = Complex { re: a.re.add(b.re), im: a.im.sub(b.im) };
-        let second = Complex { re: a.im.add(b.im), im: b.re.sub(a.re) };
-        sink.take(bin.bin as usize, frame, [first, second]);
+struct Separate<'s, S> {
+    pair: &'s RowPair,
+    rows: &'s [f32],
+    frame: usize,
+    sink: &'s mut S,
+}
+
+impl<S: Sink> Kernel for Separate<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) {
+        let Self { pair, rows, frame, sink } = self;
+        let width = 2 * V::COUNT;
+        assert!(pair.places * width <= rows.len());
+        for bin in &pair.bins {
+            // SAFETY: the places of a pair's bins are below `places`.
+            let (a, b) = unsafe {
+                (
+                    Complex::<V>::read(rows.as_ptr().add(bin.at as usize * width)),
+                    Complex::<V>::read(rows.as_ptr().add(bin.mirror as usize * width)),
+                )
+            };
+            let first = Complex { re: a.re.add(b.re), im: a.im.sub(b.im) };
+            let second = Complex { re: a.im.add(b.im), im: b.re.sub(a.re) };
+            sink.take(bin.bin as usize, frame, [first, second]);
+        }
     }
 }
 
@@ -481,57 +516,5 @@ mod tests {
             }
         }
         assert!(lengths >= 400 * Level::all().count(), "{lengths}");
-    }
-}
-#[cfg(test)]
-mod speed {
-    use super::{Complex, LaneStft, Scratch, Sink};
-    use crate::simd::Level;
-    use crate::simd::lanes::Lanes;
-    use std::time::Instant;
-    struct Power(Vec<f32>, f32);
-    impl Sink for Power {
-        #[inline(always)]
-        fn take<V: Lanes>(&mut self, bin: usize, _: usize, [first, second]: [Complex<V>; 2]) {
-            first.re.mul_add(first.re, first.im.mul(first.im)).store(&mut self.0, bin * 32);
-            second.re.mul_add(second.re, second.im.mul(second.im)).store(&mut self.0, bin * 32 + V::COUNT);
-        }
-    }
-    #[test]
-    #[ignore]
-    fn speed() {
-        for n in std::env::var("LEN").map_or(vec![100, 200, 400, 441, 800, 1024, 1200, 2205, 2400, 4096, 4800, 17640], |n| vec![n.parse().unwrap()]) {
-            for level in Level::all() {
-                if std::env::var("LEVEL").is_ok_and(|l| format!("{level:?}") != l) { continue }
-                let window = vec![1.0; n];
-                let Some(stft) = LaneStft::new(&window, (n.div_ceil(2), n / 2), (n, 0)) else { continue };
-                let signal = vec![0.3f32; n * 400];
-                let mut scratch = Scratch::default();
-                let mut sink = Power(vec![0.0; (n / 2 + 1) * 32], 0.0);
-                let mut best = f64::MAX;
-                let frames = 2 * level.lanes();
-                let reps = (2_000_000 / n / frames).max(1).min(600 / frames);
-                for _ in 0..std::env::var("REPS").map_or(30, |r| r.parse().unwrap()) {
-                    let t = Instant::now();
-                    for k in 0..reps {
-                        stft.frames(level, &signal, k * frames, &mut scratch, &mut sink);
-                    }
-                    best = best.min(t.elapsed().as_secs_f64() / (reps * frames) as f64);
-                }
-                print!("{n} {level:?} {:.0} ns  ", best * 1e9);
-            }
-            let mut planner = rustfft::FftPlanner::<f32>::new();
-            let fft = planner.plan_fft_forward(n);
-            let mut buf = vec![rustfft::num_complex::Complex::new(0.1f32, 0.2); n];
-            let mut scr = vec![rustfft::num_complex::Complex::new(0.0f32, 0.0); fft.get_inplace_scratch_len()];
-            let mut best = f64::MAX;
-            for _ in 0..30 {
-                let t = Instant::now();
-                for _ in 0..100 { fft.process_with_scratch(&mut buf, &mut scr); }
-                best = best.min(t.elapsed().as_secs_f64() / 200.0);
-                for z in &mut buf { *z = rustfft::num_complex::Complex::new(0.1, 0.2); }
-            }
-            println!("rustfft/2 {:.0}", best * 1e9);
-        }
     }
 }

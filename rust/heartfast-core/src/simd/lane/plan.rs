@@ -102,7 +102,8 @@ impl Plan {
             if d.rest > d.radix {
                 for column in 0..if per_column { columns } else { 1 } {
                     for butterfly in 0..step {
-                        let place = if is_column { butterfly * columns + column } else { butterfly };
+                        let place =
+                            if is_column { butterfly * columns + column } else { butterfly };
                         let values = split_place(place, &digits);
                         let following = digits[i + 1..].iter().zip(&values[i + 1..]);
                         let m = following
@@ -158,7 +159,7 @@ fn digits(n: usize) -> Option<Vec<Digit>> {
     let mut left = n;
     for prime in [2, 3, 5, 7, 11, 13] {
         let mut group = 1;
-        while left % prime == 0 {
+        while left.is_multiple_of(prime) {
             left /= prime;
             group *= prime;
         }
