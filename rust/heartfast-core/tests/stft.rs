@@ -4,7 +4,7 @@
 
 use std::f64::consts::TAU;
 
-use heartfast_core::stft::{Complex, Real, Stft};
+use heartfast_core::stft::{Complex, Framing, Real, Stft, magnitudes, spectra};
 use heartfast_core::window::Window;
 use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
@@ -213,4 +213,41 @@ fn lengths_that_do_not_fit() {
     assert_eq!(error(&[1.0; 4], 0, 4), "hop_length");
     assert_eq!(error(&[1.0; 4], 1, 3), "n_fft");
     assert_eq!(error(&[1.0; 4], 1, 4), "none");
+}
+
+/// Every length by whatever way it takes: lanes or, where they have no plan, pairs of frames.
+#[test]
+fn every_length_by_definition() {
+    let beyond = [4410, 4802, 5003, 8192, 10_007, 17_640, 22_050, 30_030, 32_768, 65_536];
+    for n_fft in (2..=4096).chain(beyond) {
+        let win_length = n_fft - n_fft / 5;
+        let window = Window::Hann.samples(win_length, true);
+        let hop_length = win_length / 3 + 1;
+        let signal: Vec<f32> =
+            noise(5 * hop_length, n_fft as u64).iter().map(|&x| x as f32).collect();
+        let framing = Framing { window, hop_length, n_fft, center: true };
+        let (bins, frames) = framing.shape(signal.len()).unwrap();
+        let mut rows = vec![Complex::new(0.0, 0.0); bins * frames];
+        spectra(&framing, (&signal, signal.len()), &mut rows, 1, &Cancel::new()).unwrap();
+        let mut magnitudes_of = vec![0.0; bins * frames];
+        magnitudes(&framing, (&signal, signal.len()), &mut magnitudes_of, 1, &Cancel::new())
+            .unwrap();
+        let tolerance = 3e-6 * (n_fft as f64).sqrt();
+        for (bin, frame) in [(0, 0), (1, 1), (bins / 2, 2), (bins * 2 / 3, 3), (bins - 1, 5)] {
+            let expected: Complex<f64> = (0..win_length)
+                .map(|k| {
+                    let at = (frame * hop_length + k).checked_sub(win_length / 2);
+                    let x = at.and_then(|at| signal.get(at)).map_or(0.0, |&x| f64::from(x));
+                    let turns = (bin * ((n_fft - win_length) / 2 + k)) % n_fft;
+                    let angle = -TAU * turns as f64 / n_fft as f64;
+                    Complex::from_polar(x * framing.window[k], angle)
+                })
+                .sum();
+            let found = rows[bin * frames + frame];
+            let found = Complex::new(f64::from(found.re), f64::from(found.im));
+            assert!((found - expected).norm() < tolerance, "{n_fft}: {found} for {expected}");
+            let magnitude = f64::from(magnitudes_of[bin * frames + frame]);
+            assert!((magnitude - expected.norm()).abs() < tolerance, "{n_fft}: {magnitude}");
+        }
+    }
 }

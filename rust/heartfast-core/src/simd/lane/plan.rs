@@ -14,8 +14,9 @@ use std::f64::consts::PI;
 use super::radix::RADICES;
 use crate::simd::lanes::Lanes;
 
-/// The longest transform that is worth it: the working memory is 128 bytes a number.
-pub(crate) const MAX_LENGTH: usize = 1 << 15;
+/// The longest transform that is worth it: the working memory, 128 bytes a number and more, has to
+/// stay in a core's own cache.
+pub(crate) const MAX_LENGTH: usize = 1 << 13;
 
 /// One pass of butterflies over a column or a row.
 #[derive(Debug)]
@@ -70,8 +71,8 @@ struct Digit {
 }
 
 impl Plan {
-    /// A plan for `n` points, or nothing for a length with other prime factors than 2, 3, 5, 7,
-    /// 11 and 13, below 4 or above [`MAX_LENGTH`].
+    /// A plan for `n` points, or nothing for a length with other prime factors than 2, 3, 5 and 7,
+    /// below 4 or above [`MAX_LENGTH`].
     pub(super) fn new(n: usize) -> Option<Self> {
         let digits = digits(n)?;
         let split = (1..digits.len()).min_by_key(|&at| {
@@ -157,7 +158,7 @@ fn digits(n: usize) -> Option<Vec<Digit>> {
     }
     let mut digits = Vec::new();
     let mut left = n;
-    for prime in [2, 3, 5, 7, 11, 13] {
+    for prime in [2, 3, 5, 7] {
         let mut group = 1;
         while left.is_multiple_of(prime) {
             left /= prime;

@@ -1,7 +1,7 @@
-//! Discrete Fourier transforms of 2 to 16 numbers, one in every lane, in registers.
+//! Discrete Fourier transforms of 2 to 9 numbers, one in every lane, in registers.
 //!
 //! Odd lengths pair the numbers j and R - j, whose sum meets cosines and whose difference meets
-//! sines; 4, 8, 9 and 16 are made of smaller ones (Cooley and Tukey 1965).
+//! sines; 8 and 9 are made of smaller ones (Cooley and Tukey 1965).
 
 use crate::simd::lanes::Lanes;
 
@@ -74,12 +74,6 @@ impl<V: Lanes> Complex<V> {
         Self { re: self.re.add(self.im), im: self.im.sub(self.re) }.times(HALF_ROOT)
     }
 
-    /// Turned back by a quarter of a turn.
-    #[inline(always)]
-    fn quarter(self) -> Self {
-        Self { re: self.im, im: V::splat(0.0).sub(self.re) }
-    }
-
     /// The product with a number that all lanes share.
     #[inline(always)]
     pub(crate) fn twiddled(self, [re, im]: [f32; 2]) -> Self {
@@ -92,7 +86,7 @@ impl<V: Lanes> Complex<V> {
 }
 
 /// The lengths that [`transform`] knows.
-pub(crate) const RADICES: [usize; 10] = [2, 3, 4, 5, 7, 8, 9, 11, 13, 16];
+pub(crate) const RADICES: [usize; 7] = [2, 3, 4, 5, 7, 8, 9];
 
 /// Replaces `x` by its transform, `sum over j of x[j] exp(-2 pi i j k / R)`; R is one of
 /// [`RADICES`].
@@ -107,9 +101,6 @@ pub(crate) fn transform<V: Lanes, const R: usize>(x: &mut [Complex<V>; R]) {
         7 => odd::<V, 7, 3>(x, [0, 1, 2, 3, 4, 5, 6]),
         8 => eight(x),
         9 => nine(x),
-        11 => odd::<V, 11, 5>(x, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
-        13 => odd::<V, 13, 6>(x, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]),
-        16 => sixteen(x),
         _ => unreachable!("no such radix"),
     }
 }
@@ -141,8 +132,6 @@ impl<const R: usize, const H: usize> Rotations<R, H> {
             3 => (-0.5, 0.866_025_403_784_438_6),
             5 => (0.309_016_994_374_947_45, 0.951_056_516_295_153_5),
             7 => (0.623_489_801_858_733_6, 0.781_831_482_468_029_8),
-            11 => (0.841_253_532_831_181_2, 0.540_640_817_455_597_6),
-            13 => (0.885_456_025_653_209_9, 0.464_723_172_043_768_5),
             _ => panic!("no odd radix"),
         };
         let (mut c, mut s): (f64, f64) = (cos, sin);
@@ -231,31 +220,4 @@ fn nine<V: Lanes>(x: &mut [Complex<V>]) {
     x.swap(1, 3);
     x.swap(2, 6);
     x.swap(5, 7);
-}
-
-#[inline(always)]
-fn sixteen<V: Lanes>(x: &mut [Complex<V>]) {
-    const C: f32 = 0.923_879_5;
-    const S: f32 = 0.382_683_43;
-    four(x, [0, 4, 8, 12]);
-    four(x, [1, 5, 9, 13]);
-    four(x, [2, 6, 10, 14]);
-    four(x, [3, 7, 11, 15]);
-    x[5] = x[5].twiddled([C, -S]);
-    x[6] = x[6].eighth();
-    x[7] = x[7].twiddled([S, -C]);
-    x[9] = x[9].eighth();
-    x[10] = x[10].quarter();
-    x[11] = x[11].eighth().quarter();
-    x[13] = x[13].twiddled([S, -C]);
-    x[14] = x[14].eighth().quarter();
-    x[15] = x[15].twiddled([-C, S]);
-    four(x, [0, 1, 2, 3]);
-    four(x, [4, 5, 6, 7]);
-    four(x, [8, 9, 10, 11]);
-    four(x, [12, 13, 14, 15]);
-    // Row k1, column k2 is value k1 + 4 k2.
-    for (a, b) in [(1, 4), (2, 8), (3, 12), (6, 9), (7, 13), (11, 14)] {
-        x.swap(a, b);
-    }
 }
