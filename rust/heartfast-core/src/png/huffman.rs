@@ -32,6 +32,11 @@ impl<const N: usize> Code<N> {
         Self { bits, lengths }
     }
 
+    /// The bits of a symbol and their number.
+    pub(super) fn of(&self, symbol: usize) -> (u64, u32) {
+        (u64::from(self.bits[symbol]), u32::from(self.lengths[symbol]))
+    }
+
     /// The size in bits of a stream with these counts.
     pub(super) fn cost(&self, counts: &[u32; N]) -> u64 {
         counts.iter().zip(&self.lengths).map(|(&n, &l)| u64::from(n) * u64::from(l)).sum()
@@ -41,22 +46,29 @@ impl<const N: usize> Code<N> {
 /// Code lengths by the method of Moffat and Katajainen (1995), which needs no tree, then cut
 /// to the limit by moving leaves until the Kraft sum fits again.
 fn lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] {
-    let mut symbols: Vec<u64> =
-        (0..N).filter(|&s| counts[s] > 0).map(|s| u64::from(counts[s]) << 16 | s as u64).collect();
-    symbols.sort_unstable();
     let mut lengths = [0; N];
-    let n = symbols.len();
+    // Counts above symbols: to be sorted by both.
+    let (mut symbols, mut n) = ([0u32; N], 0);
+    for (symbol, &count) in (0..).zip(counts) {
+        symbols[n] = count << 9 | symbol;
+        n += usize::from(count > 0);
+    }
+    let symbols = &mut symbols[..n];
     if n <= 1 {
-        for &s in &symbols {
-            lengths[(s & 0xffff) as usize] = 1;
+        for &mut s in symbols {
+            lengths[(s & 0x1ff) as usize] = 1;
         }
         return lengths;
     }
-    let mut depths: Vec<usize> = symbols.iter().map(|s| (s >> 16) as usize).collect();
-    minimum_redundancy(&mut depths);
+    symbols.sort_unstable();
+    let mut depths = [0; N];
+    for (depth, s) in depths.iter_mut().zip(&*symbols) {
+        *depth = s >> 9;
+    }
+    minimum_redundancy(&mut depths[..n]);
     let mut per_length = [0usize; 64];
-    for depth in depths {
-        per_length[depth.min(limit)] += 1;
+    for &depth in &depths[..n] {
+        per_length[limit.min(depth as usize)] += 1;
     }
     // Too long codes were shortened above, so there are too many codes now: lengthen others,
     // the longest below the limit first, which costs least.
@@ -72,14 +84,14 @@ fn lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] {
     let mut rarest_first = symbols.iter();
     for length in (1..=limit).rev() {
         for &s in rarest_first.by_ref().take(per_length[length]) {
-            lengths[(s & 0xffff) as usize] = length as u8;
+            lengths[(s & 0x1ff) as usize] = length as u8;
         }
     }
     lengths
 }
 
 /// Replaces weights, sorted ascending, by the depths of their leaves in a Huffman tree.
-fn minimum_redundancy(a: &mut [usize]) {
+fn minimum_redundancy(a: &mut [u32]) {
     let n = a.len();
     // Left to right: weights become internal nodes, each then the index of its parent.
     a[0] += a[1];
@@ -88,7 +100,7 @@ fn minimum_redundancy(a: &mut [usize]) {
         for child in 0..2 {
             let weight = if leaf >= n || (root < next && a[root] < a[leaf]) {
                 let weight = a[root];
-                a[root] = next;
+                a[root] = next as u32;
                 root += 1;
                 weight
             } else {
@@ -101,7 +113,7 @@ fn minimum_redundancy(a: &mut [usize]) {
     // Right to left: depths of the internal nodes, then of the leaves.
     a[n - 2] = 0;
     for node in (0..n - 2).rev() {
-        a[node] = a[a[node]] + 1;
+        a[node] = a[a[node] as usize] + 1;
     }
     let (mut available, mut depth) = (1, 0);
     let mut root = n as isize - 2;

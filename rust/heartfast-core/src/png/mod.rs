@@ -16,7 +16,10 @@
 //! ```
 
 mod adler;
+mod bits;
 mod deflate;
+mod filter;
+mod header;
 mod huffman;
 
 use crate::cancel::Cancel;
@@ -97,7 +100,9 @@ fn write(
         })?;
     }
     chunk(file, *b"IDAT", |data| {
-        deflater.zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data, cancel)
+        let step = image.color.bytes_per_pixel();
+        let rows = filter::Rows { pixels: image.pixels, stride: image.width * step, step };
+        deflater.zlib(rows, data, cancel)
     })?;
     chunk(file, *b"IEND", |_| Ok(()))
 }

@@ -4,8 +4,10 @@
 //! stays compiled for any CPU. Nothing here changes a result: the compiler does not fuse or
 //! reorder floating-point operations by itself.
 
-// The only unsafe code of the crate: see the one block below.
+// The only unsafe code of the crate.
 #![allow(unsafe_code)]
+
+pub(crate) mod literals;
 
 /// Work that is worth wider registers. `run` must be `#[inline(always)]`.
 pub(crate) trait Kernel {
