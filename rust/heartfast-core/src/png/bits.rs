@@ -37,6 +37,21 @@ impl<'a> BitWriter<'a> {
         literals::put(literals, bits, lengths, self.block, &mut self.buffer);
     }
 
+    /// Where the writer stands.
+    pub(super) fn mark(&self) -> BitBuffer {
+        self.buffer
+    }
+
+    /// Whole bytes since a mark, when nothing was flushed.
+    pub(super) fn bytes_since(&self, mark: BitBuffer) -> usize {
+        self.buffer.at - mark.at
+    }
+
+    /// Forgets what came after a mark, when nothing was flushed.
+    pub(super) fn rewind(&mut self, mark: BitBuffer) {
+        self.buffer = mark;
+    }
+
     /// Fills the last byte with zeros.
     pub(super) fn align(&mut self) {
         self.put(0, (8 - self.buffer.count) % 8);

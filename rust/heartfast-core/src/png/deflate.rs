@@ -2,6 +2,8 @@
 //!
 //! Formats: zlib RFC 1950, DEFLATE RFC 1951.
 
+use std::ops::RangeInclusive;
+
 use super::adler::Adler32;
 use super::bits::BitWriter;
 use super::filter::{Filter, Rows};
@@ -25,6 +27,9 @@ const END_OF_BLOCK: usize = 256;
 pub(super) const DISTANCES: usize = 30;
 /// Longest code, in bits. DEFLATE allows 15; of these, four and a rest fit into 64 bits.
 pub(super) const LONGEST_CODE: usize = 14;
+/// Blocks of fewer bytes than this have all of them counted, others one in [`STEP`].
+const FEW: usize = 16 * 1024;
+const STEP: usize = 4;
 /// So many bytes are looked at to choose a filter.
 const SAMPLE: usize = 1024;
 
@@ -129,51 +134,85 @@ fn fill(mut filtered: &mut [u8], start: usize, rows: Rows, filter: Filter) {
 fn write_block(writer: &mut BitWriter, data: &[u8], spans: &[Span], last: bool) {
     let mut counts = [0u32; SYMBOLS];
     counts[END_OF_BLOCK] = 1;
-    let mut extra_bits = 0;
-    // Four tables, because a count waits for the one before it if the two are the same.
-    let mut quarters = [[0u32; 256]; 4];
-    for &Span { start, end, run } in spans {
-        let (groups, rest) = data[start..end].as_chunks::<4>();
-        for group in groups {
-            for (table, &byte) in quarters.iter_mut().zip(group) {
-                table[usize::from(byte)] += 1;
-            }
-        }
-        for &byte in rest {
-            counts[usize::from(byte)] += 1;
-        }
-        for length in matches(run) {
-            let (symbol, _, extra) = run_symbol(length);
-            counts[symbol] += 1;
-            // The distance, always 1, is one bit.
-            extra_bits += u64::from(extra) + 1;
-        }
-    }
-    for table in quarters {
-        for (count, n) in counts.iter_mut().zip(table) {
-            *count += n;
-        }
+    count_literals(data, spans, &mut counts);
+    for length in spans.iter().flat_map(|span| matches(span.run)) {
+        counts[run_symbol(length).0] += 1;
     }
     let code = Code::new(&counts, LONGEST_CODE);
     let mut distances = [0; DISTANCES];
     distances[0] = 1;
-    let header = Header::new(&code, &Code::new(&distances, LONGEST_CODE));
-    if 3 + header.cost() + code.cost(&counts) + extra_bits > 8 * (data.len() as u64 + 5) {
-        writer.stored(data, last);
-        return;
-    }
+    let distances = Code::new(&distances, LONGEST_CODE);
+    let start = writer.mark();
     writer.put(u64::from(last) | 2 << 1, 3);
-    header.write(writer);
+    Header::new(&code, &distances).write(writer);
     for &Span { start, end, run } in spans {
         writer.put_literals(&data[start..end], &code);
         for length in matches(run) {
             let (symbol, value, extra) = run_symbol(length);
             let (bits, length) = code.of(symbol);
+            // The distance, always 1, is one more bit, 0.
             writer.put(bits | u64::from(value) << length, length + extra + 1);
         }
     }
     let (bits, length) = code.of(END_OF_BLOCK);
     writer.put(bits, length);
+    if writer.bytes_since(start) > data.len() + 5 {
+        writer.rewind(start);
+        writer.stored(data, last);
+    }
+}
+
+/// Adds to `counts` how often literals occur: all, or twice those of every other piece where
+/// they are many. What may occur in between then counts at least once.
+#[inline(always)]
+fn count_literals(data: &[u8], spans: &[Span], counts: &mut [u32; SYMBOLS]) {
+    const PIECE: usize = 64;
+    let step = if data.len() < FEW { 1 } else { STEP };
+    // Four tables, because a count waits for the one before it if the two are the same.
+    let mut tables = [[0u32; 256]; 4];
+    for span in spans {
+        for pieces in data[span.start..span.end].chunks(PIECE * step) {
+            let (groups, rest) = pieces[..PIECE.min(pieces.len())].as_chunks::<4>();
+            for group in groups {
+                for (table, &byte) in tables.iter_mut().zip(group) {
+                    table[usize::from(byte)] += 1;
+                }
+            }
+            for &byte in rest {
+                tables[0][usize::from(byte)] += 1;
+            }
+        }
+    }
+    for table in tables {
+        for (count, n) in counts.iter_mut().zip(table) {
+            *count += step as u32 * n;
+        }
+    }
+    if step > 1 {
+        // Residuals lie around 0, levels anywhere: so in one of two orders they are together.
+        let (levels, residuals) = (range(data, 0), range(data, 0x80));
+        for (byte, count) in (0..=255u8).zip(counts) {
+            let occurs = levels.contains(&byte) && residuals.contains(&(byte ^ 0x80));
+            *count += u32::from(occurs);
+        }
+    }
+}
+
+/// The lowest and the highest byte once some bits are flipped.
+#[inline(always)]
+fn range(data: &[u8], flip: u8) -> RangeInclusive<u8> {
+    let (lanes, rest) = data.as_chunks::<32>();
+    let (mut low, mut high) = ([255; 32], [0; 32]);
+    for lane in lanes {
+        for ((low, high), byte) in low.iter_mut().zip(&mut high).zip(lane) {
+            *low = (*low).min(byte ^ flip);
+            *high = (*high).max(byte ^ flip);
+        }
+    }
+    let rest = rest.iter().map(|byte| byte ^ flip);
+    let low = low.into_iter().chain(rest.clone()).min().unwrap_or(255);
+    let high = high.into_iter().chain(rest).max().unwrap_or(0);
+    low..=high
 }
 
 /// Literal bytes of a block, then a run of copies of the last of them.

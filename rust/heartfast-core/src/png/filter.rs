@@ -74,32 +74,36 @@ impl<'r> Rows<'r> {
     /// The candidate that promises the shortest code for these rows, by the entropy of a sample
     /// of about `sample` of their bytes.
     #[inline(always)]
-    pub(super) fn choose(&self, candidates: &[Filter], rows: Range<usize>, sample: usize) -> Filter {
+    pub(super) fn choose<const C: usize>(&self, candidates: &[Filter; C], rows: Range<usize>, sample: usize) -> Filter {
         const PIECE: usize = 64;
         let piece = PIECE.min(self.stride);
         let per_row = self.stride / piece;
         let there = rows.len() * per_row;
         let pieces = there.min(sample / piece).max(1);
-        let mut best = (Filter::Up, 0);
-        for &filter in candidates {
-            let mut counts = [0u32; 256];
-            for k in 0..pieces {
-                // Spread over rows and, by a step that is no fraction of anything, columns.
-                let place = k * there / pieces;
-                let y = rows.start + place / per_row;
-                let x = if pieces == there { place % per_row } else { k * 7919 % per_row };
-                let mut filtered = [0; PIECE];
-                self.filter(filter, y, x * piece, &mut filtered[..piece]);
-                for &byte in &filtered[..piece] {
+        // Candidate by candidate a count would wait for the one before it.
+        let mut counts = [[0u32; 256]; C];
+        for k in 0..pieces {
+            // Spread over rows and, by a step that is no fraction of anything, columns.
+            let place = k * there / pieces;
+            let y = rows.start + place / per_row;
+            let x = if pieces == there { place % per_row } else { k * 7919 % per_row };
+            let mut filtered = [[0; C]; PIECE];
+            let mut one = [0; PIECE];
+            for (c, &filter) in candidates.iter().enumerate() {
+                self.filter(filter, y, x * piece, &mut one[..piece]);
+                for (all, one) in filtered.iter_mut().zip(one) {
+                    all[c] = one;
+                }
+            }
+            for bytes in &filtered[..piece] {
+                for (counts, &byte) in counts.iter_mut().zip(bytes) {
                     counts[usize::from(byte)] += 1;
                 }
             }
-            let order = order(&counts);
-            if order > best.1 {
-                best = (filter, order);
-            }
         }
-        best.0
+        let orders = counts.each_ref().map(order);
+        let best = (0..C).rev().max_by_key(|&c| orders[c]).unwrap_or(0);
+        candidates[best]
     }
 }
 

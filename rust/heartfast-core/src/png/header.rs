@@ -23,7 +23,6 @@ pub(super) struct Header {
     described: (usize, usize),
     symbols: [Symbol; MOST],
     n: usize,
-    counts: [u32; 19],
     code: Code<19>,
     code_lengths: usize,
 }
@@ -70,13 +69,7 @@ impl Header {
         let code = Code::new(&counts, 7);
         let code_lengths = ORDER.iter().rposition(|&symbol| code.lengths[symbol] > 0);
         let code_lengths = code_lengths.map_or(4, |n| (n + 1).max(4));
-        Self { described, symbols, n, counts, code, code_lengths }
-    }
-
-    /// Its size in bits.
-    pub(super) fn cost(&self) -> u64 {
-        let extra: u64 = self.symbols[..self.n].iter().map(|s| u64::from(s.extra)).sum();
-        14 + 3 * self.code_lengths as u64 + self.code.cost(&self.counts) + extra
+        Self { described, symbols, n, code, code_lengths }
     }
 
     #[inline(always)]

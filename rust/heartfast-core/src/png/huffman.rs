@@ -36,11 +36,6 @@ impl<const N: usize> Code<N> {
     pub(super) fn of(&self, symbol: usize) -> (u64, u32) {
         (u64::from(self.bits[symbol]), u32::from(self.lengths[symbol]))
     }
-
-    /// The size in bits of a stream with these counts.
-    pub(super) fn cost(&self, counts: &[u32; N]) -> u64 {
-        counts.iter().zip(&self.lengths).map(|(&n, &l)| u64::from(n) * u64::from(l)).sum()
-    }
 }
 
 /// Code lengths by the method of Moffat and Katajainen (1995), which needs no tree, then cut

@@ -81,6 +81,9 @@ mod wide {
 
     use super::{BitBuffer, LONGEST_CODE, Wide};
 
+    /// Groups of 64 literals that are looked up before their bits are written.
+    const BATCH: usize = 4;
+
     impl Wide {
         pub(crate) fn detect() -> Option<Self> {
             let there = is_x86_feature_detected!("avx512f")
@@ -147,57 +150,73 @@ mod wide {
         let pair_shift =
             [0, 8].map(|k| _mm512_set4_epi32(to(k + 6), to(k + 4), to(k + 2), to(k)));
         let four_shift = [0, 8].map(|k| _mm512_set4_epi32(NONE, to(k + 4), NONE, to(k)));
+        let in_turn = [0, 4].map(|k| {
+            _mm512_set_epi64(k + 11, k + 3, k + 10, k + 2, k + 9, k + 1, k + 8, k)
+        });
         let ones = _mm512_set1_epi8(1);
+        let half = _mm512_set1_epi64(0xffff_ffff);
         let start = out.as_mut_ptr();
         let mut at = start;
         let (mut waiting, mut count) = (end.bits, u64::from(end.count));
-        let mut append = |bits: u64, length: u64| {
-            waiting |= bits << count;
-            count += length;
-            // SAFETY: see the function: so far less than that many bits a literal are written,
-            // and 8 bytes fit behind them.
-            unsafe {
-                at.cast::<u64>().write_unaligned(waiting.to_le());
-                at = at.add((count / 8) as usize);
+        // Words of four or eight codes, and how many bits they have, on their way from wide
+        // registers to others: memory is the shortest.
+        let (mut words, mut word_lengths) = ([0; 16 * BATCH], [0; 16 * BATCH]);
+        for batch in groups.chunks(BATCH) {
+            let mut n = 0;
+            for group in batch {
+                let literals = load(group);
+                let quarters = (
+                    _mm512_test_epi8_mask(literals, _mm512_set1_epi8(64)),
+                    _mm512_movepi8_mask(literals),
+                );
+                let low = look_up(literals, quarters, &low);
+                let high = look_up(literals, quarters, &high);
+                let length = look_up(literals, quarters, &lengths);
+                let pair_length = _mm512_maddubs_epi16(length, ones);
+                let four_length = _mm512_madd_epi16(pair_length, _mm512_set1_epi16(1));
+                // Codes of 16 bits: the first half has bytes 0 to 7 of each 16, the second the rest.
+                let fours = [
+                    (_mm512_unpacklo_epi8(low, high), pair_shift[0], four_shift[0]),
+                    (_mm512_unpackhi_epi8(low, high), pair_shift[1], four_shift[1]),
+                ]
+                .map(|(codes, pair_shift, four_shift)| {
+                    let shift = _mm512_shuffle_epi8(length, pair_shift);
+                    let pairs = join_pairs(codes, shift);
+                    let shift = _mm512_shuffle_epi8(pair_length, four_shift);
+                    join(_mm512_and_si512(pairs, half), _mm512_srli_epi64::<32>(pairs), shift)
+                });
+                let even = _mm512_unpacklo_epi64(fours[0], fours[1]);
+                let odd = _mm512_unpackhi_epi64(fours[0], fours[1]);
+                let even_length = _mm512_and_si512(four_length, half);
+                let odd_length = _mm512_srli_epi64::<32>(four_length);
+                let eight_length = _mm512_add_epi64(even_length, odd_length);
+                let mut push = |bits, lengths| {
+                    words[n..n + 8].copy_from_slice(&array(bits));
+                    word_lengths[n..n + 8].copy_from_slice(&array(lengths));
+                    n += 8;
+                };
+                if _mm512_cmpgt_epu64_mask(eight_length, _mm512_set1_epi64(56)) == 0 {
+                    push(join(even, odd, even_length), eight_length);
+                } else {
+                    for order in in_turn {
+                        push(
+                            _mm512_permutex2var_epi64(even, order, odd),
+                            _mm512_permutex2var_epi64(even_length, order, odd_length),
+                        );
+                    }
+                }
             }
-            waiting >>= count & !7;
-            count &= 7;
-        };
-        for group in groups {
-            let literals = load(group);
-            let quarters = (_mm512_test_epi8_mask(literals, _mm512_set1_epi8(64)), _mm512_movepi8_mask(literals));
-            let low = look_up(literals, quarters, &low);
-            let high = look_up(literals, quarters, &high);
-            let length = look_up(literals, quarters, &lengths);
-            let pair_length = _mm512_maddubs_epi16(length, ones);
-            let four_length = _mm512_madd_epi16(pair_length, _mm512_set1_epi16(1));
-            // Codes of 16 bits; the first half has bytes 0 to 7 of each 16, the second the rest.
-            let codes = [_mm512_unpacklo_epi8(low, high), _mm512_unpackhi_epi8(low, high)];
-            let fours: [_; 2] = std::array::from_fn(|k| {
-                let shift = _mm512_shuffle_epi8(length, pair_shift[k]);
-                let second = _mm512_sllv_epi32(_mm512_srli_epi32::<16>(codes[k]), shift);
-                let pairs = either(codes[k], _mm512_set1_epi32(0xffff), second);
-                let shift = _mm512_shuffle_epi8(pair_length, four_shift[k]);
-                let second = _mm512_sllv_epi64(_mm512_srli_epi64::<32>(pairs), shift);
-                either(pairs, _mm512_set1_epi64(0xffff_ffff), second)
-            });
-            let even = _mm512_unpacklo_epi64(fours[0], fours[1]);
-            let odd = _mm512_unpackhi_epi64(fours[0], fours[1]);
-            let even_length = _mm512_and_si512(four_length, _mm512_set1_epi64(0xffff_ffff));
-            let odd_length = _mm512_srli_epi64::<32>(four_length);
-            let eight_length = _mm512_add_epi64(even_length, odd_length);
-            if _mm512_cmpgt_epu64_mask(eight_length, _mm512_set1_epi64(56)) == 0 {
-                let eights = _mm512_or_si512(even, _mm512_sllv_epi64(odd, even_length));
-                for (bits, length) in words(eights).into_iter().zip(words(eight_length)) {
-                    append(bits, length);
+            for (&bits, &length) in words[..n].iter().zip(&word_lengths[..n]) {
+                waiting |= bits << count;
+                count += length;
+                // SAFETY: what the function asks for: fewer bits than that are written so far,
+                // and eight bytes fit behind them.
+                unsafe {
+                    at.cast::<u64>().write_unaligned(waiting.to_le());
+                    at = at.add((count / 8) as usize);
                 }
-            } else {
-                let even = words(even).into_iter().zip(words(even_length));
-                let odd = words(odd).into_iter().zip(words(odd_length));
-                for ((bits, length), (next_bits, next_length)) in even.zip(odd) {
-                    append(bits, length);
-                    append(next_bits, next_length);
-                }
+                waiting >>= count & !7;
+                count &= 7;
             }
         }
         // SAFETY: both point into `out`.
@@ -210,15 +229,25 @@ mod wide {
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
     fn look_up(indexes: __m512i, (six, seven): (__mmask64, __mmask64), table: &[__m512i; 4]) -> __m512i {
         let found = _mm512_permutexvar_epi8(indexes, table[0]);
-        let found = _mm512_mask_permutexvar_epi8(found, six & !seven, indexes, table[1]);
-        let found = _mm512_mask_permutexvar_epi8(found, !six & seven, indexes, table[2]);
+        let found = _mm512_mask_permutexvar_epi8(found, six, indexes, table[1]);
+        let found = _mm512_mask_permutexvar_epi8(found, seven, indexes, table[2]);
         _mm512_mask_permutexvar_epi8(found, six & seven, indexes, table[3])
     }
 
-    /// `a` where the mask is set, or `b`, which is 0 there.
+    /// Words of `first` and, from bit `shift` (less than 64) on, `second`.
     #[target_feature(enable = "avx512f")]
-    fn either(a: __m512i, mask: __m512i, b: __m512i) -> __m512i {
-        _mm512_or_si512(_mm512_and_si512(a, mask), b)
+    fn join(first: __m512i, second: __m512i, shift: __m512i) -> __m512i {
+        // Without the mask the compiler makes sure of other shifts, at three times the cost.
+        let shift = _mm512_and_si512(shift, _mm512_set1_epi64(63));
+        _mm512_or_si512(first, _mm512_sllv_epi64(second, shift))
+    }
+
+    /// Words of 32 bits: their lower half and, from bit `shift` (less than 32) on, their upper.
+    #[target_feature(enable = "avx512f")]
+    fn join_pairs(codes: __m512i, shift: __m512i) -> __m512i {
+        let shift = _mm512_and_si512(shift, _mm512_set1_epi32(31));
+        let first = _mm512_and_si512(codes, _mm512_set1_epi32(0xffff));
+        _mm512_or_si512(first, _mm512_sllv_epi32(_mm512_srli_epi32::<16>(codes), shift))
     }
 
     #[target_feature(enable = "avx512f")]
@@ -229,7 +258,7 @@ mod wide {
     }
 
     #[target_feature(enable = "avx512f")]
-    fn words(vector: __m512i) -> [u64; 8] {
+    fn array(vector: __m512i) -> [u64; 8] {
         // SAFETY: any 64 bytes are eight words.
         unsafe { std::mem::transmute(vector) }
     }
