@@ -228,6 +228,13 @@ fn matches(run: usize) -> impl Iterator<Item = usize> {
     (0..run).step_by(MAX_RUN).map(move |at| MAX_RUN.min(run - at))
 }
 
+/// Whether eight bytes are the same.
+#[inline(always)]
+fn is_run(word: [u8; 8]) -> bool {
+    let word = u64::from_ne_bytes(word);
+    word == word.rotate_left(8)
+}
+
 /// Cuts a block into spans. Runs are found where eight bytes in a row, a multiple of eight from
 /// the start, are the same: shorter ones save next to nothing.
 #[inline(always)]
@@ -235,9 +242,17 @@ fn find_spans(data: &[u8], spans: &mut Vec<Span>) {
     spans.clear();
     let (words, _) = data.as_chunks::<8>();
     let (mut start, mut k) = (0, 0);
-    while let Some(word) = words.get(k) {
+    while k < words.len() {
+        // Most of the time there is none: eight words at once say so fast.
+        if let Some(several) = words.get(k..k + 8)
+            && !several.iter().fold(false, |any, &w| any | is_run(w))
+        {
+            k += 8;
+            continue;
+        }
+        let word = &words[k];
         let (word, byte) = (u64::from_ne_bytes(*word), word[0]);
-        if word != word.rotate_left(8) {
+        if !is_run(words[k]) {
             k += 1;
             continue;
         }
