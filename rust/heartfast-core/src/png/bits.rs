@@ -2,6 +2,7 @@
 
 use super::deflate::{LONGEST_CODE, SYMBOLS};
 use super::huffman::Code;
+use super::matches::Symbol;
 use crate::simd::literals::{self, BitBuffer, Wide};
 
 /// Appends bits to a file, lowest first, by way of a block that is flushed now and then.
@@ -22,6 +23,13 @@ impl<'a> BitWriter<'a> {
     #[inline(always)]
     pub(super) fn put(&mut self, bits: u64, count: u32) {
         self.buffer.put(bits, count, self.block);
+    }
+
+    /// Appends a symbol and its extra bits.
+    #[inline(always)]
+    pub(super) fn put_symbol<const N: usize>(&mut self, code: &Code<N>, symbol: &Symbol) {
+        let (bits, length) = code.of(symbol.symbol);
+        self.put(bits | symbol.value << length, length + symbol.extra);
     }
 
     /// Appends the codes of `literals`.

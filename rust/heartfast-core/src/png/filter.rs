@@ -74,7 +74,12 @@ impl<'r> Rows<'r> {
     /// The candidate that promises the shortest code for these rows, by the entropy of a sample
     /// of about `sample` of their bytes.
     #[inline(always)]
-    pub(super) fn choose<const C: usize>(&self, candidates: &[Filter; C], rows: Range<usize>, sample: usize) -> Filter {
+    pub(super) fn choose<const C: usize>(
+        &self,
+        candidates: &[Filter; C],
+        rows: Range<usize>,
+        sample: usize,
+    ) -> Filter {
         const PIECE: usize = 64;
         let piece = PIECE.min(self.stride);
         let per_row = self.stride / piece;

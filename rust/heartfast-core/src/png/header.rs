@@ -30,7 +30,8 @@ pub(super) struct Header {
 impl Header {
     #[inline(always)]
     pub(super) fn new(literals: &Code<SYMBOLS>, distances: &Code<DISTANCES>) -> Self {
-        let used = |lengths: &[u8]| lengths.iter().rposition(|&length| length > 0).map_or(0, |n| n + 1);
+        let used =
+            |lengths: &[u8]| lengths.iter().rposition(|&length| length > 0).map_or(0, |n| n + 1);
         let described = (used(&literals.lengths).max(257), used(&distances.lengths).max(1));
         let mut lengths = [0; MOST];
         lengths[..described.0].copy_from_slice(&literals.lengths[..described.0]);

@@ -37,7 +37,8 @@ pub(crate) fn put(
     out: &mut [u8],
     buffer: &mut BitBuffer,
 ) {
-    let code = |byte: u8| (u64::from(bits[usize::from(byte)]), u32::from(lengths[usize::from(byte)]));
+    let code =
+        |byte: u8| (u64::from(bits[usize::from(byte)]), u32::from(lengths[usize::from(byte)]));
     let join = |(a, n): (u64, u32), (b, m): (u64, u32)| (a | b << n, n + m);
     // In a variable, which lives in registers; behind the reference it would not.
     let mut end = *buffer;
@@ -108,7 +109,9 @@ mod wide {
         ) -> &'l [u8] {
             let (groups, rest) = literals.as_chunks();
             if !groups.is_empty() {
-                assert!(lengths.iter().all(|&n| usize::from(n) <= LONGEST_CODE) && buffer.count < 8);
+                assert!(
+                    lengths.iter().all(|&n| usize::from(n) <= LONGEST_CODE) && buffer.count < 8
+                );
                 let most = groups.len() * 64 * LONGEST_CODE / 8 + 16;
                 let out = &mut out[buffer.at..];
                 assert!(out.len() >= most);
@@ -147,12 +150,10 @@ mod wide {
         // or 4 and 6. All other bytes become 0.
         const NONE: i32 = i32::from_le_bytes([0x80; 4]);
         let to = |byte| NONE & !0xff | byte;
-        let pair_shift =
-            [0, 8].map(|k| _mm512_set4_epi32(to(k + 6), to(k + 4), to(k + 2), to(k)));
+        let pair_shift = [0, 8].map(|k| _mm512_set4_epi32(to(k + 6), to(k + 4), to(k + 2), to(k)));
         let four_shift = [0, 8].map(|k| _mm512_set4_epi32(NONE, to(k + 4), NONE, to(k)));
-        let in_turn = [0, 4].map(|k| {
-            _mm512_set_epi64(k + 11, k + 3, k + 10, k + 2, k + 9, k + 1, k + 8, k)
-        });
+        let in_turn =
+            [0, 4].map(|k| _mm512_set_epi64(k + 11, k + 3, k + 10, k + 2, k + 9, k + 1, k + 8, k));
         let ones = _mm512_set1_epi8(1);
         let half = _mm512_set1_epi64(0xffff_ffff);
         let start = out.as_mut_ptr();
@@ -227,7 +228,11 @@ mod wide {
 
     /// The entries of a table of 256 for 64 indexes, whose bits 6 and 7 are in the masks.
     #[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
-    fn look_up(indexes: __m512i, (six, seven): (__mmask64, __mmask64), table: &[__m512i; 4]) -> __m512i {
+    fn look_up(
+        indexes: __m512i,
+        (six, seven): (__mmask64, __mmask64),
+        table: &[__m512i; 4],
+    ) -> __m512i {
         let found = _mm512_permutexvar_epi8(indexes, table[0]);
         let found = _mm512_mask_permutexvar_epi8(found, six, indexes, table[1]);
         let found = _mm512_mask_permutexvar_epi8(found, seven, indexes, table[2]);
