@@ -41,7 +41,7 @@ const ALL_FILTERS: [Filter; 5] =
 pub(super) struct Deflater {
     filtered: Vec<u8>,
     block: Vec<u8>,
-    spans: Vec<Span>,
+    runs: Vec<Span>,
     matcher: Matcher,
     matches: Vec<Span>,
 }
@@ -77,7 +77,7 @@ impl simd::Kernel for Zlib<'_> {
     #[inline(always)]
     fn run(self) -> Result<()> {
         let Self { deflater, rows, preset, out, cancel, wide } = self;
-        let Deflater { filtered, block, spans, matcher, matches } = deflater;
+        let Deflater { filtered, block, runs, matcher, matches } = deflater;
         // The parts that share a code: smaller ones suit it better to what is in them.
         let (band, few) = match preset {
             Preset::Fast => (BAND, FEW),
@@ -112,18 +112,21 @@ impl simd::Kernel for Zlib<'_> {
                 sum.update(filtered);
                 let last = start + filtered.len() == height * line;
                 let begin = writer.mark();
-                find_runs(filtered, spans);
-                write_block(&mut writer, filtered, spans, last, few);
+                find_runs(filtered, runs);
                 if preset == Preset::Small {
-                    cancel.check()?;
-                    let with_runs = writer.bytes_since(begin);
-                    writer.rewind(begin);
                     matcher.find(filtered, matches);
-                    write_block(&mut writer, filtered, matches, last, few);
-                    if writer.bytes_since(begin) > with_runs {
-                        writer.rewind(begin);
-                        write_block(&mut writer, filtered, spans, last, few);
+                }
+                // Of several ways the shortest is written once more, unless it was the last.
+                let ways = if preset == Preset::Small { 2 } else { 1 };
+                let mut shortest = (usize::MAX, 0);
+                for k in 0..=ways {
+                    let way = if k < ways { k } else { shortest.1 };
+                    if k == ways && way + 1 == ways {
+                        break;
                     }
+                    writer.rewind(begin);
+                    write_block(&mut writer, filtered, [&*runs, &*matches][way], last, few);
+                    shortest = shortest.min((writer.bytes_since(begin), way));
                 }
                 if writer.bytes_since(begin) > filtered.len() + 5 {
                     writer.rewind(begin);

@@ -142,11 +142,21 @@ fn paeth(left: u8, above: u8, corner: u8) -> u8 {
     }
 }
 
-/// The sum of n log2 n: of counts with the same sum, the higher, the lower their entropy.
+/// The sum of n log2 n in units of [`log`]: of counts with the same sum, the higher, the lower
+/// their entropy.
 #[inline(always)]
-fn order(counts: &[u32; 256]) -> u64 {
-    // Bits of a float are its logarithm, but for a constant and a line in place of the curve
-    // between powers of two. In integers, so that the order of the sum does not matter.
-    let log = |n: u32| ((n as f32).to_bits().saturating_sub(1.0f32.to_bits())) >> 12;
+pub(super) fn order(counts: &[u32; 256]) -> u64 {
     counts.iter().map(|&n| u64::from(n) * u64::from(log(n))).sum()
 }
+
+/// The logarithm to base 2, with [`LOG_BITS`] bits behind the point; of 0, 0.
+///
+/// The bits of a float are its logarithm, but for a constant, and a line in place of the curve
+/// between powers of two. An integer, so that sums are the same in any order.
+#[inline(always)]
+pub(super) fn log(n: u32) -> u32 {
+    (n as f32).to_bits().saturating_sub(1.0f32.to_bits()) >> (23 - LOG_BITS)
+}
+
+/// See [`log`].
+pub(super) const LOG_BITS: u32 = 11;

@@ -42,15 +42,15 @@ impl<const N: usize> Code<N> {
 /// to the limit by moving leaves until the Kraft sum fits again.
 fn lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] {
     let mut lengths = [0; N];
-    let mut symbols = [0; N];
-    let n = sort(counts, &mut symbols);
-    let symbols = &symbols[..n];
-    if n <= 1 {
-        for &s in symbols {
-            lengths[usize::from(s)] = 1;
+    if counts.iter().filter(|&&count| count > 0).count() <= 1 {
+        for (length, &count) in lengths.iter_mut().zip(counts) {
+            *length = u8::from(count > 0);
         }
         return lengths;
     }
+    let mut symbols = [0; N];
+    let n = sort(counts, &mut symbols);
+    let symbols = &symbols[..n];
     let mut depths = [0; N];
     for (depth, s) in depths.iter_mut().zip(symbols) {
         *depth = counts[usize::from(*s)];

@@ -1,5 +1,7 @@
 //! Spans of a block: literals, and copies of what was before them (RFC 1951, 3.2.5).
 
+use super::filter::{LOG_BITS, log, order};
+
 /// Shortest and longest match.
 pub(super) const SHORTEST: usize = 3;
 pub(super) const LONGEST: usize = 258;
@@ -78,8 +80,9 @@ pub(super) struct Matcher {
 
 impl Matcher {
     const HASH_BITS: u32 = 14;
-    /// A match has at least so many bytes: shorter ones cost about what their literals do.
-    const WORTH: usize = 5;
+    /// So many bits a match is taken to cost, measured on tiles: its own, and what the codes of
+    /// literals lose to its symbols.
+    const COST: u64 = 48;
     /// DEFLATE's window.
     const FARTHEST: usize = 1 << 15;
     /// So many places are tried for each match.
@@ -92,11 +95,12 @@ impl Matcher {
         self.heads.resize(1 << Self::HASH_BITS, 0);
         self.before.clear();
         self.before.resize(data.len(), 0);
+        let worth = Self::worth(data);
         let (mut start, mut at) = (0, 0);
         while at < data.len() {
             let (mut copies, mut distance) = self.longest(data, at);
             self.insert(data, at);
-            if copies < Self::WORTH {
+            if copies < worth {
                 at += 1;
                 continue;
             }
@@ -115,6 +119,16 @@ impl Matcher {
         if start < data.len() {
             spans.push(Span { start, end: data.len(), copies: 0, distance: 1 });
         }
+    }
+
+    /// How many bytes cost as much as a match, at their entropy; but a run of so many is one.
+    fn worth(data: &[u8]) -> usize {
+        let mut counts = [0u32; 256];
+        data.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
+        let n = data.len() as u64;
+        let bits = n * u64::from(log(n as u32)) - order(&counts);
+        let worth = (Self::COST * n << LOG_BITS) / bits.max(1);
+        worth.clamp(4, 24) as usize
     }
 
     fn hash(data: &[u8], at: usize) -> Option<usize> {
