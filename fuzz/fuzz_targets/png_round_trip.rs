@@ -9,7 +9,10 @@ use heartfast_core::png::{Encoder, Preset};
 use heartfast_core::raster::{Color, Image};
 use libfuzzer_sys::fuzz_target;
 
-/// The input says how a picture of up to 256 KiB is made of the bytes that follow.
+/// A stored block has up to 65,535 bytes.
+const MOST: usize = 70_000;
+
+/// The input says how a picture of up to [`MOST`] bytes is made of the bytes that follow.
 struct Recipe<'i> {
     small: bool,
     color: u8,
@@ -42,8 +45,8 @@ impl<'i> Recipe<'i> {
             (state >> 24) as u8 & self.noise
         };
         let stretched = self.bytes.iter().flat_map(|&b| std::iter::repeat_n(b, self.stretch));
-        let one: Vec<u8> = stretched.take(1 << 18).collect();
-        let all = one.iter().cycle().take(one.len().saturating_mul(self.repeats).min(1 << 18));
+        let one: Vec<u8> = stretched.take(MOST).collect();
+        let all = one.iter().cycle().take(one.len().saturating_mul(self.repeats).min(MOST));
         all.map(|b| b.wrapping_add(noise())).collect()
     }
 }

@@ -32,7 +32,7 @@ const FEW: usize = 16 * 1024;
 const STEP: usize = 4;
 /// The filters that are tried, the first of equals counts; and so many bytes with each of them.
 const FILTERS: [Filter; 4] = [Filter::Up, Filter::None, Filter::Sub, Filter::Average];
-const SAMPLE: usize = 1024;
+const SAMPLE: usize = 512;
 const ALL_FILTERS: [Filter; 5] =
     [Filter::Up, Filter::None, Filter::Sub, Filter::Average, Filter::Paeth];
 
@@ -102,7 +102,7 @@ impl simd::Kernel for Zlib<'_> {
             cancel.check()?;
             let filter = match preset {
                 Preset::Fast => rows.choose(&FILTERS, top..bottom, SAMPLE),
-                Preset::Small => rows.choose(&ALL_FILTERS, top..bottom, usize::MAX),
+                Preset::Small => rows.choose(&ALL_FILTERS, top..bottom, 4 * BAND),
             };
             let end = bottom * line;
             for start in (top * line..end).step_by(block_size) {

@@ -121,13 +121,13 @@ impl Matcher {
         }
     }
 
-    /// How many bytes cost as much as a match, at their entropy; but a run of so many is one.
+    /// How many bytes cost as much as a match, at their entropy, but no more than a run ought to have.
     fn worth(data: &[u8]) -> usize {
         let mut counts = [0u32; 256];
         data.iter().for_each(|&byte| counts[usize::from(byte)] += 1);
         let n = data.len() as u64;
         let bits = n * u64::from(log(n as u32)) - order(&counts);
-        let worth = (Self::COST * n << LOG_BITS) / bits.max(1);
+        let worth = ((Self::COST * n) << LOG_BITS) / bits.max(1);
         worth.clamp(4, 24) as usize
     }
 
