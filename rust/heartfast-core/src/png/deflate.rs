@@ -241,3 +241,40 @@ fn range(data: &[u8], flip: u8) -> RangeInclusive<u8> {
     let high = high.into_iter().chain(rest).max().unwrap_or(0);
     low..=high
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Deflater, Preset, Rows, Zlib};
+    use crate::cancel::Cancel;
+    use crate::simd::literals::Wide;
+    use crate::simd::{self, Kernel};
+
+    proptest! {
+        #[test]
+        fn every_cpu_writes_the_same_bytes(
+            pixels in proptest::collection::vec(any::<u8>(), 1..60_000),
+            spread in 0u32..8,
+            stride in 1usize..1000,
+            small in any::<bool>(),
+        ) {
+            let pixels: Vec<u8> = pixels.iter().map(|p| p >> spread).collect();
+            let height = pixels.len() / stride;
+            prop_assume!(height > 0);
+            let rows = Rows { pixels: &pixels[..height * stride], stride, step: 1 };
+            let preset = if small { Preset::Small } else { Preset::Fast };
+            let stream = |any_cpu: bool| {
+                let (mut deflater, mut out) = (Deflater::default(), Vec::new());
+                let (cancel, wide) = (&Cancel::new(), Wide::detect().filter(|_| !any_cpu));
+                let kernel =
+                    Zlib { deflater: &mut deflater, rows, preset, out: &mut out, cancel, wide };
+                let done = if any_cpu { kernel.run() } else { simd::dispatch(kernel) };
+                done.map(|()| out).unwrap_or_default()
+            };
+            let bytes = stream(true);
+            prop_assert!(!bytes.is_empty());
+            prop_assert!(bytes == stream(false));
+        }
+    }
+}
