@@ -137,7 +137,12 @@ def test_pngcheck(tool, tmp_path):
             "flat": heartfast.encode_png(np.full((h, w), 200, np.uint8)),
             "rgb": heartfast.encode_png(noise),
             "indexed": heartfast.encode_png(smooth, colormap=palette, text=text),
-            "two": heartfast.encode_png(smooth % 2, colormap=palette[:2]),
+            "sums": heartfast.encode_png(np.cumsum(smooth % 3, axis=1, dtype=np.uint8)),
+            "repeats": heartfast.encode_png(np.resize(noise[:5, :30], (h, w))),
+            **{
+                f"{n} colours": heartfast.encode_png(smooth % n, colormap=palette[:n])
+                for n in (1, 2, 3, 16, 17, 255)
+            },
         }.items():
             (tmp_path / f"{k}-{name}.png").write_bytes(png)
     y = rng.normal(0, 0.1, 30000)
@@ -147,12 +152,52 @@ def test_pngcheck(tool, tmp_path):
         config = SpectrogramConfig(**fields)
         heartfast.convert(tmp_path / "x.wav", tmp_path / f"made{k}", config=config)
     files = sorted(tmp_path.rglob("*.png"))
-    assert len(files) == 40
+    assert len(files) == 82
     checked = subprocess.run([tool("pngcheck"), "-v", *files], capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
-    assert "No errors were detected in 40 of the 40 files" in checked.stdout
+    assert "No errors were detected in 82 of the 82 files" in checked.stdout
     assert "warning" not in checked.stdout.lower()
     assert "additional data after" not in checked.stdout
+
+
+def unfiltered(png: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """The filters of the rows, and what PNG's rules (9.2) make of the bytes, one by one."""
+    found = dict(chunks(png))
+    width, height = struct.unpack(">II", found[b"IHDR"][:8])
+    lines = np.frombuffer(zlib.decompress(found[b"IDAT"]), np.uint8).reshape(height, width + 1)
+    above, rows = [0] * width, []
+    for line in lines.tolist():
+        row: list[int] = []
+        for x, byte in enumerate(line[1:]):
+            left, corner = (row[-1], above[x - 1]) if x else (0, 0)
+            expected = {0: 0, 1: left, 2: above[x], 3: (left + above[x]) // 2}
+            if line[0] == 4:
+                ahead = left + above[x] - corner
+                expected[4] = min((left, above[x], corner), key=lambda v, p=ahead: abs(p - v))
+            row.append((byte + expected[line[0]]) % 256)
+        rows.append(row)
+        above = row
+    return lines[:, 0], np.array(rows, np.uint8)
+
+
+def test_bands_have_the_filters_that_suit_them():
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 3, (200, 400))
+    bands = {
+        0: 100 + noise,  # each pixel for itself
+        1: 100 + np.cumsum(noise, axis=1),
+        2: 100 + np.cumsum(noise, axis=0),
+    }
+    smooth = np.cumsum(np.cumsum(noise, axis=0), axis=1) / 20 + noise
+    for number, levels in bands.items():
+        pixels = (levels.round().astype(int) % 256).astype(np.uint8)
+        filters, read = unfiltered(heartfast.encode_png(pixels))
+        assert np.array_equal(read, pixels)
+        assert set(filters[1:]) == {number}
+    pixels = (smooth.round().astype(int) % 256).astype(np.uint8)
+    filters, read = unfiltered(heartfast.encode_png(pixels))
+    assert np.array_equal(read, pixels)
+    assert set(filters[1:]) == {3}  # the mean of two neighbours has less noise than each
 
 
 def average(n: int, to: int) -> np.ndarray:

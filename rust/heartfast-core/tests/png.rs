@@ -4,7 +4,7 @@
 
 use std::io::Cursor;
 
-use heartfast_core::png::{Encoder, encode};
+use heartfast_core::png::{Encoder, Preset, encode};
 use heartfast_core::raster::{Color, Image, MAX_PIXELS};
 use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
@@ -35,6 +35,17 @@ fn read(file: &[u8]) -> Read {
     }
 }
 
+/// The file by the fast preset or the small one.
+fn encoded(image: &Image, preset: Preset) -> Vec<u8> {
+    let mut file = Vec::new();
+    Encoder::new(preset).encode_into(image, &[], &mut file, &Cancel::new()).unwrap();
+    file
+}
+
+fn presets() -> impl Strategy<Value = Preset> {
+    prop_oneof![Just(Preset::Fast), Just(Preset::Small)]
+}
+
 /// Bytes of several kinds: spectrogram noise, silence, both, gradients, all values, one value.
 fn content(kind: u8, n: usize, seed: u64) -> Vec<u8> {
     let mut state = seed | 1;
@@ -62,6 +73,38 @@ fn content(kind: u8, n: usize, seed: u64) -> Vec<u8> {
             }
             bytes
         }
+        // Repeats from far and near, of many lengths.
+        5 => {
+            let mut bytes: Vec<u8> = (0..n.min(500)).map(|_| next() as u8).collect();
+            while bytes.len() < n {
+                let from = next() as usize % bytes.len();
+                let some = bytes[from..].iter().copied().take(1 + next() as usize % 400);
+                let some: Vec<u8> = some.take(n - bytes.len()).collect();
+                bytes.extend(some);
+                bytes.push(next() as u8);
+            }
+            bytes.truncate(n);
+            bytes
+        }
+        // Pieces as long as those that are sampled, of which every fourth is not like the others.
+        6 => {
+            (0..n).map(|k| if k / 64 % 4 == seed as usize % 4 { 7 } else { next() as u8 }).collect()
+        }
+        // All five filters have rows that they suit: sums along rows, columns and both.
+        7 => {
+            let width = 1 + seed as usize % 300;
+            let mut bytes = vec![0u8; n];
+            for k in 0..n {
+                let (x, y) = (k % width, k / width);
+                let (left, up) = (
+                    if x > 0 { bytes[k - 1] } else { 0 },
+                    if y > 0 { bytes[k - width] } else { 0 },
+                );
+                let like = [left, up, left / 2 + up / 2, left.max(up)][y / 40 % 4];
+                bytes[k] = like.wrapping_add((next() % 4) as u8);
+            }
+            bytes
+        }
         _ => (0..n).map(|_| if next() % 20 == 0 { next() as u8 } else { constant }).collect(),
     }
 }
@@ -77,10 +120,10 @@ fn sides() -> impl Strategy<Value = (usize, usize)> {
 
 proptest! {
     #[test]
-    fn gray((width, height) in sides(), kind in 0u8..6, seed in any::<u64>()) {
+    fn gray((width, height) in sides(), kind in 0u8..9, preset in presets(), seed in any::<u64>()) {
         let pixels = content(kind, width * height, seed);
         let image = Image { width, height, pixels: &pixels, color: Color::Gray };
-        let file = encode(&image, &[]).unwrap();
+        let file = encoded(&image, preset);
         // Never much longer than the bytes themselves.
         prop_assert!(file.len() <= 70 + (width + 1) * height * 1001 / 1000 + 16);
         let read = read(&file);
@@ -90,10 +133,10 @@ proptest! {
     }
 
     #[test]
-    fn rgb((width, height) in sides(), kind in 0u8..6, seed in any::<u64>()) {
+    fn rgb((width, height) in sides(), kind in 0u8..9, preset in presets(), seed in any::<u64>()) {
         let pixels = content(kind, 3 * width * height, seed);
         let image = Image { width, height, pixels: &pixels, color: Color::Rgb };
-        let read = read(&encode(&image, &[]).unwrap());
+        let read = read(&encoded(&image, preset));
         prop_assert_eq!(read.size, (width, height));
         prop_assert_eq!(read.color, png::ColorType::Rgb);
         prop_assert!(read.pixels == pixels);
@@ -102,14 +145,15 @@ proptest! {
     #[test]
     fn indexed(
         (width, height) in sides(),
-        kind in 0u8..6,
+        kind in 0u8..9,
+        preset in presets(),
         palette in proptest::collection::vec(any::<[u8; 3]>(), 1..=256),
         seed in any::<u64>(),
     ) {
         let mut pixels = content(kind, width * height, seed);
         pixels.iter_mut().for_each(|p| *p = (usize::from(*p) % palette.len()) as u8);
         let image = Image { width, height, pixels: &pixels, color: Color::Indexed(&palette) };
-        let read = read(&encode(&image, &[]).unwrap());
+        let read = read(&encoded(&image, preset));
         prop_assert_eq!(read.size, (width, height));
         prop_assert_eq!(read.color, png::ColorType::Indexed);
         prop_assert_eq!(read.palette.unwrap(), palette.as_flattened());
@@ -134,9 +178,59 @@ fn runs_of_every_length() {
                 pixels.extend(&[200, 3][..tail]);
                 let image =
                     Image { width: pixels.len(), height: 1, pixels: &pixels, color: Color::Gray };
-                assert!(read(&encode(&image, &[]).unwrap()).pixels == pixels, "{n} and {tail}");
+                for preset in [Preset::Fast, Preset::Small] {
+                    assert!(read(&encoded(&image, preset)).pixels == pixels, "{n} and {tail}");
+                }
             }
         }
+    }
+}
+
+/// Rows longer than a block, whose parts are filtered one by one, and blocks of all sizes.
+#[test]
+fn rows_that_are_longer_than_a_block() {
+    for (width, height, kind) in [(32_767, 3, 3), (65_534, 2, 5), (65_535, 2, 7), (200_001, 3, 2)] {
+        for color in [Color::Gray, Color::Rgb] {
+            let pixels = content(kind, width * height * color.bytes_per_pixel(), 9);
+            let image = Image { width, height, pixels: &pixels, color };
+            for preset in [Preset::Fast, Preset::Small] {
+                assert!(read(&encoded(&image, preset)).pixels == pixels, "{width} x {height}");
+            }
+        }
+    }
+}
+
+/// The bounds are from what the pictures hold: some filter leaves one value of them, or eight.
+#[test]
+fn what_has_structure_becomes_small() {
+    let (width, height) = (300, 300);
+    let size = |pixels: &[u8], preset| {
+        encoded(&Image { width, height, pixels, color: Color::Gray }, preset).len()
+    };
+    let byte = |f: &dyn Fn(usize, usize) -> usize| -> Vec<u8> {
+        (0..width * height).map(|k| f(k % width, k / width) as u8).collect()
+    };
+    let noise = content(0, width * height, 5);
+    // Gradients along either axis and both, then noise along either.
+    for pixels in [
+        byte(&|x, _| 3 * x),
+        byte(&|_, y| 7 * y),
+        byte(&|x, y| 3 * x + 7 * y),
+        byte(&|x, _| noise[x].into()),
+        byte(&|_, y| noise[y].into()),
+    ] {
+        assert!(size(&pixels, Preset::Fast) < 3000, "{}", size(&pixels, Preset::Fast));
+    }
+    // Three bits of noise a byte.
+    let few = byte(&|x, y| 60 + usize::from(noise[x + width * y] % 8));
+    assert!(size(&few, Preset::Fast) < width * height * 32 / 80);
+    // Repeats that only a search finds.
+    let tile = byte(&|x, y| noise[x % 37 + 37 * (y % 5)].into());
+    assert!(size(&tile, Preset::Small) < 9000, "{}", size(&tile, Preset::Small));
+    for kind in 0..9 {
+        let pixels = content(kind, width * height, 4);
+        let (fast, small) = (size(&pixels, Preset::Fast), size(&pixels, Preset::Small));
+        assert!(small <= fast + fast / 50 + 200, "{kind}: {small} and {fast}");
     }
 }
 

@@ -1,59 +1,75 @@
-//! A zlib stream of filtered rows: Huffman codes and runs, no search for matches.
+//! A zlib stream of filtered rows: Huffman codes and runs; a search for matches only where the
+//! preset asks for it.
 //!
-//! Formats: zlib RFC 1950, DEFLATE RFC 1951, filters PNG 9.2.
+//! Formats: zlib RFC 1950, DEFLATE RFC 1951.
 
+use std::ops::RangeInclusive;
+
+use super::Preset;
 use super::adler::Adler32;
+use super::bits::BitWriter;
+use super::filter::{Filter, Rows};
+use super::header::Header;
 use super::huffman::Code;
+use super::matches::{Matcher, Span, distance_symbol, find_runs, length_symbol};
 use crate::cancel::Cancel;
 use crate::error::Result;
-use crate::simd;
 use crate::simd::lanes::Lanes;
+use crate::simd::{self, literals::Wide};
 
-/// Bytes of filtered data that share one Huffman code.
+/// About so many bytes of filtered rows share a filter and a Huffman code.
 const BAND: usize = 32 * 1024;
-/// So much is filtered before bands are written: it stays in the cache.
-const AHEAD: usize = 4 * BAND;
-/// Shortest and longest run that a match can stand for.
-const MIN_RUN: usize = 3;
-const MAX_RUN: usize = 258;
+/// The most bytes of a block: a stored one cannot have more.
+const MOST: usize = 65_535;
 /// Symbols of DEFLATE's first alphabet: bytes, end of block, lengths.
-const SYMBOLS: usize = 286;
+pub(super) const SYMBOLS: usize = 286;
 const END_OF_BLOCK: usize = 256;
+/// Symbols of its second.
+pub(super) const DISTANCES: usize = 30;
 /// Longest code, in bits. DEFLATE allows 15; of these, four and a rest fit into 64 bits.
-const LONGEST_CODE: usize = 14;
-/// PNG's filter that subtracts the byte above.
-const UP: u8 = 2;
+pub(super) const LONGEST_CODE: usize = 14;
+/// Blocks of fewer bytes have all of them counted, others one piece in [`STEP`].
+const FEW: usize = 16 * 1024;
+const STEP: usize = 4;
+/// The filters that are tried, the first of equals counts; and so many bytes with each of them.
+const FILTERS: [Filter; 4] = [Filter::Up, Filter::None, Filter::Sub, Filter::Average];
+const SAMPLE: usize = 512;
+const ALL_FILTERS: [Filter; 5] =
+    [Filter::Up, Filter::None, Filter::Sub, Filter::Average, Filter::Paeth];
 
 /// The working memory of [`Deflater::zlib`].
 #[derive(Default)]
 pub(super) struct Deflater {
     filtered: Vec<u8>,
     block: Vec<u8>,
-    spans: Vec<Span>,
+    runs: Vec<Span>,
+    matcher: Matcher,
+    matches: Vec<Span>,
 }
 
 impl Deflater {
-    /// Appends the zlib stream of `pixels`, in rows of `stride` bytes, to `out`.
+    /// Appends the zlib stream of a picture to `out`.
     ///
     /// # Errors
     /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
     pub(super) fn zlib(
         &mut self,
-        pixels: &[u8],
-        stride: usize,
+        rows: Rows,
+        preset: Preset,
         out: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<()> {
-        simd::dispatch(Zlib { deflater: self, pixels, stride, out, cancel })
+        simd::dispatch(Zlib { deflater: self, rows, preset, out, cancel, wide: Wide::detect() })
     }
 }
 
 struct Zlib<'z> {
     deflater: &'z mut Deflater,
-    pixels: &'z [u8],
-    stride: usize,
+    rows: Rows<'z>,
+    preset: Preset,
     out: &'z mut Vec<u8>,
     cancel: &'z Cancel,
+    wide: Option<Wide>,
 }
 
 impl simd::Kernel for Zlib<'_> {
@@ -61,39 +77,64 @@ impl simd::Kernel for Zlib<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) -> Result<()> {
-        let Self { deflater: Deflater { filtered, block, spans }, pixels, stride, out, cancel } =
-            self;
-        // A whole band at its worst, and one write beyond.
-        block.resize(BAND * LONGEST_CODE / 8 + 1024, 0);
+        let Self { deflater, rows, preset, out, cancel, wide } = self;
+        let Deflater { filtered, block, runs, matcher, matches } = deflater;
+        // The parts that share a code: smaller ones suit it better to what is in them.
+        let (band, few) = match preset {
+            Preset::Fast => (BAND, FEW),
+            Preset::Small => (BAND / 2, usize::MAX),
+        };
         // 32 KiB window, fastest level; the two bytes are a multiple of 31 as RFC 1950 asks.
         out.extend([0x78, 0x01]);
-        let mut writer = BitWriter { out, block, at: 0, bits: 0, count: 0 };
+        // A row and the byte in front that names its filter.
+        let line = rows.stride + 1;
+        let height = rows.len();
+        let bands = (line * height).div_ceil(band);
+        let band_height = height.div_ceil(bands);
+        // A band is one block, unless a row is so long that it must be several.
+        let blocks = (line * band_height).div_ceil(MOST);
+        let block_size = (line * band_height).div_ceil(blocks);
+        filtered.resize(block_size, 0);
+        block.resize(block_size * LONGEST_CODE / 8 + 1024, 0);
+        let mut writer = BitWriter::new(out, block, wide);
         let mut sum = Adler32::new();
-        let mut rows = pixels.chunks_exact(stride);
-        let mut above: &[u8] = &[];
-        filtered.clear();
-        loop {
+        for top in (0..height).step_by(band_height) {
+            let bottom = height.min(top + band_height);
             cancel.check()?;
-            while filtered.len() < AHEAD {
-                let Some(row) = rows.next() else { break };
-                filter_up(row, above, filtered);
-                above = row;
-            }
-            let ends = rows.len() == 0;
-            let whole = if ends { filtered.len() } else { filtered.len() / BAND * BAND };
-            let mut bands = filtered[..whole].chunks(BAND).peekable();
-            while let Some(band) = bands.next() {
+            let filter = match preset {
+                Preset::Fast => rows.choose(&FILTERS, top..bottom, SAMPLE),
+                Preset::Small => rows.choose(&ALL_FILTERS, top..bottom, 4 * BAND),
+            };
+            let end = bottom * line;
+            for start in (top * line..end).step_by(block_size) {
                 cancel.check()?;
-                sum.update(band);
-                find_spans(band, spans);
-                write_band(&mut writer, band, spans, ends && bands.peek().is_none());
+                let filtered = &mut filtered[..block_size.min(end - start)];
+                fill(filtered, start, rows, filter);
+                sum.update(filtered);
+                let last = start + filtered.len() == height * line;
+                let begin = writer.mark();
+                find_runs(filtered, runs);
+                if preset == Preset::Small {
+                    matcher.find(filtered, matches);
+                }
+                // Of several ways the shortest is written once more, unless it was the last.
+                let ways = if preset == Preset::Small { 2 } else { 1 };
+                let mut shortest = (usize::MAX, 0);
+                for k in 0..=ways {
+                    let way = if k < ways { k } else { shortest.1 };
+                    if k == ways && way + 1 == ways {
+                        break;
+                    }
+                    writer.rewind(begin);
+                    write_block(&mut writer, filtered, [&*runs, &*matches][way], last, few);
+                    shortest = shortest.min((writer.bytes_since(begin), way));
+                }
+                if writer.bytes_since(begin) > filtered.len() + 5 {
+                    writer.rewind(begin);
+                    writer.stored(filtered, last);
+                }
                 writer.flush();
             }
-            if ends {
-                break;
-            }
-            filtered.copy_within(whole.., 0);
-            filtered.truncate(filtered.len() - whole);
         }
         writer.align();
         writer.flush();
@@ -102,277 +143,140 @@ impl simd::Kernel for Zlib<'_> {
     }
 }
 
-/// Appends a row with its filter byte in front, less the row above it; the first has none.
+/// Makes the bytes of a picture's filtered rows from `start` on.
 #[inline(always)]
-fn filter_up(row: &[u8], above: &[u8], filtered: &mut Vec<u8>) {
-    let start = filtered.len() + 1;
-    filtered.push(UP);
-    filtered.extend_from_slice(row);
-    for (x, up) in filtered[start..].iter_mut().zip(above) {
-        *x = x.wrapping_sub(*up);
+fn fill(mut filtered: &mut [u8], start: usize, rows: Rows, filter: Filter) {
+    let (mut y, mut x) = (start / (rows.stride + 1), start % (rows.stride + 1));
+    while !filtered.is_empty() {
+        if x == 0 {
+            filtered[0] = filter.number(y);
+            filtered = &mut filtered[1..];
+            x = 1;
+        }
+        let n = filtered.len().min(rows.stride + 1 - x);
+        let (here, rest) = filtered.split_at_mut(n);
+        rows.filter(filter, y, x - 1, here);
+        filtered = rest;
+        (y, x) = (y + 1, 0);
     }
 }
 
-/// One block: with a Huffman code of its own, or stored where that is shorter.
+/// One block with Huffman codes of its own.
 #[inline(always)]
-fn write_band(writer: &mut BitWriter, band: &[u8], spans: &[Span], last: bool) {
-    let mut counts = [0u32; SYMBOLS];
+fn write_block(writer: &mut BitWriter, data: &[u8], spans: &[Span], last: bool, few: usize) {
+    let (mut counts, mut distances) = ([0; SYMBOLS], [0; DISTANCES]);
     counts[END_OF_BLOCK] = 1;
-    let mut extra_bits = 0;
-    // Four tables, because a count waits for the one before it if the two are the same.
-    let mut quarters = [[0u32; 256]; 4];
-    for &Span { start, end, run } in spans {
-        let mut groups = band[start..end].chunks_exact(4);
-        for group in &mut groups {
-            for (table, &byte) in quarters.iter_mut().zip(group) {
-                table[usize::from(byte)] += 1;
-            }
-        }
-        for &byte in groups.remainder() {
-            counts[usize::from(byte)] += 1;
-        }
-        if run > 0 {
-            let (symbol, _, extra) = run_symbol(run);
-            counts[symbol] += 1;
-            // The distance, always 1, is one bit.
-            extra_bits += u64::from(extra) + 1;
+    count_literals(data, spans, few, &mut counts);
+    for span in spans {
+        for length in span.matches() {
+            counts[length_symbol(length).symbol] += 1;
+            distances[distance_symbol(span.distance).symbol] += 1;
         }
     }
-    for table in quarters {
-        for (count, n) in counts.iter_mut().zip(table) {
-            *count += n;
-        }
-    }
+    // There is always one: not every reader knows that there may be none.
+    distances[0] += 1;
     let code = Code::new(&counts, LONGEST_CODE);
-    let header = BlockHeader::new(&code);
-    if 3 + header.cost() + code.cost(&counts) + extra_bits > 8 * (band.len() as u64 + 5) {
-        writer.stored(band, last);
-        return;
-    }
+    let distances = Code::new(&distances, LONGEST_CODE);
     writer.put(u64::from(last) | 2 << 1, 3);
-    header.write(writer);
-    let mut literal_codes = [(0, 0); 256];
-    for (byte, packed) in literal_codes.iter_mut().enumerate() {
-        *packed = (code.bits[byte], code.lengths[byte]);
-    }
-    for &Span { start, end, run } in spans {
-        writer.put_literals(&band[start..end], &literal_codes);
-        if run > 0 {
-            let (symbol, value, extra) = run_symbol(run);
-            writer.put(u64::from(code.bits[symbol]), u32::from(code.lengths[symbol]));
-            writer.put(u64::from(value), extra + 1);
+    Header::new(&code, &distances).write(writer);
+    for span in spans {
+        writer.put_literals(&data[span.start..span.end], &code);
+        for length in span.matches() {
+            writer.put_symbol(&code, &length_symbol(length));
+            writer.put_symbol(&distances, &distance_symbol(span.distance));
         }
     }
-    writer.put(u64::from(code.bits[END_OF_BLOCK]), u32::from(code.lengths[END_OF_BLOCK]));
+    let (bits, length) = code.of(END_OF_BLOCK);
+    writer.put(bits, length);
 }
 
-/// Literal bytes of a band, then a run of copies of the last of them ([`MIN_RUN`] to
-/// [`MAX_RUN`]; 0 at the end).
-#[derive(Clone, Copy)]
-struct Span {
-    start: usize,
-    end: usize,
-    run: usize,
-}
-
-/// Cuts a band into spans.
+/// Adds to `counts` how often literals occur: all, or in a block of `few` bytes or more
+/// those of one piece in [`STEP`], in proportion. What may occur in between then counts once.
 #[inline(always)]
-fn find_spans(band: &[u8], spans: &mut Vec<Span>) {
-    spans.clear();
-    let mut start = 0;
-    let mut at = 1;
-    while at < band.len() {
-        at = next_repeat(band, at);
-        let most = band.len().min(at + MAX_RUN);
-        let byte = band[at - 1];
-        let run = band[at..most].iter().take_while(|&&b| b == byte).count();
-        if run >= MIN_RUN {
-            spans.push(Span { start, end: at, run });
-            start = at + run;
-            // The byte after a run is a literal, whatever it is.
-            at = start + 1;
-        } else {
-            at += run.max(1);
-        }
-    }
-    if start < band.len() {
-        spans.push(Span { start, end: band.len(), run: 0 });
-    }
-}
-
-/// The first place from `at` on whose byte, and the next, are those before them, or the end;
-/// eight places at a time.
-#[inline(always)]
-fn next_repeat(band: &[u8], mut at: usize) -> usize {
-    const LOW: u64 = 0x0101_0101_0101_0101;
-    let word = |at: usize| -> Option<u64> {
-        band.get(at..at + 8).and_then(|w| Some(u64::from_le_bytes(w.try_into().ok()?)))
-    };
-    while let (Some(here), Some(before)) = (word(at), word(at - 1)) {
-        // Bytes that are equal are 0 here; the lowest of them shows right in the top bits.
-        let differ = here ^ before;
-        let equal = differ.wrapping_sub(LOW) & !differ & (LOW << 7);
-        if equal != 0 {
-            let place = at + equal.trailing_zeros() as usize / 8;
-            if band.get(place + 1) == band.get(place) {
-                return place;
-            }
-            at = place + 1;
-        } else {
-            at += 8;
-        }
-    }
-    while at < band.len() && band[at] != band[at - 1] {
-        at += 1;
-    }
-    at
-}
-
-/// The symbol of a match of this length, and the value and number of its extra bits
-/// (RFC 1951, 3.2.5).
-fn run_symbol(length: usize) -> (usize, u32, u32) {
-    match length - MIN_RUN {
-        255 => (285, 0, 0),
-        rest @ 0..8 => (257 + rest, 0, 0),
-        rest => {
-            let extra = rest.ilog2() - 2;
-            let step = rest >> extra & 3;
-            (261 + 4 * extra as usize + step, rest as u32 & ((1 << extra) - 1), extra)
-        }
-    }
-}
-
-/// The description of a block's codes (RFC 1951, 3.2.7): the code lengths, themselves with runs
-/// and a Huffman code.
-struct BlockHeader {
-    literals: usize,
-    /// Symbol, extra value, number of extra bits.
-    symbols: Vec<(usize, u32, u32)>,
-    counts: [u32; 19],
-    code: Code<19>,
-    code_lengths: usize,
-}
-
-impl BlockHeader {
-    /// The order in which the lengths of the code of code lengths are written.
-    const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
-
-    fn new(code: &Code<SYMBOLS>) -> Self {
-        let literals = (257..=SYMBOLS).rev().find(|&n| code.lengths[n - 1] > 0).unwrap_or(257);
-        // One distance code, of one bit: the byte just before.
-        let lengths: Vec<u8> = code.lengths[..literals].iter().copied().chain([1]).collect();
-        let mut symbols = Vec::with_capacity(lengths.len());
-        let mut rest = lengths.as_slice();
-        while let Some(&length) = rest.first() {
-            let run = rest.iter().take_while(|&&l| l == length).count();
-            let used = match (length, run) {
-                (0, 11..) => (18, run.min(138), 11, 7),
-                (0, 3..11) => (17, run, 3, 3),
-                (1.., 4..) => {
-                    symbols.push((usize::from(length), 0, 0));
-                    rest = &rest[1..];
-                    (16, (run - 1).min(6), 3, 2)
+fn count_literals(data: &[u8], spans: &[Span], few: usize, counts: &mut [u32; SYMBOLS]) {
+    const PIECE: usize = 64;
+    let step = if data.len() < few { 1 } else { STEP };
+    // Four tables, because a count waits for the one before it if the two are the same.
+    let mut tables = [[0u32; 256]; 4];
+    for span in spans {
+        for pieces in data[span.start..span.end].chunks(PIECE * step) {
+            let (groups, rest) = pieces[..PIECE.min(pieces.len())].as_chunks::<4>();
+            for group in groups {
+                for (table, &byte) in tables.iter_mut().zip(group) {
+                    table[usize::from(byte)] += 1;
                 }
-                _ => (usize::from(length), 1, 1, 0),
-            };
-            let (symbol, n, base, extra) = used;
-            symbols.push((symbol, (n - base) as u32, extra));
-            rest = &rest[n..];
-        }
-        let mut counts = [0; 19];
-        for &(symbol, ..) in &symbols {
-            counts[symbol] += 1;
-        }
-        let code = Code::new(&counts, 7);
-        let code_lengths = (4..=19).rev().find(|&n| code.lengths[Self::ORDER[n - 1]] > 0);
-        Self { literals, symbols, counts, code, code_lengths: code_lengths.unwrap_or(4) }
-    }
-
-    fn cost(&self) -> u64 {
-        let extra: u64 = self.symbols.iter().map(|&(_, _, extra)| u64::from(extra)).sum();
-        14 + 3 * self.code_lengths as u64 + self.code.cost(&self.counts) + extra
-    }
-
-    fn write(&self, writer: &mut BitWriter) {
-        writer.put(self.literals as u64 - 257, 5);
-        writer.put(0, 5);
-        writer.put(self.code_lengths as u64 - 4, 4);
-        for &symbol in &Self::ORDER[..self.code_lengths] {
-            writer.put(u64::from(self.code.lengths[symbol]), 3);
-        }
-        for &(symbol, value, extra) in &self.symbols {
-            writer.put(u64::from(self.code.bits[symbol]), u32::from(self.code.lengths[symbol]));
-            writer.put(u64::from(value), extra);
-        }
-    }
-}
-
-/// Bits into bytes, lowest bit first, by way of a block that is flushed after each band.
-struct BitWriter<'a> {
-    out: &'a mut Vec<u8>,
-    block: &'a mut [u8],
-    at: usize,
-    bits: u64,
-    /// Bits that wait in `bits`: less than 8 between calls.
-    count: u32,
-}
-
-impl BitWriter<'_> {
-    /// Appends the lowest `count` (at most 56) bits of `bits`, whose others are 0.
-    #[inline(always)]
-    fn put(&mut self, bits: u64, count: u32) {
-        self.bits |= bits << self.count;
-        self.count += count;
-        // Eight bytes always, of which the whole ones stay.
-        self.block[self.at..self.at + 8].copy_from_slice(&self.bits.to_le_bytes());
-        self.at += (self.count / 8) as usize;
-        self.bits >>= self.count & !7;
-        self.count &= 7;
-    }
-
-    /// Appends the codes of `literals`, four at a time.
-    #[inline(always)]
-    fn put_literals(&mut self, literals: &[u8], codes: &[(u16, u8); 256]) {
-        // In variables, which live in registers; behind the reference they would not.
-        let (mut at, mut bits, mut count) = (self.at, self.bits, self.count);
-        let mut groups = literals.chunks_exact(4);
-        for group in &mut groups {
-            for &byte in group {
-                let (code, length) = codes[usize::from(byte)];
-                bits |= u64::from(code) << count;
-                count += u32::from(length);
             }
-            self.block[at..at + 8].copy_from_slice(&bits.to_le_bytes());
-            at += (count / 8) as usize;
-            bits >>= count & !7;
-            count &= 7;
-        }
-        (self.at, self.bits, self.count) = (at, bits, count);
-        for &byte in groups.remainder() {
-            let (code, length) = codes[usize::from(byte)];
-            self.put(u64::from(code), u32::from(length));
+            for &byte in rest {
+                tables[0][usize::from(byte)] += 1;
+            }
         }
     }
-
-    /// Fills the last byte with zeros.
-    fn align(&mut self) {
-        self.put(0, (8 - self.count) % 8);
+    for table in tables {
+        for (count, n) in counts.iter_mut().zip(table) {
+            *count += step as u32 * n;
+        }
     }
-
-    /// Moves what is in the block to the output.
-    fn flush(&mut self) {
-        self.out.extend_from_slice(&self.block[..self.at]);
-        self.at = 0;
+    if step > 1 {
+        // Residuals lie around 0, levels anywhere: so in one of two orders they are together.
+        let (levels, residuals) = (range(data, 0), range(data, 0x80));
+        for (byte, count) in (0..=255u8).zip(counts) {
+            let occurs = levels.contains(&byte) && residuals.contains(&(byte ^ 0x80));
+            *count += u32::from(occurs);
+        }
     }
+}
 
-    /// A block without compression (RFC 1951, 3.2.4).
-    fn stored(&mut self, band: &[u8], last: bool) {
-        self.put(u64::from(last), 3);
-        self.align();
-        self.flush();
-        let length = band.len() as u16;
-        self.out.extend(length.to_le_bytes());
-        self.out.extend((!length).to_le_bytes());
-        self.out.extend(band);
+/// The lowest and the highest byte once some bits are flipped.
+#[inline(always)]
+fn range(data: &[u8], flip: u8) -> RangeInclusive<u8> {
+    let (lanes, rest) = data.as_chunks::<32>();
+    let (mut low, mut high) = ([255; 32], [0; 32]);
+    for lane in lanes {
+        for ((low, high), byte) in low.iter_mut().zip(&mut high).zip(lane) {
+            *low = (*low).min(byte ^ flip);
+            *high = (*high).max(byte ^ flip);
+        }
+    }
+    let rest = rest.iter().map(|byte| byte ^ flip);
+    let low = low.into_iter().chain(rest.clone()).min().unwrap_or(255);
+    let high = high.into_iter().chain(rest).max().unwrap_or(0);
+    low..=high
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Deflater, Preset, Rows, Zlib};
+    use crate::cancel::Cancel;
+    use crate::simd::Level;
+    use crate::simd::literals::Wide;
+
+    proptest! {
+        #[test]
+        fn every_cpu_writes_the_same_bytes(
+            pixels in proptest::collection::vec(any::<u8>(), 1..60_000),
+            spread in 0u32..8,
+            stride in 1usize..1000,
+            small in any::<bool>(),
+        ) {
+            let pixels: Vec<u8> = pixels.iter().map(|p| p >> spread).collect();
+            let height = pixels.len() / stride;
+            prop_assume!(height > 0);
+            let rows = Rows { pixels: &pixels[..height * stride], stride, step: 1 };
+            let preset = if small { Preset::Small } else { Preset::Fast };
+            let stream = |any_cpu: bool| {
+                let (mut deflater, mut out) = (Deflater::default(), Vec::new());
+                let (cancel, wide) = (&Cancel::new(), Wide::detect().filter(|_| !any_cpu));
+                let kernel =
+                    Zlib { deflater: &mut deflater, rows, preset, out: &mut out, cancel, wide };
+                let level = if any_cpu { Level::Portable } else { Level::best() };
+                let done = level.run(kernel);
+                done.map(|()| out).unwrap_or_default()
+            };
+            let bytes = stream(true);
+            prop_assert!(!bytes.is_empty());
+            prop_assert!(bytes == stream(false));
+        }
     }
 }

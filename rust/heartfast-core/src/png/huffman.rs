@@ -8,7 +8,7 @@ pub(super) struct Code<const N: usize> {
 }
 
 impl<const N: usize> Code<N> {
-    /// The best code for these counts with no symbol over `limit` bits. A lone symbol gets
+    /// A code for these counts, as good as the best within a few bits in 10,000, with no symbol over `limit` bits. A lone symbol gets
     /// one bit.
     pub(super) fn new(counts: &[u32; N], limit: usize) -> Self {
         let lengths = lengths(counts, limit);
@@ -32,31 +32,33 @@ impl<const N: usize> Code<N> {
         Self { bits, lengths }
     }
 
-    /// The size in bits of a stream with these counts.
-    pub(super) fn cost(&self, counts: &[u32; N]) -> u64 {
-        counts.iter().zip(&self.lengths).map(|(&n, &l)| u64::from(n) * u64::from(l)).sum()
+    /// The bits of a symbol and their number.
+    pub(super) fn of(&self, symbol: usize) -> (u64, u32) {
+        (u64::from(self.bits[symbol]), u32::from(self.lengths[symbol]))
     }
 }
 
 /// Code lengths by the method of Moffat and Katajainen (1995), which needs no tree, then cut
 /// to the limit by moving leaves until the Kraft sum fits again.
 fn lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] {
-    let mut symbols: Vec<u64> =
-        (0..N).filter(|&s| counts[s] > 0).map(|s| u64::from(counts[s]) << 16 | s as u64).collect();
-    symbols.sort_unstable();
     let mut lengths = [0; N];
-    let n = symbols.len();
-    if n <= 1 {
-        for &s in &symbols {
-            lengths[(s & 0xffff) as usize] = 1;
+    if counts.iter().filter(|&&count| count > 0).count() <= 1 {
+        for (length, &count) in lengths.iter_mut().zip(counts) {
+            *length = u8::from(count > 0);
         }
         return lengths;
     }
-    let mut depths: Vec<usize> = symbols.iter().map(|s| (s >> 16) as usize).collect();
-    minimum_redundancy(&mut depths);
+    let mut symbols = [0; N];
+    let n = sort(counts, &mut symbols);
+    let symbols = &symbols[..n];
+    let mut depths = [0; N];
+    for (depth, s) in depths.iter_mut().zip(symbols) {
+        *depth = counts[usize::from(*s)];
+    }
+    minimum_redundancy(&mut depths[..n]);
     let mut per_length = [0usize; 64];
-    for depth in depths {
-        per_length[depth.min(limit)] += 1;
+    for &depth in &depths[..n] {
+        per_length[limit.min(depth as usize)] += 1;
     }
     // Too long codes were shortened above, so there are too many codes now: lengthen others,
     // the longest below the limit first, which costs least.
@@ -72,14 +74,40 @@ fn lengths<const N: usize>(counts: &[u32; N], limit: usize) -> [u8; N] {
     let mut rarest_first = symbols.iter();
     for length in (1..=limit).rev() {
         for &s in rarest_first.by_ref().take(per_length[length]) {
-            lengths[(s & 0xffff) as usize] = length as u8;
+            lengths[usize::from(s)] = length as u8;
         }
     }
     lengths
 }
 
-/// Replaces weights, sorted ascending, by the depths of their leaves in a Huffman tree.
-fn minimum_redundancy(a: &mut [usize]) {
+/// Puts the symbols that occur, the rarest first, into `symbols`, and returns how many there are.
+///
+/// Counts that differ by less than a sixteenth may come in either order: what that costs is not
+/// to be measured, and one look at each is enough.
+fn sort<const N: usize>(counts: &[u32; N], symbols: &mut [u16; N]) -> usize {
+    // The bits of a float are its logarithm in sixteenths, but for the curve in between.
+    let bucket = |count: u32| ((count as f32).to_bits() >> 19) as usize - (127 << 4);
+    // Room for counts up to 2^20; a block has fewer bytes.
+    let mut starts = [0u16; 20 << 4];
+    for &count in counts.iter().filter(|&&count| count > 0) {
+        starts[bucket(count)] += 1;
+    }
+    let mut n = 0;
+    for start in &mut starts {
+        (*start, n) = (n, n + *start);
+    }
+    for (symbol, &count) in (0..).zip(counts) {
+        if count > 0 {
+            let place = &mut starts[bucket(count)];
+            symbols[usize::from(*place)] = symbol;
+            *place += 1;
+        }
+    }
+    usize::from(n)
+}
+
+/// Replaces weights, about sorted ascending, by the depths of their leaves in a Huffman tree.
+fn minimum_redundancy(a: &mut [u32]) {
     let n = a.len();
     // Left to right: weights become internal nodes, each then the index of its parent.
     a[0] += a[1];
@@ -88,7 +116,7 @@ fn minimum_redundancy(a: &mut [usize]) {
         for child in 0..2 {
             let weight = if leaf >= n || (root < next && a[root] < a[leaf]) {
                 let weight = a[root];
-                a[root] = next;
+                a[root] = next as u32;
                 root += 1;
                 weight
             } else {
@@ -101,7 +129,7 @@ fn minimum_redundancy(a: &mut [usize]) {
     // Right to left: depths of the internal nodes, then of the leaves.
     a[n - 2] = 0;
     for node in (0..n - 2).rev() {
-        a[node] = a[a[node]] + 1;
+        a[node] = a[a[node] as usize] + 1;
     }
     let (mut available, mut depth) = (1, 0);
     let mut root = n as isize - 2;

@@ -1,9 +1,9 @@
 //! A PNG writer for spectrograms.
 //!
 //! Spectrogram noise hardly ever repeats, so the search for matches that takes most of a
-//! general compressor's time finds nothing. Here every row is filtered against the one above
-//! it, and bands of 32 KiB go through a Huffman code of their own, with runs of one byte
-//! (silence, flat areas) as the only matches. See [`deflate`].
+//! general compressor's time finds nothing. Here each band of about 32 KiB has the filter that
+//! a sample of it says and a Huffman code of its own, with runs of one byte (silence, flat
+//! areas) as the only matches. See [`deflate`].
 //!
 //! ```
 //! use heartfast_core::png::encode;
@@ -16,8 +16,12 @@
 //! ```
 
 mod adler;
+mod bits;
 mod deflate;
+mod filter;
+mod header;
 mod huffman;
+mod matches;
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
@@ -38,13 +42,30 @@ pub fn encode(image: &Image, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
     Ok(file)
 }
 
+/// How much time the size of a file is worth.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Preset {
+    /// As fast as it goes, at about the size that other writers need many times as long for.
+    #[default]
+    Fast,
+    /// Smaller by a few percent, or many for pictures with repeats, at some twenty times the time.
+    Small,
+}
+
 /// An encoder that keeps its working memory from picture to picture.
 #[derive(Default)]
 pub struct Encoder {
+    preset: Preset,
     deflater: deflate::Deflater,
 }
 
 impl Encoder {
+    /// An encoder by this preset; [`Encoder::default`] is fast.
+    #[must_use]
+    pub fn new(preset: Preset) -> Self {
+        Self { preset, ..Self::default() }
+    }
+
     /// [`encode`] into a buffer whose memory is used again.
     ///
     /// # Errors
@@ -57,49 +78,51 @@ impl Encoder {
         cancel: &Cancel,
     ) -> Result<()> {
         check(image)?;
-        write(image, texts, &mut self.deflater, file, cancel)
+        self.write(image, texts, file, cancel)
     }
-}
 
-fn write(
-    image: &Image,
-    texts: &[(&str, &str)],
-    deflater: &mut deflate::Deflater,
-    file: &mut Vec<u8>,
-    cancel: &Cancel,
-) -> Result<()> {
-    file.clear();
-    file.extend(SIGNATURE);
-    chunk(file, *b"IHDR", |data| {
-        data.extend((image.width as u32).to_be_bytes());
-        data.extend((image.height as u32).to_be_bytes());
-        let color_type = match image.color {
-            Color::Gray => 0,
-            Color::Rgb => 2,
-            Color::Indexed(_) => 3,
-        };
-        data.extend([8, color_type, 0, 0, 0]);
-        Ok(())
-    })?;
-    for (keyword, text) in texts {
-        chunk(file, *b"iTXt", |data| {
-            data.extend(keyword.as_bytes());
-            // End of the keyword; not compressed; no language, no translated keyword.
-            data.extend([0, 0, 0, 0, 0]);
-            data.extend(text.as_bytes());
+    fn write(
+        &mut self,
+        image: &Image,
+        texts: &[(&str, &str)],
+        file: &mut Vec<u8>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        file.clear();
+        file.extend(SIGNATURE);
+        chunk(file, *b"IHDR", |data| {
+            data.extend((image.width as u32).to_be_bytes());
+            data.extend((image.height as u32).to_be_bytes());
+            let color_type = match image.color {
+                Color::Gray => 0,
+                Color::Rgb => 2,
+                Color::Indexed(_) => 3,
+            };
+            data.extend([8, color_type, 0, 0, 0]);
             Ok(())
         })?;
-    }
-    if let Color::Indexed(palette) = image.color {
-        chunk(file, *b"PLTE", |data| {
-            data.extend(palette.as_flattened());
-            Ok(())
+        for (keyword, text) in texts {
+            chunk(file, *b"iTXt", |data| {
+                data.extend(keyword.as_bytes());
+                // End of the keyword; not compressed; no language, no translated keyword.
+                data.extend([0, 0, 0, 0, 0]);
+                data.extend(text.as_bytes());
+                Ok(())
+            })?;
+        }
+        if let Color::Indexed(palette) = image.color {
+            chunk(file, *b"PLTE", |data| {
+                data.extend(palette.as_flattened());
+                Ok(())
+            })?;
+        }
+        chunk(file, *b"IDAT", |data| {
+            let step = image.color.bytes_per_pixel();
+            let rows = filter::Rows { pixels: image.pixels, stride: image.width * step, step };
+            self.deflater.zlib(rows, self.preset, data, cancel)
         })?;
+        chunk(file, *b"IEND", |_| Ok(()))
     }
-    chunk(file, *b"IDAT", |data| {
-        deflater.zlib(image.pixels, image.width * image.color.bytes_per_pixel(), data, cancel)
-    })?;
-    chunk(file, *b"IEND", |_| Ok(()))
 }
 
 /// Appends a chunk whose content `write` appends.

@@ -10,6 +10,7 @@
 
 pub(crate) mod lane;
 pub(crate) mod lanes;
+pub(crate) mod literals;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
