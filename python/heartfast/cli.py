@@ -179,11 +179,14 @@ def _convert(options: Namespace) -> int:
             labels=options.labels,
             jobs=options.jobs,
             recursive=options.recursive,
+            segment_s=options.segment_s,
+            to=options.to,
             progress=progress,
         )
     say_notes(result.notes)
     _say_failed(result.errors, result.out)
-    say(f"{len(result.records)} pictures in {result.out}, {len(result.errors)} failed")
+    where = result.out if options.to == "dir" else f"{result.out}/pictures.{options.to}"
+    say(f"{len(result.records)} pictures in {where}, {len(result.errors)} failed")
     _print(options, result.to_dict())
     if result.errors:
         return SOME_FAILED if result.records else ERROR

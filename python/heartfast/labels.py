@@ -37,7 +37,7 @@ def read_labels(
     Parameters
     ----------
     labels : str
-        ``none``; ``folders`` (class = the parent folder's name); ``pascal`` or ``cinc2016``,
+        ``none``; ``folders`` (class = the parent folder's name, or the archive's); ``pascal`` or ``cinc2016``,
         corpora as they are downloaded; or the path of a CSV with the columns file_name (an
         absolute path, a path relative to a source, a name, or a stem), label, and optionally
         group and source.
@@ -101,6 +101,8 @@ def check_label(label: str, where: str) -> None:
 
 def _by_folder(recording: Recording) -> Label:
     folder = os.path.basename(os.path.dirname(os.path.abspath(recording.path)))
+    if recording.member and "/" not in recording.name:
+        folder = os.path.splitext(folder)[0]  # the archive is the folder
     return Label("" if folder == UNLABELLED else folder)
 
 

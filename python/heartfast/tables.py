@@ -105,19 +105,15 @@ def _parse(data: bytes, where: str) -> Iterator[tuple[int, list[str]]]:
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """CSV text with "\\n" at the ends of lines; floats as their shortest exact decimals."""
-    lines = _Lines()
+    file = io.StringIO(newline="")
     # The writer quotes what its line ends are made of: "\r" in a name, too.
-    writer = csv.writer(lines, lineterminator="\r\n")
+    writer = csv.writer(file, lineterminator="\r\n")
     writer.writerow(header)
     writer.writerows(rows)
-    return "".join(lines)
-
-
-class _Lines(list[str]):
-    """A file for `csv.writer`, which writes a row at a time."""
-
-    def write(self, row: str) -> None:
-        self.append(row.removesuffix("\r\n") + "\n")
+    # Between quotes, ends of lines are a name's own.
+    parts = file.getvalue().split('"')
+    parts[::2] = [part.replace("\r\n", "\n") for part in parts[::2]]
+    return '"'.join(parts)
 
 
 def write_csv(
