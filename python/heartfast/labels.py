@@ -83,8 +83,11 @@ def read_labels(
     else:
         table = read_table(scheme, ("file_name", "label"), f"{', '.join(known)} or a CSV of labels")
         found, notes = _from_table(table, recordings)
-    for recording, (label, _, _) in zip(recordings, found, strict=True):
-        check_label(label, recording.name)
+    names: dict[str, str] = {}
+    for recording, label in zip(recordings, found, strict=True):
+        names.setdefault(label.label, recording.name)
+    for name, where in names.items():
+        check_label(name, where)
     return found, notes
 
 

@@ -63,22 +63,26 @@ def find_recordings(
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     paths = [os.fspath(source) for source in sources]
-    found: dict[object, Recording] = {}
-    for source in paths:
-        recordings = _search(source, recursive)
-        if len(paths) == 1:
-            found = dict(enumerate(recordings))  # each once already
-            break
+    found = [_search(source, recursive) for source in paths]
+    recordings = found[0] if len(found) == 1 else _each_once(paths, found)
+    if not recordings:
+        looked = ", ".join(paths) or "no source"
+        known = " ".join(extension[1:] for extension in EXTENSIONS)
+        raise DatasetError(f"{looked}: expected recordings ({known}), found none")
+    recordings.sort(key=itemgetter(1, 0))
+    return recordings
+
+
+def _each_once(sources: Sequence[str], found: Sequence[list[Recording]]) -> list[Recording]:
+    """Join what was found in the sources, one of which may be in another."""
+    paths: dict[str, Recording] = {}
+    for source, recordings in zip(sources, found, strict=True):
         top = os.path.abspath(source)
         below = os.path.join(top, "")
         for recording in recordings:
             path = top if recording.path == source else below + recording.name
-            found.setdefault(path, recording)
-    if not found:
-        looked = ", ".join(paths) or "no source"
-        known = " ".join(extension[1:] for extension in EXTENSIONS)
-        raise DatasetError(f"{looked}: expected recordings ({known}), found none")
-    return sorted(found.values(), key=itemgetter(1, 0))
+            paths.setdefault(path, recording)
+    return list(paths.values())
 
 
 def _search(source: str, recursive: bool) -> list[Recording]:

@@ -97,7 +97,7 @@ def pack(
     Parameters
     ----------
     images : path
-        What `convert` wrote, or any folder or ZIP of class folders with PNGs or JPEGs.
+        What `convert` wrote (not as tar), or any folder or ZIP of class folders with PNGs or JPEGs.
         Pictures without a label are left out, and those whose file cannot be read. What is in
         a file is not looked at.
     out : path

@@ -205,14 +205,15 @@ fn segment_name(picture: &Path, start_ms: u64) -> PathBuf {
     picture.with_file_name(name)
 }
 
-/// The whole file, into a buffer whose memory is used again.
+/// All bytes of a recording, into a buffer whose memory is used again.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Decode`] if it does not fit into memory, [`Error::Cancelled`] soon
-/// after `cancel` is set. A pipe or a device, which may have no end, is not read.
-pub fn read_file(path: &Path, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
+/// [`Error::Read`]; [`Error::Decode`] if it does not fit into memory, or is not what its archive
+/// says; [`Error::Unsupported`] for a member of an archive that is not read; [`Error::Cancelled`]
+/// soon after `cancel` is set. A pipe or a device, which may have no end, is not read.
+pub fn read(recording: &Origin, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
     let mut opener = Opener::default();
-    let source = opener.open(&Origin::File(path.to_owned()))?;
+    let source = opener.open(recording)?;
     let length = opener.read(source, bytes, cancel)?;
     bytes.truncate(length);
     Ok(())

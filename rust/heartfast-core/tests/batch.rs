@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use heartfast_core::Cancel;
 use heartfast_core::Error;
-use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read_file, run};
+use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
 use heartfast_core::pipeline::Converter;
 
@@ -199,15 +199,14 @@ fn files_into_memory_that_is_used_again() {
     let folder = folder("files");
     let mut bytes = b"what was there before".to_vec();
     fs::write(folder.join("x"), b"abc").unwrap();
-    read_file(&folder.join("x"), &mut bytes, &Cancel::new()).unwrap();
-    assert_eq!(bytes, b"abc");
-    assert_eq!(
-        read_file(&folder.join("y"), &mut bytes, &Cancel::new()).unwrap_err().kind(),
-        "missing"
-    );
-    assert_eq!(read_file(&folder, &mut bytes, &Cancel::new()).unwrap_err().kind(), "io");
+    let mut read = |path: &Path| {
+        read(&Origin::File(path.to_owned()), &mut bytes, &Cancel::new()).map(|()| bytes.clone())
+    };
+    assert_eq!(read(&folder.join("x")).unwrap(), b"abc");
+    assert_eq!(read(&folder.join("y")).unwrap_err().kind(), "missing");
+    assert_eq!(read(&folder).unwrap_err().kind(), "io");
     if cfg!(unix) {
-        let error = read_file(Path::new("/dev/zero"), &mut bytes, &Cancel::new()).unwrap_err();
+        let error = read(Path::new("/dev/zero")).unwrap_err();
         assert_eq!(error.to_string(), "expected a recording, found a pipe, a socket or a device");
     }
 }
