@@ -1,4 +1,4 @@
-"""Recordings in ZIPs and tars, and pictures into them: the same as loose files, member by member."""
+"""Recordings in ZIPs and tars, and pictures into them: the same as loose files."""
 
 from __future__ import annotations
 
@@ -117,9 +117,8 @@ def test_several_archives_and_files(loose, tmp_path):
     result = heartfast.convert([one, two, loose, one], tmp_path / "out", jobs=3)
     assert len(result.records) == 3 * len(NAMES)
     assert len({r.file_name for r in result.records}) == 3 * len(NAMES)
-    assert {r.recording.partition("/d.ogg")[0] for r in result.records if "d.ogg" in r.recording} == {
-        str(one), str(two), str(loose),
-    }  # fmt: skip
+    found = {r.recording for r in result.records if r.recording.endswith("/d.ogg")}
+    assert found == {f"{source}/d.ogg" for source in (one, two, loose)}
 
 
 def wav(n: int = 400) -> bytes:
@@ -133,12 +132,12 @@ def test_bad_members_among_good_ones(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("good.wav", wav())
         archive.writestr("../out.wav", wav())
-        archive.writestr("/tmp/absolute.wav", wav())
+        archive.writestr("/etc/absolute.wav", wav())
         archive.writestr("lzma.wav", wav(), zipfile.ZIP_LZMA)
         archive.writestr("text.wav", "no sound")
         archive.writestr("damaged.wav", wav(5000))
+        archive.writestr("twice.wav", wav())
         with pytest.warns(UserWarning, match="Duplicate name"):
-            archive.writestr("twice.wav", wav())
             archive.writestr("twice.wav", wav(500))
         link = zipfile.ZipInfo("link.wav")
         link.external_attr = 0o120777 << 16
@@ -152,8 +151,8 @@ def test_bad_members_among_good_ones(tmp_path):
     assert errors.pop("damaged.wav")[0] == "decode"
     assert errors == {
         "out.wav": ("unsupported", 'expected a name inside of the archive, found "../out.wav"'),
-        "tmp/absolute.wav": (
-            "unsupported", 'expected a name inside of the archive, found "/tmp/absolute.wav"',
+        "etc/absolute.wav": (
+            "unsupported", 'expected a name inside of the archive, found "/etc/absolute.wav"',
         ),
         "lzma.wav": (
             "unsupported", "expected a ZIP member that is stored or deflated, found method 14",
@@ -202,9 +201,8 @@ def test_pictures_in_an_archive(loose, tmp_path, to, segment_s):
         with Image.open(io.BytesIO(data)) as image:
             image.load()
     # In the order of the recordings, and of each one's segments.
-    order = {r.file_name: (r.recording.removeprefix(str(loose)), k)
-             for k, r in enumerate(sorted(result.records, key=lambda r: start(r.file_name)))}  # fmt: skip
-    assert list(found) == sorted(found, key=order.get)
+    order = sorted(result.records, key=lambda r: (r.recording, start(r.file_name)))
+    assert list(found) == [r.file_name for r in order]
 
 
 def start(name: str) -> int:
@@ -239,7 +237,7 @@ def test_more_pictures_than_a_plain_zip_has_room_for(tmp_path):
         assert archive.read("x_699990.png").startswith(b"\x89PNG")
 
 
-def test_an_archive_of_pictures_is_packed(loose, tmp_path):
+def test_an_archive_of_pictures_is_packed(tmp_path):
     sources = heartfast.synth.write_corpus(tmp_path / "wav", patients=12, recordings=2)
     assert sources
     for to in ("dir", "zip"):
@@ -249,7 +247,7 @@ def test_an_archive_of_pictures_is_packed(loose, tmp_path):
         a, b = (tmp_path / f"sets-{to}" / name for to in ("dir", "zip"))
         assert a.read_bytes() == b.read_bytes()
     heartfast.convert(tmp_path / "wav", tmp_path / "tar", labels="folders", to="tar")
-    with pytest.raises(DatasetError, match="found pictures.tar, which is to be unpacked first"):
+    with pytest.raises(DatasetError, match=r"found pictures\.tar, which is to be unpacked first"):
         heartfast.pack(tmp_path / "tar", tmp_path / "sets-tar")
 
 

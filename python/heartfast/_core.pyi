@@ -188,9 +188,7 @@ class Archive:
 
 _Failure: TypeAlias = tuple[str, str]
 _Outcome: TypeAlias = (
-    tuple[int, float, str]
-    | tuple[int, list[tuple[int, float]], str, _Failure | None]
-    | _Failure
+    tuple[int, float, str] | tuple[int, list[tuple[int, float]], str, _Failure | None] | _Failure
 )
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...

@@ -37,8 +37,8 @@ def read_labels(
     Parameters
     ----------
     labels : str
-        ``none``; ``folders`` (class = the parent folder's name, or the archive's); ``pascal`` or ``cinc2016``,
-        corpora as they are downloaded; or the path of a CSV with the columns file_name (an
+        ``none``; ``folders`` (class = the name of the parent folder, or archive); ``pascal`` or
+        ``cinc2016``, corpora as they are downloaded; or a CSV with the columns file_name (an
         absolute path, a path relative to a source, a name, or a stem), label, and optionally
         group and source.
     recordings : sequence of Recording

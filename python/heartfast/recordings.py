@@ -114,9 +114,10 @@ def _members(
         if not name:
             # What could not be listed: as if it were a recording, it fails by name.
             yield Recording(source, os.path.basename(source), (archive, i))
-        elif name.lower().endswith(EXTENSIONS) and not f"/{name}".count("/."):
-            if recursive or "/" not in name:
-                yield Recording(os.path.join(source, *name.split("/")), name, (archive, i))
+            continue
+        known = name.lower().endswith(EXTENSIONS) and "/." not in f"/{name}"
+        if known and (recursive or "/" not in name):
+            yield Recording(os.path.join(source, *name.split("/")), name, (archive, i))
 
 
 def _walk(root: str, recursive: bool) -> Iterator[str]:

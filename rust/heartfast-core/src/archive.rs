@@ -203,7 +203,8 @@ impl List {
             path = &slashed;
         }
         let parts = || path.split(|&c| c == b'/').filter(|part| !part.is_empty() && *part != b".");
-        let drive = |part: &[u8]| part.len() == 2 && part[0].is_ascii_alphabetic() && part[1] == b':';
+        let drive =
+            |part: &[u8]| part.len() == 2 && part[0].is_ascii_alphabetic() && part[1] == b':';
         let mut kept = parts().filter(|part| *part != b".." && !drive(part));
         let mut inside = kept.next().unwrap_or_default().to_vec();
         for part in kept {

@@ -78,11 +78,7 @@ pub struct Monitor {
 /// [`Error::Write`] for an archive of pictures that cannot be written, and [`Error::Cancelled`]
 /// for one that is not complete, which is removed. A failed recording is only its own entry's
 /// error.
-pub fn run(
-    tasks: &[Task],
-    job: &Job,
-    monitor: &Monitor,
-) -> Result<Vec<Option<Result<Converted>>>> {
+pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Vec<Option<Result<Converted>>>> {
     job.config.validate()?;
     segments::check(job.segment_s)?;
     let sink = Sink::new(&job.folder, job.form)?;

@@ -1,6 +1,6 @@
 //! The commonest recordings by a short way: plain PCM WAV, with every size in its header as it
 //! should be. Whatever is odd in the least goes through symphonia instead, which gives the same
-//! samples for those that are not; it does not read RF64, the WAV of more than 4 GB.
+//! samples for those that are not. Only RF64, the WAV of more than 4 GB, it does not read.
 
 use std::ops::Range;
 
@@ -84,8 +84,8 @@ impl Pcm {
 }
 
 /// Reads the header of a file of `length` bytes if it is such a file: RIFF/WAVE of exactly that
-/// length, one `fmt ` chunk of 16 bytes (an encoding that is known, 1 or 2 channels), then one
-/// `data` chunk with whole frames, with any other chunks around them. `read_at` fills a buffer
+/// length, one `fmt ` chunk of 16 bytes (an encoding that is known, 1 or 2 channels) or 40 (the
+/// same as "extensible"), then one `data` chunk with whole frames, with any other chunks around them. `read_at` fills a buffer
 /// from a place in the file, or gives `None`.
 pub(crate) fn plain(
     length: u64,
@@ -128,10 +128,14 @@ pub(crate) fn plain(
         };
         let end = (at + 8).checked_add(bytes).filter(|&end| end <= length)?;
         match &kind {
-            b"fmt " if format.is_none() && bytes == 16 => {
+            b"fmt " if format.is_none() && matches!(bytes, 16 | 40) => {
                 let mut fields = [0; 16];
                 read_at(at + 8, &mut fields)?;
-                format = Some(format_of(fields)?);
+                let mut extension = [0; 24];
+                if bytes == 40 {
+                    read_at(at + 24, &mut extension)?;
+                }
+                format = Some(format_of(fields, (bytes == 40).then_some(extension))?);
             }
             b"data" => {
                 let (sample_rate, channels, encoding) = format?;
@@ -156,13 +160,28 @@ pub(crate) fn plain_bytes(file: &[u8]) -> Option<Pcm> {
     })
 }
 
+/// The tag of a format whose extension has the real one, in front of the rest of its GUID.
+const EXTENSIBLE: u16 = 0xfffe;
+const GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x71];
+
 /// Rate, channels and encoding of a `fmt ` chunk that contradicts itself in nothing.
-fn format_of(fields: [u8; 16]) -> Option<(u32, usize, &'static Encoding)> {
+fn format_of(
+    fields: [u8; 16],
+    extension: Option<[u8; 24]>,
+) -> Option<(u32, usize, &'static Encoding)> {
     let [tag_channels, sample_rate, byte_rate, align_bits] = words(fields);
-    let (sample_rate, byte_rate) =
-        (u32::from_le_bytes(sample_rate), u32::from_le_bytes(byte_rate));
+    let (sample_rate, byte_rate) = (u32::from_le_bytes(sample_rate), u32::from_le_bytes(byte_rate));
     let [(tag, channels), (align, bits)] = [tag_channels, align_bits]
         .map(|[a, b, c, d]| (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])));
+    let tag = match extension {
+        None => tag,
+        Some([22, 0, a, b, _, _, _, _, c, d, ref guid @ ..])
+            if tag == EXTENSIBLE && u16::from_le_bytes([a, b]) == bits && *guid == GUID =>
+        {
+            u16::from_le_bytes([c, d])
+        }
+        Some(_) => return None,
+    };
     let encoding = ENCODINGS.iter().find(|known| (known.tag, known.bits) == (tag, bits))?;
     let plain = matches!(channels, 1 | 2)
         && align == channels * bits / 8
@@ -195,20 +214,29 @@ mod tests {
         chunk
     }
 
+    /// With a mask of channels: an extensible one.
     fn wav(
         (tag, bits): (u16, u16),
+        mask: Option<u32>,
         rate: u32,
         channels: u16,
         data: &[u8],
         around: &[Vec<u8>; 3],
     ) -> Vec<u8> {
         let align = bits / 8 * channels;
-        let mut format = tag.to_le_bytes().to_vec();
+        let mut format = mask.map_or(tag, |_| 0xfffe).to_le_bytes().to_vec();
         format.extend(channels.to_le_bytes());
         format.extend(rate.to_le_bytes());
         format.extend((rate * u32::from(align)).to_le_bytes());
         format.extend(align.to_le_bytes());
         format.extend(bits.to_le_bytes());
+        if let Some(mask) = mask {
+            format.extend([22, 0]);
+            format.extend(bits.to_le_bytes());
+            format.extend(mask.to_le_bytes());
+            format.extend(tag.to_le_bytes());
+            format.extend(b"\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71");
+        }
         let [before, between, after] = around.each_ref().map(|body| match body.as_slice() {
             [] => Vec::new(),
             body => chunk(b"note", body),
@@ -238,7 +266,8 @@ mod tests {
 
     /// With not-a-number equal to itself.
     fn same(a: &Audio, b: &Audio) -> bool {
-        let bits = |audio: &Audio| audio.interleaved.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let bits =
+            |audio: &Audio| audio.interleaved.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         (a.channels, a.sample_rate) == (b.channels, b.sample_rate) && bits(a) == bits(b)
     }
 
@@ -246,6 +275,7 @@ mod tests {
         #[test]
         fn the_short_way_gives_symphonias_samples(
             encoding in 0..ENCODINGS.len(),
+            mask in proptest::option::of(0u32..8),
             rate in 1u32..400_000,
             channels in 1u16..3,
             frames in 1usize..3000,
@@ -261,7 +291,7 @@ mod tests {
                     (state >> 56) as u8
                 })
                 .collect();
-            let file = wav((tag, bits), rate, channels, &data, &around);
+            let file = wav((tag, bits), mask, rate, channels, &data, &around);
             let short = short_way(&file).expect("a plain file");
             prop_assert_eq!(short.frames(), frames);
             prop_assert!(same(&short, &long_way(&file)));
@@ -272,7 +302,7 @@ mod tests {
             channels in prop_oneof![0u16..5, 0x7ffeu16..0x8003, any::<u16>()],
         ) {
             let none = [Vec::new(), Vec::new(), Vec::new()];
-            let mut file = wav((1, 16), 8000, 1, &[1, 2, 3, 4, 5, 6, 7, 8], &none);
+            let mut file = wav((1, 16), None, 8000, 1, &[1, 2, 3, 4, 5, 6, 7, 8], &none);
             file[22..24].copy_from_slice(&channels.to_le_bytes());
             file[28..32].copy_from_slice(&8000u32.wrapping_mul(2 * u32::from(channels)).to_le_bytes());
             file[32..34].copy_from_slice(&channels.wrapping_mul(2).to_le_bytes());
@@ -282,15 +312,16 @@ mod tests {
         #[test]
         fn a_changed_byte_changes_both_ways_alike(
             encoding in 0..ENCODINGS.len(),
-            at in 0usize..60,
+            mask in proptest::option::of(Just(3)),
+            at in 0usize..80,
             value in any::<u8>(),
             cut in 0usize..40,
         ) {
             let none = [Vec::new(), Vec::new(), Vec::new()];
             let (tag, bits) = (ENCODINGS[encoding].tag, ENCODINGS[encoding].bits);
             let data: Vec<u8> = (0..24).map(|k| k * 9).collect();
-            let mut file = wav((tag, bits), 8000, 2, &data, &none);
-            file[at % 44] = value;
+            let mut file = wav((tag, bits), mask, 8000, 2, &data, &none);
+            file[at % if mask.is_some() { 68 } else { 44 }] = value;
             file.truncate(file.len() - cut.min(24));
             if let Some(short) = short_way(&file) {
                 prop_assert!(same(&short, &long_way(&file)));
@@ -308,7 +339,7 @@ mod tests {
         ) {
             let (tag, bits) = (ENCODINGS[encoding].tag, ENCODINGS[encoding].bits);
             let data = data.repeat(usize::from(bits / 8));
-            let riff = wav((tag, bits), 8000, 1, &data, &[Vec::new(), Vec::new(), after]);
+            let riff = wav((tag, bits), None, 8000, 1, &data, &[Vec::new(), Vec::new(), after]);
             let mut sizes = (riff.len() as u64 + 28 + 12 * table as u64).to_le_bytes().to_vec();
             sizes.extend((data.len() as u64).to_le_bytes());
             sizes.extend([0; 12]);

@@ -239,7 +239,10 @@ fn members_that_are_not_read() {
     let mut garbage = zip(&[packed]);
     garbage[40..44].fill(0xff);
     let (_, read) = Scratch::new(&garbage).members().unwrap().remove(0);
-    assert_eq!(read.unwrap_err(), "expected 1000 bytes in the archive, found a damaged deflate stream");
+    assert_eq!(
+        read.unwrap_err(),
+        "expected 1000 bytes in the archive, found a damaged deflate stream"
+    );
 }
 
 #[test]
@@ -259,7 +262,8 @@ fn names_that_lead_out_of_the_archive() {
         assert_eq!(error, format!("expected a name inside of the archive, found \"{shown}\""));
     }
     let content = || Ok(b"content".to_vec());
-    for (odd, inside) in [("./x.wav", "x.wav"), ("a//./x.wav", "a/x.wav"), ("a\\x.wav", "a/x.wav")] {
+    for (odd, inside) in [("./x.wav", "x.wav"), ("a//./x.wav", "a/x.wav"), ("a\\x.wav", "a/x.wav")]
+    {
         let members = Scratch::new(&zip(&[member(odd, b"content", true)])).members().unwrap();
         assert_eq!(members, [(inside.to_owned(), content())]);
     }
@@ -307,12 +311,20 @@ fn links_and_devices_are_refused() {
         builder.append(&header, std::io::empty()).unwrap();
     }
     let members = Scratch::new(&builder.into_inner().unwrap()).members().unwrap();
-    let errors: Vec<_> = members.iter().map(|(n, e)| (n.as_str(), e.clone().unwrap_err())).collect();
-    assert_eq!(errors, [
-        ("a", "expected a file in the archive, found a link".to_owned()),
-        ("b", "expected a file in the archive, found a link".to_owned()),
-        ("c", "expected a file in the archive, found a pipe, a device or something unknown".to_owned()),
-    ]);
+    let errors: Vec<_> =
+        members.iter().map(|(n, e)| (n.as_str(), e.clone().unwrap_err())).collect();
+    assert_eq!(
+        errors,
+        [
+            ("a", "expected a file in the archive, found a link".to_owned()),
+            ("b", "expected a file in the archive, found a link".to_owned()),
+            (
+                "c",
+                "expected a file in the archive, found a pipe, a device or something unknown"
+                    .to_owned()
+            ),
+        ]
+    );
 }
 
 #[test]

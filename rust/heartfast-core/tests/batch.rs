@@ -92,7 +92,10 @@ fn the_same_bytes_on_any_number_of_threads() {
             let known = converter.convert(&bytes, &mut alone, &Cancel::new()).unwrap();
             assert_eq!(converted.recording, known);
             assert_eq!(known.sample_rate, [2000, 4000, 11_025][k % 3]);
-            assert!(fs::read(folder.join(&task.picture)).unwrap() == alone, "{k} on {threads} threads");
+            assert!(
+                fs::read(folder.join(&task.picture)).unwrap() == alone,
+                "{k} on {threads} threads"
+            );
             fs::remove_file(folder.join(&task.picture)).unwrap();
         }
     }

@@ -107,3 +107,43 @@ impl<W: Write> Writer<W> {
         self.out.write_all(bytes)
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::{Seek, SeekFrom};
+    use std::sync::Arc;
+
+    use super::Writer;
+    use crate::archive::Archive;
+    use crate::batch::{Origin, read};
+    use crate::cancel::Cancel;
+
+    /// Behind 4 GB and more of nothing, which a sparse file holds in no space.
+    #[test]
+    fn places_beyond_32_bits() {
+        let path = std::env::temp_dir().join(format!("heartfast-{}.zip", std::process::id()));
+        let mut file = File::create(&path).unwrap();
+        // A member that is all hole but for its header.
+        let mut writer = Writer::new(&mut file);
+        writer.add(b"first", b"1").unwrap();
+        let starts = [(1 << 32) - 2, (1 << 32) - 1, 1 << 32, 5 << 30];
+        for (k, start) in starts.into_iter().enumerate() {
+            writer.at = writer.at.max(start);
+            writer.out.seek(SeekFrom::Start(writer.at)).unwrap();
+            writer.add(format!("{k}").as_bytes(), &[k as u8; 9]).unwrap();
+        }
+        writer.close().unwrap();
+        // By rawzip, which is not ours.
+        let (archive, names) = Archive::open(&path, &Cancel::new()).unwrap().unwrap();
+        assert_eq!(names, ["0", "1", "2", "3", "first"]);
+        let archive = Arc::new(archive);
+        for k in 0..4 {
+            let mut bytes = Vec::new();
+            read(&Origin::Member(Arc::clone(&archive), k), &mut bytes, &Cancel::new()).unwrap();
+            assert_eq!(bytes, [k as u8; 9]);
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
