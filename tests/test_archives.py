@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 import time
 import zipfile
@@ -83,6 +85,55 @@ def test_an_archive_is_as_a_folder(loose, tmp_path, name, segment_s):
         assert pictures(tmp_path / "a" / labels) == pictures(tmp_path / "b" / labels)
         expected = sorted(os.path.join(archive, name) for name in NAMES)
         assert sorted({r.recording for r in b.records}) == expected
+
+
+def test_a_long_member_is_inflated_as_it_is_read(tmp_path):
+    """Longer than what is held in memory: 36 MB, of a WAV that is not read by position then."""
+    y = np.random.default_rng(0).integers(-2, 3, 18_000_000, dtype=np.int16)
+    y[::1000] = np.random.default_rng(1).integers(-9999, 9999, 18_000, dtype=np.int16)
+    soundfile.write(tmp_path / "x.wav", y, 44100)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(tmp_path / "x.wav", "x.wav")
+    a, b = (
+        heartfast.convert(tmp_path / name, tmp_path / f"{name}.out", segment_s=50)
+        for name in ("x.wav", "x.zip")
+    )
+    assert len(a.records) == 9
+    assert [r[:7] for r in a.records] == [r[:7] for r in b.records]
+    assert pictures(tmp_path / "x.wav.out") == pictures(tmp_path / "x.zip.out")
+    data = bytearray((tmp_path / "x.zip").read_bytes())
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        directory = archive.start_dir
+    data[directory + 16] ^= 1  # the checksum
+    (tmp_path / "x.zip").write_bytes(data)
+    bad = heartfast.convert(tmp_path / "x.zip", tmp_path / "bad", segment_s=50)
+    assert len(bad.records) == 9
+    assert {r.sha256 for r in bad.records} == {""}
+    (error,) = bad.errors
+    assert error.message.startswith("expected the archive's checksum ")
+
+
+def test_a_format_that_is_read_from_its_end(loose, tmp_path):
+    """M4A as ffmpeg writes it: what tells how to read it comes behind the sound."""
+    if not shutil.which("ffmpeg"):
+        pytest.skip("ffmpeg is missing")
+    (tmp_path / "in").mkdir()
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        loose / NAMES[0],
+        "-c:a",
+        "aac",
+        tmp_path / "in/x.m4a",
+    ]
+    subprocess.run(command, check=True)
+    archive = pack(tmp_path / "in", tmp_path / "x.zip")
+    a = heartfast.convert(tmp_path / "in", tmp_path / "a", segment_s=1)
+    b = heartfast.convert(archive, tmp_path / "b", segment_s=1)
+    assert a.errors == b.errors == []
+    assert pictures(tmp_path / "a") == pictures(tmp_path / "b")
 
 
 def test_a_table_of_labels_means_members(loose, tmp_path):

@@ -125,7 +125,7 @@ def test_damage_in_the_middle_keeps_what_was_before(tmp_path):
     result = heartfast.convert(path, tmp_path / "out", segment_s=1)
     (error,) = result.errors
     assert error.path == str(path)
-    assert error.kind == "decode"
+    assert error.kind in ("decode", "unsupported")
     assert len(result.records) == int(100 * (2 * (block - 7) + 2) / 8000)
     digest = hashlib.sha256(data).hexdigest()
     for r in result.records:

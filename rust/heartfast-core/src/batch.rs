@@ -165,7 +165,8 @@ impl<'a> Worker<'a> {
     /// The recording into a picture of each segment. Those before an error stay.
     fn cut(&mut self, turn: usize, task: &Task, segment_s: f64) -> Result<Converted> {
         let source = self.opener.open(&task.recording)?;
-        let stream = Mutex::new(self.opener.stream(source));
+        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
+        let stream = Mutex::new(stream);
         let mut recording = Recording { sample_rate: 0, duration_s: 0.0 };
         let mut segments = Vec::new();
         let mut draw = || {

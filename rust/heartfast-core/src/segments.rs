@@ -62,9 +62,11 @@ impl<'l, 'i> Segments<'l, 'i> {
         let plain = {
             let mut stream = lock(stream);
             let length = stream.length;
-            // What is inflated can only be read once.
-            let stored = stream.is_stored();
-            stored.then(|| wav::plain(length, |at, to| stream.read_exact_at(at, to).ok())).flatten()
+            // Else the header could only be read once.
+            let seekable = stream.is_seekable();
+            seekable
+                .then(|| wav::plain(length, |at, to| stream.read_exact_at(at, to).ok()))
+                .flatten()
         };
         let reader = match plain {
             Some(pcm) => Reader::Pcm { pcm, bytes: Vec::new() },

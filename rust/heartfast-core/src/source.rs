@@ -24,6 +24,9 @@ pub(crate) const IO_STRIDE: usize = 16 * STRIDE;
 pub(crate) const STEP: usize = 1 << 17;
 /// So much is read to be hashed on the way, where a reader passes over it.
 const GAP: u64 = 1 << 20;
+/// Compressed members up to this are inflated before they are read: some formats are read from
+/// their end. Longer ones are read as they come.
+const MOST_INFLATED: u64 = 32 << 20;
 
 /// A recording.
 #[derive(Debug, Clone)]
@@ -192,25 +195,40 @@ impl Opener {
         Ok(used)
     }
 
-    /// A source to be read bit by bit, and hashed on the way.
-    pub(crate) fn stream(&mut self, source: Source) -> Hashed<'_> {
+    /// A source to be read bit by bit, and hashed on the way; `bytes` are working memory.
+    ///
+    /// # Errors
+    /// Those of [`Opener::read`].
+    pub(crate) fn stream<'i>(
+        &'i mut self,
+        mut source: Source,
+        bytes: &'i mut Vec<u8>,
+        cancel: &Cancel,
+    ) -> Result<Hashed<'i>> {
         let length = source.inflated.unwrap_or(source.stored.length);
-        let input = Input::new(source.stored, source.inflated, &mut self.inflater);
-        Hashed {
+        let crc = source.crc.take();
+        let input = if source.inflated.is_some_and(|length| length <= MOST_INFLATED) {
+            let length = self.read(source, bytes, cancel)?;
+            Input::Memory(&bytes[..length])
+        } else {
+            Input::new(source.stored, source.inflated, &mut self.inflater)
+        };
+        Ok(Hashed {
             input,
             length,
             position: 0,
             start: Start::new(&[], length),
             hashed: 0,
             sha256: Sha256::new(),
-            crc: source.crc.map(|crc| (crc, crc32fast::Hasher::new())),
-        }
+            crc: crc.map(|crc| (crc, crc32fast::Hasher::new())),
+        })
     }
 }
 
 /// What a reader reads: bytes as they lie there, or inflated.
 enum Input<'i> {
     Stored(Extent),
+    Memory(&'i [u8]),
     Inflated(Inflated<'i>),
 }
 
@@ -226,6 +244,12 @@ impl<'i> Input<'i> {
     fn read(&mut self, position: u64, buffer: &mut [u8]) -> Result<usize> {
         match self {
             Self::Stored(extent) => extent.read_at(position, buffer).map_err(Error::Read),
+            Self::Memory(bytes) => {
+                let left = bytes.get(position as usize..).unwrap_or_default();
+                let n = left.len().min(buffer.len());
+                buffer[..n].copy_from_slice(&left[..n]);
+                Ok(n)
+            }
             Self::Inflated(inflated) => inflated.read(buffer),
         }
     }
@@ -311,12 +335,12 @@ pub(crate) struct Hashed<'i> {
 }
 
 impl Hashed<'_> {
-    /// Where the bytes can be read by position.
-    pub(crate) fn is_stored(&self) -> bool {
-        matches!(self.input, Input::Stored(_))
+    /// Whether the bytes can be read by position.
+    pub(crate) fn is_seekable(&self) -> bool {
+        !matches!(self.input, Input::Inflated(_))
     }
 
-    /// Reads at a place; what is not stored can only be read on.
+    /// Reads at a place; what is inflated can only be read on.
     fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> Result<usize> {
         if (self.hashed + 1..=self.hashed + GAP).contains(&at) {
             let mut gap = vec![0; (at - self.hashed) as usize];
@@ -337,7 +361,7 @@ impl Hashed<'_> {
         Ok(n)
     }
 
-    /// Fills a buffer from a place of what is stored, or fails.
+    /// Fills a buffer from a place, or fails.
     pub(crate) fn read_exact_at(&mut self, mut at: u64, buffer: &mut [u8]) -> Result<()> {
         // In steps, so that what is hashed is still in the cache.
         for step in buffer.chunks_mut(STEP) {
@@ -397,7 +421,7 @@ impl Seek for Lent<'_, '_> {
             SeekFrom::Current(by) => stream.position.checked_add_signed(by),
         };
         match target {
-            Some(at) if stream.is_stored() || at == stream.position => {
+            Some(at) if stream.is_seekable() || at == stream.position => {
                 stream.position = at;
                 Ok(at)
             }
@@ -408,7 +432,7 @@ impl Seek for Lent<'_, '_> {
 
 impl MediaSource for Lent<'_, '_> {
     fn is_seekable(&self) -> bool {
-        lock(self.0).is_stored()
+        lock(self.0).is_seekable()
     }
 
     fn byte_len(&self) -> Option<u64> {

@@ -15,6 +15,9 @@ use heartfast_core::archive::Archive;
 use heartfast_core::batch::{Origin, read};
 use proptest::prelude::*;
 
+/// A member's name, and its bytes or what is wrong with it.
+type Read = (String, Result<Vec<u8>, String>);
+
 /// A new file of this test's own, removed at the end.
 struct Scratch(PathBuf);
 
@@ -28,8 +31,7 @@ impl Scratch {
         Self(path)
     }
 
-    /// Every member's name, and its bytes or what is wrong with it.
-    fn members(&self) -> Option<Vec<(String, Result<Vec<u8>, String>)>> {
+    fn members(&self) -> Option<Vec<Read>> {
         let (archive, names) = Archive::open(&self.0, &Cancel::new()).unwrap()?;
         let archive = Arc::new(archive);
         let member = |(i, name): (usize, std::ffi::OsString)| {
