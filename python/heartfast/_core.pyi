@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 __all__ = [
     "MAX_N_FFT",
+    "Archive",
     "SpectrogramConfig",
     "__version__",
     "build_info",
@@ -18,6 +19,7 @@ __all__ = [
     "get_window",
     "load",
     "magnitudes",
+    "open_archive",
     "paint",
     "palette",
     "stft",
@@ -180,7 +182,14 @@ class _Framing(Protocol):
     @property
     def center(self) -> bool: ...
 
-_Outcome: TypeAlias = tuple[int, float, str] | tuple[str, str]
+@final
+class Archive:
+    """A ZIP or tar that is read in place; its members are known by their place in its list."""
+
+_Failure: TypeAlias = tuple[str, str]
+_Outcome: TypeAlias = (
+    tuple[int, float, str] | tuple[int, list[tuple[int, float]], str, _Failure | None] | _Failure
+)
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
 def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
@@ -189,8 +198,11 @@ def load(
     path: str | os.PathLike[str], sr: int | None, mono: bool
 ) -> tuple[NDArray[np.float32], int]: ...
 def convert(
-    tasks: Sequence[tuple[str, str]],
+    tasks: Sequence[tuple[str | tuple[Archive, int], str]],
+    folder: str,
+    to: str,
     config: SpectrogramConfig,
+    segment_s: float | None,
     threads: int,
     progress: Callable[[int, int], object] | None,
 ) -> list[_Outcome | None]: ...
@@ -199,6 +211,7 @@ def encode_png(
     palette: NDArray[np.uint8] | None,
     texts: Sequence[tuple[str, str]],
 ) -> bytes: ...
+def open_archive(path: str | os.PathLike[str]) -> tuple[Archive, list[str]] | None: ...
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
 def build_info() -> dict[str, Any]: ...

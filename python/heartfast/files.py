@@ -105,6 +105,13 @@ def write_bytes(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def portable_name(name: str) -> str:
+    """Change a name into one that archives can hold: bytes not UTF-8, and backslashes, as %XX."""
+    import re
+
+    return re.sub(r"[\\\udc80-\udcff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)
+
+
 def zip_member(name: str) -> zipfile.ZipInfo:
     """Describe a ZIP member without time, owner or system: equal content gives equal bytes."""
     import zipfile

@@ -98,8 +98,8 @@ class PictureSet:
     ----------
     source
         Folder, ZIP, picture or list of pictures. Class folders, optionally with
-        `metadata.csv` at the root; one folder that wraps everything is looked through. ZIPs
-        are read in memory only.
+        `metadata.csv` at the root; one folder that wraps everything is looked through. A folder
+        may have its pictures in a `pictures.zip`. ZIPs are read in memory only.
 
     Attributes
     ----------
@@ -120,6 +120,7 @@ class PictureSet:
 
     def __init__(self, source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
         self._archive: zipfile.ZipFile | None = None
+        self._table = ""  # beside the archive, not in it
         if not isinstance(source, str | os.PathLike):
             self.source = ""
             paths = [os.fspath(path) for path in source]
@@ -131,7 +132,13 @@ class PictureSet:
         folder = os.path.isdir(self.source)
         if not folder:
             require_file(self.source, "a folder or ZIP of pictures, or a PNG or JPEG")
-        if folder:
+        if folder and (archive := _packed(self.source)):
+            self._archive = _open_zip(archive)
+            members = _zip_members(self._archive, archive)
+            self._table = os.path.join(self.source, METADATA)
+            if os.path.lexists(self._table):
+                members[METADATA] = METADATA
+        elif folder:
             members = {name: name for name in _walk(self.source)}
         elif self.source.lower().endswith(SUFFIXES):
             self.source, name = os.path.split(self.source)
@@ -169,7 +176,7 @@ class PictureSet:
     def read_bytes(self, name: str) -> bytes:
         """Return a picture's file as it is stored. May be called from several threads."""
         member = self._members[name]
-        if self._archive is None:
+        if self._archive is None or (name == METADATA and self._table):
             path = os.path.join(self.source, member)
             require_file(path, "a file")
             with open(path, "rb") as file:
@@ -215,7 +222,7 @@ def holds_pictures(source: str | os.PathLike[str] | Sequence[str | os.PathLike[s
         return bool(source) and all(os.fspath(s).lower().endswith(SUFFIXES) for s in source)
     path = os.fspath(source)
     if os.path.isdir(path):
-        return any(name.lower().endswith(SUFFIXES) for name in _walk(path))
+        return bool(_packed(path)) or any(name.lower().endswith(SUFFIXES) for name in _walk(path))
     return path.lower().endswith((".zip", *SUFFIXES))
 
 
@@ -328,6 +335,17 @@ def _walk(root: str) -> Iterator[str]:
             name = file if below == "." else f"{below}/{file}"
             if _wanted(name):
                 yield name
+
+
+def _packed(folder: str) -> str:
+    """Return the archive in which `convert` put the pictures of this folder, if it did."""
+    if os.path.isfile(os.path.join(folder, "pictures.tar")):
+        raise DatasetError(
+            f"{folder}: expected pictures as files or in pictures.zip, found pictures.tar, which "
+            "is to be unpacked first"
+        )
+    path = os.path.join(folder, "pictures.zip")
+    return path if os.path.isfile(path) else ""
 
 
 def _wrapping_folder(names: Iterable[str]) -> str:

@@ -37,8 +37,8 @@ def read_labels(
     Parameters
     ----------
     labels : str
-        ``none``; ``folders`` (class = the parent folder's name); ``pascal`` or ``cinc2016``,
-        corpora as they are downloaded; or the path of a CSV with the columns file_name (an
+        ``none``; ``folders`` (class = the name of the parent folder, or archive); ``pascal`` or
+        ``cinc2016``, corpora as they are downloaded; or a CSV with the columns file_name (an
         absolute path, a path relative to a source, a name, or a stem), label, and optionally
         group and source.
     recordings : sequence of Recording
@@ -83,8 +83,11 @@ def read_labels(
     else:
         table = read_table(scheme, ("file_name", "label"), f"{', '.join(known)} or a CSV of labels")
         found, notes = _from_table(table, recordings)
-    for recording, (label, _, _) in zip(recordings, found, strict=True):
-        check_label(label, recording.name)
+    names: dict[str, str] = {}
+    for recording, label in zip(recordings, found, strict=True):
+        names.setdefault(label.label, recording.name)
+    for name, where in names.items():
+        check_label(name, where)
     return found, notes
 
 
@@ -101,6 +104,8 @@ def check_label(label: str, where: str) -> None:
 
 def _by_folder(recording: Recording) -> Label:
     folder = os.path.basename(os.path.dirname(os.path.abspath(recording.path)))
+    if recording.member and "/" not in recording.name:
+        folder = os.path.splitext(folder)[0]  # the archive is the folder
     return Label("" if folder == UNLABELLED else folder)
 
 

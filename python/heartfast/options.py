@@ -41,6 +41,15 @@ def make_parser() -> argparse.ArgumentParser:
         default=True,
         help="search folders in folders, too (default)",
     )
+    p.add_argument(
+        "--segment-s", type=float, metavar="S", help="cut recordings into segments of S seconds"
+    )
+    p.add_argument(
+        "--to",
+        choices=("dir", "zip", "tar"),
+        default="dir",
+        help="a file per picture (dir), or all in pictures.zip or pictures.tar",
+    )
     _add_config(p)
     _add_jobs(p)
 
@@ -135,7 +144,12 @@ class _Version(argparse.Action):
 
 
 def _add_sources(p: argparse.ArgumentParser, labels: str | None) -> None:
-    p.add_argument("sources", metavar="SRC", nargs="+", help="recordings and folders of them")
+    p.add_argument(
+        "sources",
+        metavar="SRC",
+        nargs="+",
+        help="recordings, and folders, ZIPs and tars of them",
+    )
     p.add_argument("-o", "--out", metavar="OUT", required=True, help="a new or empty folder")
     p.add_argument("--labels", metavar="L", default=labels, required=labels is None, help=_LABELS)
 

@@ -105,19 +105,21 @@ def _parse(data: bytes, where: str) -> Iterator[tuple[int, list[str]]]:
 
 def format_csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """CSV text with "\\n" at the ends of lines; floats as their shortest exact decimals."""
-    lines = _Lines()
+    table = [header, *rows]
+    text = "".join([",".join(map(str, row)) + "\n" for row in table])
+    # As quickly as that where there is nothing to quote: no more of these than between cells.
+    commas = sum(map(len, table)) - len(table)
+    if (text.count(","), text.count("\n")) == (commas, len(table)) and not (
+        '"' in text or "\r" in text
+    ):
+        return text
+    file = io.StringIO(newline="")
     # The writer quotes what its line ends are made of: "\r" in a name, too.
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return "".join(lines)
-
-
-class _Lines(list[str]):
-    """A file for `csv.writer`, which writes a row at a time."""
-
-    def write(self, row: str) -> None:
-        self.append(row.removesuffix("\r\n") + "\n")
+    csv.writer(file, lineterminator="\r\n").writerows(table)
+    # Between quotes, ends of lines are a name's own.
+    parts = file.getvalue().split('"')
+    parts[::2] = [part.replace("\r\n", "\n") for part in parts[::2]]
+    return '"'.join(parts)
 
 
 def write_csv(

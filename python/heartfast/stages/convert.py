@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
-from heartfast.files import require_empty, write_bytes
+from heartfast.files import portable_name, require_empty, write_bytes
 from heartfast.labels import UNLABELLED, Label, read_labels
 from heartfast.parallel import cores
 from heartfast.progress import Progress
@@ -16,12 +16,13 @@ from heartfast.tables import METADATA_COLUMNS, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Literal
 
     from heartfast.progress import ProgressCallback
 
 
 class Converted(NamedTuple):
-    """A recording that became a picture: a row of `metadata.csv`, and where it came from."""
+    """A recording (or segment) that became a picture: a row of `metadata.csv`, and its origin."""
 
     file_name: str
     label: str
@@ -34,7 +35,7 @@ class Converted(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A recording that did not: a line of `errors.jsonl`."""
+    """A recording that did not, or only as far as an error: a line of `errors.jsonl`."""
 
     path: str
     kind: str
@@ -53,7 +54,7 @@ class Conversion(NamedTuple):
     Attributes
     ----------
     out : str
-        The folder with the pictures and `metadata.csv`.
+        The folder with `metadata.csv` and the pictures, or the archive of them.
     records : list of Converted
         Sorted by the picture's name.
     errors : list of Failed
@@ -86,6 +87,8 @@ def convert(
     labels: str | os.PathLike[str] = "none",
     jobs: int | None = None,
     recursive: bool = True,
+    segment_s: float | None = None,
+    to: Literal["dir", "zip", "tar"] = "dir",
     progress: ProgressCallback | None = None,
 ) -> Conversion:
     """Draw the spectrogram of every recording.
@@ -95,10 +98,17 @@ def convert(
     ``metadata.csv``, with a row per picture: file_name, label, group, source, sample_rate (Hz),
     duration_s, sha256 (of the recording). The pictures do not depend on `jobs`.
 
+    With `segment_s` every recording is cut, and each segment is drawn as if it were a recording:
+    ``<stem>_<start in ms>.png``, in its row its own duration_s, and the recording's sha256 and
+    group (its name without extension, where it has none), so that the segments of a recording
+    stay on one side of a split. Recordings then may be longer than the memory. The last segment
+    is what is left. Where a recording is damaged, the segments before stay.
+
     Parameters
     ----------
     sources : path or paths
-        Recordings, and folders to search for them.
+        Recordings, and folders and archives (ZIP, tar) to search for them. Those in an archive
+        are read where they are; it must not be compressed as a whole (tar.gz).
     out : path
         A new or empty folder.
     config : SpectrogramConfig, optional
@@ -109,6 +119,12 @@ def convert(
         Threads; by default one per core.
     recursive : bool
         Search folders in folders, too.
+    segment_s : float, optional
+        The length of segments in seconds, at least 0.01; to the nearest sample.
+    to : str
+        ``dir``: a file per picture; ``zip`` or ``tar``: all in ``out/pictures.zip`` or
+        ``out/pictures.tar``, uncompressed, whose bytes do not depend on `jobs` either. It gets
+        its name once it is complete.
     progress : callable, optional
         Gets a `Progress` some 20 times a second.
 
@@ -140,6 +156,10 @@ def convert(
     (8, 0)
     """
     threads = cores(jobs)
+    if segment_s is not None and not 0.01 <= segment_s < float("inf"):
+        raise ValueError(f"segment_s: expected at least 0.01 seconds, found {segment_s}")
+    if to not in ("dir", "zip", "tar"):
+        raise ValueError(f"to: expected dir, zip or tar, found {to!r}")
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
@@ -149,11 +169,12 @@ def convert(
         folders = [os.path.dirname(recording.name) for recording in recordings]
     else:
         folders = [label.label or UNLABELLED for label in known]
-    names, renamed = picture_names(recordings, folders)
+    packed = to != "dir"
+    names, renamed = picture_names(recordings, folders, portable_name if packed else None)
     require_empty(folder)
 
-    pictures = [os.path.join(folder, *name.split("/")) for name in names]
-    for place in sorted({os.path.dirname(picture) for picture in pictures} | {folder}):
+    places = [] if packed else sorted({*folders})
+    for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
         os.makedirs(place, exist_ok=True)
 
     def report(done: int, failed: int) -> None:
@@ -161,8 +182,11 @@ def convert(
             progress(Progress("convert", done, len(recordings), failed))
 
     outcomes = _core.convert(
-        [(r.path, picture) for r, picture in zip(recordings, pictures, strict=True)],
+        [(r.member or r.path, name) for r, name in zip(recordings, names, strict=True)],
+        folder,
+        to,
         config or SpectrogramConfig(),
+        segment_s,
         threads,
         report,
     )
@@ -183,17 +207,27 @@ def _collect(
     recordings: Sequence[Recording],
     labels: Sequence[Label],
     names: Sequence[str],
-    outcomes: Sequence[tuple[int, float, str] | tuple[str, str] | None],
+    outcomes: Sequence[_core._Outcome | None],
 ) -> Conversion:
     records, errors = [], []
     for recording, label, name, outcome in zip(recordings, labels, names, outcomes, strict=True):
+        path = recording.path
         if outcome is None:
             # A thread died with it: never silently.
             outcome = ("internal", "lost by the thread that worked on it, please report it")
         if len(outcome) == 3:
-            records.append(Converted(name, *label, *outcome, recording.path))
+            records.append(Converted(name, *label, *outcome, path))
+        elif len(outcome) == 2:
+            errors.append(Failed(path, *outcome))
         else:
-            errors.append(Failed(recording.path, *outcome))
+            rate, segments, sha256, error = outcome
+            stem = name.removesuffix(".png")
+            known = label if label.group else label._replace(group=stem)
+            for start, duration in segments:
+                file_name = f"{stem}_{start}.png"
+                records.append(Converted(file_name, *known, rate, duration, sha256, path))
+            if error:
+                errors.append(Failed(path, *error))
     records.sort()
     return Conversion(out, records, errors, [])
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
-from heartfast.files import replacing, require_empty, zip_member
+from heartfast.files import portable_name, replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
 from heartfast.parallel import for_each
@@ -98,7 +97,7 @@ def pack(
     Parameters
     ----------
     images : path
-        What `convert` wrote, or any folder or ZIP of class folders with PNGs or JPEGs.
+        What `convert` wrote (not as tar), or any folder or ZIP of class folders with PNGs or JPEGs.
         Pictures without a label are left out, and those whose file cannot be read. What is in
         a file is not looked at.
     out : path
@@ -311,7 +310,7 @@ def _write_test(
 
 def _flat_names(pictures: Sequence[Picture]) -> list[str]:
     """Each picture's name without its folders, where that tells it apart, else with them."""
-    full = [_portable(p.name) for p in pictures]
+    full = [portable_name(p.name) for p in pictures]
     base = [name.rpartition("/")[2] for name in full]
     count = Counter(name.casefold() for name in base)
     # First those that keep their names, which others then must not take.
@@ -329,11 +328,6 @@ def _flat_names(pictures: Sequence[Picture]) -> list[str]:
             taken.add(flat.casefold())
         names.append(flat)
     return names
-
-
-def _portable(name: str) -> str:
-    """A name that a ZIP can hold: bytes that are not UTF-8, and backslashes, as %XX."""
-    return re.sub(r"[\\\udc80-\udcff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)
 
 
 def _metadata_row(name: str, picture: Picture) -> list[str]:

@@ -5,11 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{FixedSync, Indexing, Resampler, WindowFunction};
-use symphonia::core::codecs::audio::AudioDecoderOptions;
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::MediaSourceStream;
+use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 use crate::cancel::{Cancel, STRIDE};
@@ -137,79 +137,185 @@ impl Audio {
 /// [`Error::Unsupported`] for a container or codec that is not read, [`Error::Decode`] for a
 /// damaged or empty recording, [`Error::Cancelled`] once `cancel` is set.
 pub fn decode(bytes: &[u8], audio: &mut Audio, cancel: &Cancel) -> Result<()> {
-    audio.interleaved.clear();
-    if bytes.is_empty() {
-        return Err(Error::decode(READABLE, "an empty file"));
-    }
-    if let Some(pcm) = wav::plain_pcm16(bytes) {
+    if let Some(pcm) = wav::plain_bytes(bytes) {
+        audio.interleaved.clear();
         (audio.channels, audio.sample_rate) = (pcm.channels, pcm.sample_rate);
-        return pcm.samples(&mut audio.interleaved, cancel);
+        let data = &bytes[pcm.data.start as usize..pcm.data.end as usize];
+        return pcm.samples(data, &mut audio.interleaved, cancel);
     }
-    // Decoders have defects that only damaged files show.
-    catch_unwind(AssertUnwindSafe(|| decode_any(bytes, audio, cancel))).unwrap_or_else(|panic| {
-        let found = format!("damage that its decoder cannot take ({})", panic_text(&*panic));
-        Err(Error::decode("sound data", found))
-    })
+    decode_any(bytes, audio, cancel)
 }
 
 /// [`decode`] by way of symphonia.
 pub(crate) fn decode_any(bytes: &[u8], audio: &mut Audio, cancel: &Cancel) -> Result<()> {
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
-    let mut format = symphonia::default::get_probe()
-        .probe(&Hint::new(), stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|e| not_recognised(&e, bytes))?;
-    let track = format
-        .default_track(TrackType::Audio)
-        .ok_or_else(|| Error::decode("an audio track", "none"))?;
-    let track_id = track.id;
-    let parameters = track
-        .codec_params
-        .as_ref()
-        .and_then(|p| p.audio())
-        .ok_or_else(|| unsupported("a codec without a known description"))?;
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(|e| unsupported(format!("a codec that is not read ({e})")))?;
+    audio.interleaved.clear();
+    let start = || Start::new(bytes, bytes.len() as u64);
+    let mut packets = Packets::open(Box::new(Cursor::new(bytes)), start)?;
+    packets.read(&|_| usize::MAX, audio, cancel).map(drop)
+}
 
-    (audio.channels, audio.sample_rate) = (0, 0);
-    let mut packet_samples: Vec<f32> = Vec::new();
-    loop {
-        cancel.check()?;
-        let packet = match format.next_packet() {
-            Ok(Some(packet)) => packet,
-            Ok(None) => break,
-            // The header promised more than is there; what is there counts.
-            Err(SymphoniaError::IoError(_)) if !audio.interleaved.is_empty() => break,
-            Err(e) => return Err(damaged(&e, audio)),
-        };
-        if packet.track_id != track_id {
-            continue;
+/// A recording that symphonia reads, packet by packet.
+pub(crate) struct Packets<'s> {
+    format: Box<dyn FormatReader + 's>,
+    decoder: Box<dyn AudioDecoder>,
+    track_id: u32,
+    /// Of the whole recording, once a packet has told them.
+    channels: usize,
+    sample_rate: u32,
+    /// The packet in hand, of which the first `used` samples are read.
+    packet: Vec<f32>,
+    used: usize,
+    /// Samples of one channel that have been read.
+    frames: u64,
+}
+
+/// How a file begins and how long it is, for the error that it is none of ours.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Start {
+    bytes: [u8; 12],
+    used: usize,
+    length: u64,
+}
+
+impl Start {
+    /// Of a file of so many bytes that has these at its beginning.
+    pub(crate) fn new(bytes: &[u8], length: u64) -> Self {
+        let mut start = Self { length, used: bytes.len().min(12), ..Self::default() };
+        start.bytes[..start.used].copy_from_slice(&bytes[..start.used]);
+        start
+    }
+
+    /// Whether there could be more of the beginning in here.
+    pub(crate) fn is_shorter_than(&self, bytes: &[u8]) -> bool {
+        self.used < bytes.len().min(12)
+    }
+}
+
+impl<'s> Packets<'s> {
+    /// Finds out what the source is; `start` is asked for where it is nothing that is read.
+    pub(crate) fn open(
+        source: Box<dyn MediaSource + 's>,
+        start: impl FnOnce() -> Start,
+    ) -> Result<Self> {
+        let opened = guarded(|| {
+            let stream = MediaSourceStream::new(source, Default::default());
+            let format = symphonia::default::get_probe().probe(
+                &Hint::new(),
+                stream,
+                FormatOptions::default(),
+                MetadataOptions::default(),
+            );
+            Ok(match format {
+                Ok(format) => Ok(Self::with(format)?),
+                Err(error) => Err(error),
+            })
+        })?;
+        opened.map_err(|error| not_recognised(&error, start()))
+    }
+
+    fn with(format: Box<dyn FormatReader + 's>) -> Result<Self> {
+        let track = format
+            .default_track(TrackType::Audio)
+            .ok_or_else(|| Error::decode("an audio track", "none"))?;
+        let track_id = track.id;
+        let parameters = track
+            .codec_params
+            .as_ref()
+            .and_then(|p| p.audio())
+            .ok_or_else(|| unsupported("a codec without a known description"))?;
+        let decoder = symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+            .map_err(|e| unsupported(format!("a codec that is not read ({e})")))?;
+        let (packet, used) = (Vec::new(), 0);
+        Ok(Self { format, decoder, track_id, channels: 0, sample_rate: 0, packet, used, frames: 0 })
+    }
+
+    /// Reads on, into `audio`, as many samples of a channel as `most` says for the sample rate,
+    /// or what is left; returns whether there were any.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] and [`Error::Unsupported`] for a damaged recording, or one without a
+    /// sample; [`Error::Cancelled`] once `cancel` is set.
+    pub(crate) fn read(
+        &mut self,
+        most: &dyn Fn(u32) -> usize,
+        audio: &mut Audio,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        audio.interleaved.clear();
+        loop {
+            cancel.check()?;
+            if self.used < self.packet.len() {
+                let full = most(self.sample_rate).saturating_mul(self.channels);
+                let left = &self.packet[self.used..];
+                let taken = &left[..left.len().min(full - audio.interleaved.len())];
+                reserve(&mut audio.interleaved, taken.len())?;
+                audio.interleaved.extend_from_slice(taken);
+                self.used += taken.len();
+                self.frames += (taken.len() / self.channels) as u64;
+                if audio.interleaved.len() == full {
+                    break;
+                }
+            }
+            if !guarded(|| self.next_packet())? {
+                break;
+            }
         }
-        let decoded = decoder.decode(&packet).map_err(|e| damaged(&e, audio))?;
+        if self.frames == 0 {
+            return Err(Error::decode("at least one sample", "none"));
+        }
+        (audio.channels, audio.sample_rate) = (self.channels, self.sample_rate);
+        Ok(!audio.interleaved.is_empty())
+    }
+
+    /// Decodes the next packet of the track, whatever is in it; `false` at the end.
+    fn next_packet(&mut self) -> Result<bool> {
+        let packet = match self.format.next_packet() {
+            Ok(Some(packet)) => packet,
+            Ok(None) => return Ok(false),
+            // The header promised more than is there; what is there counts.
+            Err(SymphoniaError::IoError(_)) if self.frames > 0 => return Ok(false),
+            Err(e) => return Err(self.damaged(&e)),
+        };
+        self.packet.clear();
+        self.used = 0;
+        if packet.track_id != self.track_id {
+            return Ok(true);
+        }
+        let at = self.seconds();
+        let decoded = self.decoder.decode(&packet).map_err(|e| damaged(&e, at))?;
         let (channels, rate) = (decoded.spec().channels().count(), decoded.spec().rate());
-        if audio.channels == 0 {
+        if self.channels == 0 {
             if channels == 0 || rate == 0 || rate > MAX_SAMPLE_RATE {
                 let expected = format!("channels, and a sample rate up to {MAX_SAMPLE_RATE} Hz");
                 let found = format!("{channels} channels at {rate} Hz");
                 return Err(Error::decode(expected, found));
             }
-            (audio.channels, audio.sample_rate) = (channels, rate);
-        } else if (audio.channels, audio.sample_rate) != (channels, rate) {
-            let expected = format!("{} channels at {} Hz", audio.channels, audio.sample_rate);
-            let found = format!(
-                "{channels} at {rate} Hz after {:.3} s of the recording",
-                audio.duration_s()
-            );
+            (self.channels, self.sample_rate) = (channels, rate);
+        } else if (self.channels, self.sample_rate) != (channels, rate) {
+            let expected = format!("{} channels at {} Hz", self.channels, self.sample_rate);
+            let found = format!("{channels} at {rate} Hz after {at:.3} s of the recording");
             return Err(Error::decode(expected, found));
         }
-        decoded.copy_to_vec_interleaved(&mut packet_samples);
-        reserve(&mut audio.interleaved, packet_samples.len())?;
-        audio.interleaved.extend_from_slice(&packet_samples);
+        decoded.copy_to_vec_interleaved(&mut self.packet);
+        Ok(true)
     }
-    if audio.interleaved.is_empty() {
-        return Err(Error::decode("at least one sample", "none"));
+
+    fn seconds(&self) -> f64 {
+        self.frames as f64 / f64::from(self.sample_rate.max(1))
     }
-    Ok(())
+
+    fn damaged(&self, error: &SymphoniaError) -> Error {
+        damaged(error, self.seconds())
+    }
+}
+
+/// Calls a decoder, all of which have defects that only damaged files show.
+fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
+        let found = format!("damage that its decoder cannot take ({})", panic_text(&*panic));
+        Err(Error::decode("sound data", found))
+    })
 }
 
 /// The greatest common divisor.
@@ -222,131 +328,31 @@ fn unsupported(found: impl Into<String>) -> Error {
 }
 
 /// The error of a file that no reader took.
-fn not_recognised(error: &SymphoniaError, bytes: &[u8]) -> Error {
-    let start: String =
-        bytes[..bytes.len().min(12)].escape_ascii().map(char::from).collect::<String>();
+fn not_recognised(error: &SymphoniaError, start: Start) -> Error {
+    if start.length == 0 {
+        return Error::decode(READABLE, "an empty file");
+    }
+    let text: String = start.bytes[..start.used].escape_ascii().map(char::from).collect();
     match error {
         SymphoniaError::IoError(_) => {
-            let found = format!("{} bytes that start with \"{start}\" and end early", bytes.len());
+            let found = format!("{} bytes that start with \"{text}\" and end early", start.length);
             Error::decode(READABLE, found)
         }
         SymphoniaError::Unsupported(what)
             if !what.contains("probe") && !what.contains("format") =>
         {
-            unsupported(format!("\"{start}...\" ({what})"))
+            unsupported(format!("\"{text}...\" ({what})"))
         }
         SymphoniaError::DecodeError(what) => Error::decode(READABLE, *what),
-        _ => unsupported(format!("a file that starts with \"{start}\"")),
+        _ => unsupported(format!("a file that starts with \"{text}\"")),
     }
 }
 
-/// The error of a recording that breaks off or is damaged.
-fn damaged(error: &SymphoniaError, audio: &Audio) -> Error {
-    let at = if audio.sample_rate == 0 { 0.0 } else { audio.duration_s() };
+/// The error of a recording that breaks off or is damaged, so many seconds in.
+fn damaged(error: &SymphoniaError, at: f64) -> Error {
     match error {
         SymphoniaError::Unsupported(what) => unsupported(format!("{what}, {at:.3} s in")),
         SymphoniaError::IoError(_) => Error::decode("at least one sample", "none"),
         e => Error::decode("sound data", format!("{e}, {at:.3} s in")),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::expect_used)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::{Audio, decode_any};
-    use crate::cancel::Cancel;
-    use crate::wav::plain_pcm16;
-
-    fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
-        let mut chunk = [kind.as_slice(), &(body.len() as u32).to_le_bytes(), body].concat();
-        chunk.resize(chunk.len().next_multiple_of(2), 0);
-        chunk
-    }
-
-    fn wav(rate: u32, channels: u16, samples: &[i16], around: &[Vec<u8>; 3]) -> Vec<u8> {
-        let align = 2 * channels;
-        let mut format = vec![1, 0];
-        format.extend(channels.to_le_bytes());
-        format.extend(rate.to_le_bytes());
-        format.extend((rate * u32::from(align)).to_le_bytes());
-        format.extend(align.to_le_bytes());
-        format.extend(16u16.to_le_bytes());
-        let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
-        let [before, between, after] = around.each_ref().map(|body| match body.as_slice() {
-            [] => Vec::new(),
-            body => chunk(b"note", body),
-        });
-        let parts = [before, chunk(b"fmt ", &format), between, chunk(b"data", &data), after];
-        let body = [b"WAVE".to_vec(), parts.concat()].concat();
-        chunk(b"RIFF", &body)
-    }
-
-    fn bytes() -> impl Strategy<Value = Vec<u8>> {
-        proptest::collection::vec(any::<u8>(), 0..20)
-    }
-
-    proptest! {
-        #[test]
-        fn the_short_way_gives_symphonias_samples(
-            rate in 1u32..400_000,
-            channels in 1u16..3,
-            frames in 1usize..3000,
-            seed in any::<u64>(),
-            around in [bytes(), bytes(), bytes()],
-        ) {
-            let n = frames * usize::from(channels);
-            let mut state = seed | 1;
-            let samples: Vec<i16> = (0..n)
-                .map(|_| {
-                    state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(99);
-                    (state >> 48) as i16
-                })
-                .collect();
-            let file = wav(rate, channels, &samples, &around);
-            let pcm = plain_pcm16(&file).expect("a plain file");
-            let mut short = Vec::new();
-            pcm.samples(&mut short, &Cancel::new()).expect("memory");
-            let mut audio = Audio::default();
-            decode_any(&file, &mut audio, &Cancel::new()).expect("symphonia reads it");
-            prop_assert_eq!(audio.sample_rate, pcm.sample_rate);
-            prop_assert_eq!(audio.channels, pcm.channels);
-            prop_assert_eq!(audio.interleaved, short);
-        }
-
-        #[test]
-        fn only_one_or_two_channels_are_plain(
-            channels in prop_oneof![0u16..5, 0x7ffeu16..0x8003, any::<u16>()],
-        ) {
-            let none = [Vec::new(), Vec::new(), Vec::new()];
-            let mut file = wav(8000, 1, &[1, -2, 3, -4], &none);
-            file[22..24].copy_from_slice(&channels.to_le_bytes());
-            file[28..32].copy_from_slice(&8000u32.wrapping_mul(2 * u32::from(channels)).to_le_bytes());
-            file[32..34].copy_from_slice(&channels.wrapping_mul(2).to_le_bytes());
-            prop_assert_eq!(plain_pcm16(&file).is_some(), matches!(channels, 1 | 2));
-        }
-
-        #[test]
-        fn a_changed_byte_changes_both_ways_alike(
-            at in 0usize..60,
-            value in any::<u8>(),
-            cut in 0usize..40,
-        ) {
-            let none = [Vec::new(), Vec::new(), Vec::new()];
-            let mut file = wav(8000, 2, &[1, -2, 3, -4, 500, -600], &none);
-            file[at % 44] = value;
-            file.truncate(file.len() - cut.min(12));
-            if let Some(pcm) = plain_pcm16(&file) {
-                let mut short = Vec::new();
-                pcm.samples(&mut short, &Cancel::new()).expect("memory");
-                let mut audio = Audio::default();
-                let read = decode_any(&file, &mut audio, &Cancel::new());
-                prop_assert!(read.is_ok(), "{read:?}");
-                prop_assert_eq!(audio.sample_rate, pcm.sample_rate);
-                prop_assert_eq!(audio.channels, pcm.channels);
-                prop_assert_eq!(audio.interleaved, short);
-            }
-        }
     }
 }

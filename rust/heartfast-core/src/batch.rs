@@ -1,7 +1,6 @@
 //! Many recordings into many pictures, on all cores.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -9,32 +8,55 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use crate::cancel::{Cancel, STRIDE};
+use crate::audio::Audio;
+use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, panic_text};
-use crate::memory::reserve;
 use crate::pipeline::{Converter, Recording};
+pub use crate::segments::Segment;
+use crate::segments::{self, Segments};
+pub use crate::sink::Form;
+use crate::sink::Sink;
+pub use crate::source::Origin;
+use crate::source::{IO_STRIDE, Opener};
 use crate::threads::{lock, share};
 
-/// Bytes that are read, hashed or written between two looks at a [`Cancel`].
-const IO_STRIDE: usize = 16 * STRIDE;
-
-/// One recording and the place of its picture, whose folder exists.
+/// One recording, and what its picture is called.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// The recording's file.
-    pub recording: PathBuf,
-    /// The PNG to write.
+    /// The recording.
+    pub recording: Origin,
+    /// The PNG to write, relative to the folder of all; its own folder exists. The pictures of
+    /// segments add their start, in milliseconds: `x_0.png`, `x_10000.png`.
     pub picture: PathBuf,
 }
 
+/// How recordings become pictures.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What the pictures are like.
+    pub config: SpectrogramConfig,
+    /// The length of segments in seconds, at least 0.01; without, recordings are taken whole.
+    pub segment_s: Option<f64>,
+    /// The folder for the pictures, which exists.
+    pub folder: PathBuf,
+    /// What they are gathered in there.
+    pub form: Form,
+    /// How many threads work on them.
+    pub threads: usize,
+}
+
 /// What became of a recording.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 pub struct Converted {
-    /// Its rate and length.
+    /// Its rate and length, as far as there are pictures of it.
     pub recording: Recording,
-    /// SHA-256 of its bytes.
-    pub sha256: [u8; 32],
+    /// SHA-256 of all its bytes, unless they could not be read.
+    pub sha256: Option<[u8; 32]>,
+    /// Its segments, where it was cut.
+    pub segments: Vec<Segment>,
+    /// Why there are no further segments, if there should be.
+    pub error: Option<Error>,
 }
 
 /// A running batch, seen from another thread.
@@ -48,114 +70,148 @@ pub struct Monitor {
     pub cancel: Cancel,
 }
 
-/// Converts all tasks on `threads` threads. Entry `i` is what became of task `i`: `None` if the
-/// batch was cancelled before it. The pictures do not depend on the number of threads.
+/// Converts all tasks. Entry `i` is what became of task `i`: `None` if the batch was cancelled
+/// before it. The pictures do not depend on the number of threads.
 ///
 /// # Errors
-/// Those of [`SpectrogramConfig::validate`]; a failed recording is only its own entry's error.
-pub fn run(
-    tasks: &[Task],
-    config: &SpectrogramConfig,
-    threads: usize,
-    monitor: &Monitor,
-) -> Result<Vec<Option<Result<Converted>>>> {
-    config.validate()?;
+/// Those of [`SpectrogramConfig::validate`]; [`Error::Value`] for segments too short;
+/// [`Error::Write`] for an archive of pictures that cannot be written, and [`Error::Cancelled`]
+/// for one that is not complete, which is removed. A failed recording is only its own entry's
+/// error.
+pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Vec<Option<Result<Converted>>>> {
+    job.config.validate()?;
+    segments::check(job.segment_s)?;
+    let sink = Sink::new(&job.folder, job.form)?;
     let results = Mutex::new(Vec::new());
     lock(&results).resize_with(tasks.len(), || None);
-    let work = |worker: &mut Worker<'_>, (i, task): (usize, &Task)| {
+    let work = |worker: &mut Worker<'_>, (turn, task): (usize, &Task)| {
         monitor.cancel.check()?;
-        let outcome = worker.convert_guarded(task, &monitor.cancel);
-        if matches!(outcome, Err(Error::Cancelled)) {
+        let outcome = worker.convert_guarded(turn, task);
+        if matches!(outcome, Err(Error::Cancelled)) || sink.is_broken() {
             return outcome.map(drop);
         }
-        monitor.failed.fetch_add(usize::from(outcome.is_err()), Ordering::Relaxed);
-        lock(&results)[i] = Some(outcome);
+        sink.finish(turn);
+        let failed = outcome.as_ref().map_or(true, |converted| converted.error.is_some());
+        monitor.failed.fetch_add(usize::from(failed), Ordering::Relaxed);
+        lock(&results)[turn] = Some(outcome);
         monitor.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
-    let threads = threads.min(tasks.len());
+    let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
-    let _ = share(tasks.iter().enumerate(), threads, || Worker::new(config), work);
+    let worker = || Worker::new(job, &sink, &monitor.cancel);
+    let _ = share(tasks.iter().enumerate(), threads, worker, work);
+    if job.form != Form::Folder {
+        monitor.cancel.check()?;
+    }
+    sink.close()?;
     Ok(results.into_inner().unwrap_or_else(|e| e.into_inner()))
 }
 
 /// One thread's converter and buffers.
 struct Worker<'a> {
+    job: &'a Job,
+    sink: &'a Sink,
+    cancel: &'a Cancel,
     converter: Converter<'a>,
+    opener: Opener,
     recording: Vec<u8>,
+    audio: Audio,
     picture: Vec<u8>,
 }
 
 impl<'a> Worker<'a> {
-    fn new(config: &'a SpectrogramConfig) -> Result<Self> {
-        let converter = Converter::new(config)?;
-        Ok(Self { converter, recording: Vec::new(), picture: Vec::new() })
+    fn new(job: &'a Job, sink: &'a Sink, cancel: &'a Cancel) -> Result<Self> {
+        Ok(Self {
+            job,
+            sink,
+            cancel,
+            converter: Converter::new(&job.config)?,
+            opener: Opener::default(),
+            recording: Vec::new(),
+            audio: Audio::default(),
+            picture: Vec::new(),
+        })
     }
 
-    /// [`Worker::convert`], with a panic (of a decoder, most likely) as that file's error.
-    fn convert_guarded(&mut self, task: &Task, cancel: &Cancel) -> Result<Converted> {
-        let converted = catch_unwind(AssertUnwindSafe(|| self.convert(task, cancel)));
-        converted.unwrap_or_else(|panic| {
-            *self = Self::new(self.converter.config())?;
+    /// Converts a task, with a panic (of a decoder, most likely) as its error.
+    fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Converted> {
+        let convert = || match self.job.segment_s {
+            None => self.convert(turn, task),
+            Some(segment_s) => self.cut(turn, task, segment_s),
+        };
+        catch_unwind(AssertUnwindSafe(convert)).unwrap_or_else(|panic| {
+            *self = Self::new(self.job, self.sink, self.cancel)?;
             Err(Error::Panic(panic_text(&*panic)))
         })
     }
 
-    fn convert(&mut self, task: &Task, cancel: &Cancel) -> Result<Converted> {
-        read_file(&task.recording, &mut self.recording, cancel)?;
-        let recording = self.converter.convert(&self.recording, &mut self.picture, cancel)?;
+    /// The whole recording into one picture.
+    fn convert(&mut self, turn: usize, task: &Task) -> Result<Converted> {
+        let source = self.opener.open(&task.recording)?;
+        let length = self.opener.read(source, &mut self.recording, self.cancel)?;
+        let bytes = &self.recording[..length];
+        let recording = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
         let mut sha256 = Sha256::new();
-        for part in self.recording.chunks(IO_STRIDE) {
-            cancel.check()?;
+        for part in bytes.chunks(IO_STRIDE) {
+            self.cancel.check()?;
             sha256.update(part);
         }
-        write_file(&task.picture, &self.picture, cancel)?;
-        Ok(Converted { recording, sha256: sha256.finalize().into() })
+        self.sink.put(turn, &task.picture, &self.picture, self.cancel)?;
+        let sha256 = Some(sha256.finalize().into());
+        Ok(Converted { recording, sha256, segments: Vec::new(), error: None })
+    }
+
+    /// The recording into a picture of each segment. Those before an error stay.
+    fn cut(&mut self, turn: usize, task: &Task, segment_s: f64) -> Result<Converted> {
+        let source = self.opener.open(&task.recording)?;
+        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
+        let stream = Mutex::new(stream);
+        let mut recording = Recording { sample_rate: 0, duration_s: 0.0 };
+        let mut segments = Vec::new();
+        let mut draw = || {
+            let mut cut = Segments::open(&stream, segment_s)?;
+            while let Some(segment) = cut.next(&mut self.audio, self.cancel)? {
+                let drawn = self.converter.draw(&mut self.audio, &mut self.picture, self.cancel)?;
+                let name = segment_name(&task.picture, segment.start_ms);
+                self.sink.put(turn, &name, &self.picture, self.cancel)?;
+                recording.sample_rate = drawn.sample_rate;
+                recording.duration_s += drawn.duration_s;
+                segments.push(segment);
+            }
+            Ok(())
+        };
+        let drawn = draw().err();
+        let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
+        let (sha256, error) = match drawn {
+            Some(Error::Cancelled) => return Err(Error::Cancelled),
+            Some(error) if segments.is_empty() => return Err(error),
+            drawn => match stream.finish(self.cancel) {
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                hashed => (hashed.as_ref().ok().copied(), drawn.or(hashed.err())),
+            },
+        };
+        Ok(Converted { recording, sha256, segments, error })
     }
 }
 
-/// The whole file, into a buffer whose memory is used again.
+/// What the picture of a segment is called.
+fn segment_name(picture: &Path, start_ms: u64) -> PathBuf {
+    let mut name = picture.file_stem().map(OsString::from).unwrap_or_default();
+    name.push(format!("_{start_ms}.png"));
+    picture.with_file_name(name)
+}
+
+/// All bytes of a recording, into a buffer whose memory is used again.
 ///
 /// # Errors
-/// [`Error::Read`], [`Error::Decode`] if it does not fit into memory, [`Error::Cancelled`] soon
-/// after `cancel` is set. A pipe or a device, which may have no end, is not read.
-pub fn read_file(path: &Path, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
-    bytes.clear();
-    let known = fs::metadata(path).map_err(Error::Read)?;
-    if known.is_dir() {
-        return Err(Error::Read(io::ErrorKind::IsADirectory.into()));
-    }
-    if !known.is_file() {
-        let message = "a pipe, a socket or a device";
-        return Err(Error::Read(io::Error::new(io::ErrorKind::InvalidInput, message)));
-    }
-    let mut file = File::open(path).map_err(Error::Read)?;
-    // One byte more: a buffer that is just full would be doubled to find the end of the file.
-    reserve(bytes, known.len() as usize + 1)?;
-    while (&mut file).take(IO_STRIDE as u64).read_to_end(bytes).map_err(Error::Read)? > 0 {
-        cancel.check()?;
-    }
+/// [`Error::Read`]; [`Error::Decode`] if it does not fit into memory, or is not what its archive
+/// says; [`Error::Unsupported`] for a member of an archive that is not read; [`Error::Cancelled`]
+/// soon after `cancel` is set. A pipe or a device, which may have no end, is not read.
+pub fn read(recording: &Origin, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
+    let mut opener = Opener::default();
+    let source = opener.open(recording)?;
+    let length = opener.read(source, bytes, cancel)?;
+    bytes.truncate(length);
     Ok(())
-}
-
-/// Writes under another name first, so that no half of a picture is ever seen under its own.
-/// The other name is short: the picture's own may be as long as the file system allows.
-fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
-    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
-    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let temporary = path.with_file_name(format!(".{}-{number}.part", std::process::id()));
-    let write = || {
-        let mut file = File::create(&temporary).map_err(Error::Write)?;
-        for part in bytes.chunks(IO_STRIDE) {
-            cancel.check()?;
-            file.write_all(part).map_err(Error::Write)?;
-        }
-        fs::rename(&temporary, path).map_err(Error::Write)
-    };
-    let written = write();
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }

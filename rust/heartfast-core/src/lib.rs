@@ -39,6 +39,7 @@
     clippy::cast_sign_loss
 )]
 
+pub mod archive;
 pub mod audio;
 pub mod batch;
 mod cancel;
@@ -51,7 +52,10 @@ mod memory;
 pub mod pipeline;
 pub mod png;
 pub mod raster;
+mod segments;
 mod simd;
+mod sink;
+mod source;
 pub mod stft;
 mod threads;
 pub mod tile;

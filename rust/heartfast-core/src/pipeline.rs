@@ -51,16 +51,31 @@ impl<'a> Converter<'a> {
     /// The PNG, into `file`, of a recording's bytes.
     ///
     /// # Errors
-    /// Those of [`audio::decode`], [`Painter::tile`] and [`Encoder::encode_into`];
-    /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
+    /// Those of [`audio::decode`] and [`Converter::draw`].
     pub fn convert(
         &mut self,
         recording: &[u8],
         file: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<Recording> {
-        let audio = &mut self.audio;
-        audio::decode(recording, audio, cancel)?;
+        let mut audio = std::mem::take(&mut self.audio);
+        let drawn = audio::decode(recording, &mut audio, cancel)
+            .and_then(|()| self.draw(&mut audio, file, cancel));
+        self.audio = audio;
+        drawn
+    }
+
+    /// The PNG, into `file`, of these samples, which are changed on the way.
+    ///
+    /// # Errors
+    /// Those of [`Painter::tile`] and [`Encoder::encode_into`];
+    /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
+    pub fn draw(
+        &mut self,
+        audio: &mut Audio,
+        file: &mut Vec<u8>,
+        cancel: &Cancel,
+    ) -> Result<Recording> {
         audio.mix(cancel)?;
         let known = Recording { sample_rate: audio.sample_rate, duration_s: audio.duration_s() };
         let provenance = provenance(self.config, &self.config_json, &known)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use heartfast_core::Cancel;
 use heartfast_core::Error;
-use heartfast_core::batch::{Monitor, Task, read_file, run};
+use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
 use heartfast_core::pipeline::Converter;
 
@@ -47,9 +47,23 @@ fn tasks(folder: &Path, n: usize) -> Vec<Task> {
             let recording = folder.join(format!("{k}.wav"));
             let bytes = wav(1 + k * 997 % 20_000, [2000, 4000, 11_025][k % 3], k as u64);
             fs::write(&recording, bytes).unwrap();
-            Task { recording, picture: folder.join(format!("{k}.png")) }
+            task(recording, &format!("{k}.png"))
         })
         .collect()
+}
+
+fn task(recording: PathBuf, picture: &str) -> Task {
+    Task { recording: Origin::File(recording), picture: picture.into() }
+}
+
+fn path(task: &Task) -> &Path {
+    let Origin::File(path) = &task.recording else { panic!("{task:?}") };
+    path
+}
+
+fn job(folder: &Path, threads: usize) -> Job {
+    let (config, folder) = (SpectrogramConfig::default(), folder.to_owned());
+    Job { config, segment_s: None, folder, form: Form::Folder, threads }
 }
 
 fn others(folder: &Path) -> Vec<String> {
@@ -66,19 +80,23 @@ fn the_same_bytes_on_any_number_of_threads() {
     let mut converter = Converter::new(&config).unwrap();
     for threads in [1, 2, 3, 8, 1000, 0] {
         let monitor = Monitor::default();
-        let results = run(&tasks, &config, threads, &monitor).unwrap();
+        let job = Job { config: config.clone(), ..job(&folder, threads) };
+        let results = run(&tasks, &job, &monitor).unwrap();
         assert_eq!(results.len(), 40);
         assert_eq!(monitor.done.load(Ordering::Relaxed), 40);
         assert_eq!(monitor.failed.load(Ordering::Relaxed), 0);
         for (k, (task, result)) in tasks.iter().zip(results).enumerate() {
             let converted = result.unwrap().unwrap();
             let mut alone = Vec::new();
-            let bytes = fs::read(&task.recording).unwrap();
+            let bytes = fs::read(path(task)).unwrap();
             let known = converter.convert(&bytes, &mut alone, &Cancel::new()).unwrap();
             assert_eq!(converted.recording, known);
             assert_eq!(known.sample_rate, [2000, 4000, 11_025][k % 3]);
-            assert!(fs::read(&task.picture).unwrap() == alone, "{k} on {threads} threads");
-            fs::remove_file(&task.picture).unwrap();
+            assert!(
+                fs::read(folder.join(&task.picture)).unwrap() == alone,
+                "{k} on {threads} threads"
+            );
+            fs::remove_file(folder.join(&task.picture)).unwrap();
         }
     }
     assert_eq!(others(&folder), Vec::<String>::new());
@@ -88,16 +106,16 @@ fn the_same_bytes_on_any_number_of_threads() {
 fn bad_recordings_are_their_own_entries_errors() {
     let folder = folder("bad");
     let mut tasks = tasks(&folder, 9);
-    fs::write(&tasks[1].recording, b"").unwrap();
-    fs::write(&tasks[2].recording, b"no sound at all, but text").unwrap();
-    fs::remove_file(&tasks[3].recording).unwrap();
-    fs::remove_file(&tasks[4].recording).unwrap();
-    fs::create_dir(&tasks[4].recording).unwrap();
-    tasks[5].picture = folder.join("no such folder").join("5.png");
-    fs::create_dir(&tasks[6].picture).unwrap();
+    fs::write(path(&tasks[1]), b"").unwrap();
+    fs::write(path(&tasks[2]), b"no sound at all, but text").unwrap();
+    fs::remove_file(path(&tasks[3])).unwrap();
+    fs::remove_file(path(&tasks[4])).unwrap();
+    fs::create_dir(path(&tasks[4])).unwrap();
+    tasks[5].picture = "no such folder/5.png".into();
+    fs::create_dir(folder.join(&tasks[6].picture)).unwrap();
     for threads in [1, 4] {
         let monitor = Monitor::default();
-        let results = run(&tasks, &SpectrogramConfig::default(), threads, &monitor).unwrap();
+        let results = run(&tasks, &job(&folder, threads), &monitor).unwrap();
         let kinds: Vec<&str> = results
             .iter()
             .map(|result| result.as_ref().unwrap().as_ref().map_or_else(Error::kind, |_| "made"))
@@ -109,7 +127,7 @@ fn bad_recordings_are_their_own_entries_errors() {
         assert_eq!(monitor.done.load(Ordering::Relaxed), 9);
         assert_eq!(monitor.failed.load(Ordering::Relaxed), 6);
         for k in [1, 2, 3, 4] {
-            assert!(!tasks[k].picture.exists());
+            assert!(!folder.join(&tasks[k].picture).exists());
         }
         assert_eq!(others(&folder), Vec::<String>::new());
     }
@@ -121,9 +139,9 @@ fn cancelled_before_it_begins() {
     let tasks = tasks(&folder, 5);
     let monitor = Monitor::default();
     monitor.cancel.request();
-    let results = run(&tasks, &SpectrogramConfig::default(), 2, &monitor).unwrap();
+    let results = run(&tasks, &job(&folder, 2), &monitor).unwrap();
     assert!(results.iter().all(Option::is_none));
-    assert!(tasks.iter().all(|task| !task.picture.exists()));
+    assert!(tasks.iter().all(|task| !folder.join(&task.picture).exists()));
 }
 
 #[test]
@@ -131,13 +149,12 @@ fn cancelled_on_the_way() {
     let folder = folder("on the way");
     let recording = folder.join("long.wav");
     fs::write(&recording, wav(400_000, 4000, 3)).unwrap();
-    let task =
-        |k: usize| Task { recording: recording.clone(), picture: folder.join(format!("{k}.png")) };
-    let tasks: Vec<Task> = (0..3000).map(task).collect();
+    let tasks: Vec<Task> =
+        (0..3000).map(|k| task(recording.clone(), &format!("{k}.png"))).collect();
     let config = SpectrogramConfig { hop: Hop::Overlap(95.0), ..Default::default() };
-    let monitor = Monitor::default();
+    let (job, monitor) = (Job { config, ..job(&folder, 3) }, Monitor::default());
     let results = thread::scope(|scope| {
-        let work = scope.spawn(|| run(&tasks, &config, 3, &monitor).unwrap());
+        let work = scope.spawn(|| run(&tasks, &job, &monitor).unwrap());
         while monitor.done.load(Ordering::Relaxed) < 2 {
             thread::sleep(Duration::from_millis(1));
         }
@@ -150,17 +167,22 @@ fn cancelled_on_the_way() {
     let made = results.iter().filter(|result| matches!(result, Some(Ok(_)))).count();
     assert!((2..3000).contains(&made));
     for (task, result) in tasks.iter().zip(&results) {
-        assert_eq!(result.is_some(), task.picture.exists());
+        assert_eq!(result.is_some(), folder.join(&task.picture).exists());
     }
     assert_eq!(others(&folder), Vec::<String>::new());
 }
 
 #[test]
 fn nothing_to_do() {
-    let results = run(&[], &SpectrogramConfig::default(), 4, &Monitor::default()).unwrap();
-    assert!(results.is_empty());
-    let config = SpectrogramConfig { window_ms: -1.0, ..Default::default() };
-    let outcome = run(&[], &config, 4, &Monitor::default());
+    let mut job = job(&folder("nothing"), 4);
+    assert!(run(&[], &job, &Monitor::default()).unwrap().is_empty());
+    for segment_s in [0.0, 0.009, -1.0, f64::NAN, f64::INFINITY] {
+        job.segment_s = Some(segment_s);
+        let outcome = run(&[], &job, &Monitor::default());
+        assert!(matches!(outcome, Err(Error::Value { field: "segment_s", .. })), "{segment_s}");
+    }
+    job.config.window_ms = -1.0;
+    let outcome = run(&[], &job, &Monitor::default());
     assert!(matches!(outcome, Err(Error::Value { field: "window_ms", .. })));
 }
 
@@ -169,11 +191,10 @@ fn names_as_long_as_the_system_allows() {
     let folder = folder("long");
     let recording = folder.join("x.wav");
     fs::write(&recording, wav(100, 4000, 3)).unwrap();
-    let picture = folder.join("n".repeat(251) + ".png");
-    let tasks = [Task { recording, picture: picture.clone() }];
-    let results = run(&tasks, &SpectrogramConfig::default(), 1, &Monitor::default()).unwrap();
+    let tasks = [task(recording, &("n".repeat(251) + ".png"))];
+    let results = run(&tasks, &job(&folder, 1), &Monitor::default()).unwrap();
     assert!(matches!(results[..], [Some(Ok(_))]), "{results:?}");
-    assert!(picture.exists());
+    assert!(folder.join(&tasks[0].picture).exists());
 }
 
 #[test]
@@ -181,15 +202,14 @@ fn files_into_memory_that_is_used_again() {
     let folder = folder("files");
     let mut bytes = b"what was there before".to_vec();
     fs::write(folder.join("x"), b"abc").unwrap();
-    read_file(&folder.join("x"), &mut bytes, &Cancel::new()).unwrap();
-    assert_eq!(bytes, b"abc");
-    assert_eq!(
-        read_file(&folder.join("y"), &mut bytes, &Cancel::new()).unwrap_err().kind(),
-        "missing"
-    );
-    assert_eq!(read_file(&folder, &mut bytes, &Cancel::new()).unwrap_err().kind(), "io");
+    let mut read = |path: &Path| {
+        read(&Origin::File(path.to_owned()), &mut bytes, &Cancel::new()).map(|()| bytes.clone())
+    };
+    assert_eq!(read(&folder.join("x")).unwrap(), b"abc");
+    assert_eq!(read(&folder.join("y")).unwrap_err().kind(), "missing");
+    assert_eq!(read(&folder).unwrap_err().kind(), "io");
     if cfg!(unix) {
-        let error = read_file(Path::new("/dev/zero"), &mut bytes, &Cancel::new()).unwrap_err();
+        let error = read(Path::new("/dev/zero")).unwrap_err();
         assert_eq!(error.to_string(), "expected a recording, found a pipe, a socket or a device");
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
-use heartfast_core::batch::read_file;
+use heartfast_core::batch::{Origin, read};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 
@@ -22,7 +22,7 @@ pub(crate) fn load<'py>(
     let cancel = Cancel::new();
     let work = || {
         let mut bytes = Vec::new();
-        read_file(&path, &mut bytes, &cancel)?;
+        read(&Origin::File(path.clone()), &mut bytes, &cancel)?;
         let mut audio = Audio::default();
         decode(&bytes, &mut audio, &cancel)?;
         if mono {

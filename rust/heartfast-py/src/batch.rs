@@ -1,33 +1,91 @@
-//! `convert`: a batch of files.
+//! `convert`: a batch of files; and the archives that they may be in.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use heartfast_core::batch::{Converted, Monitor, Task, run};
+use heartfast_core::batch::{Converted, Form, Job, Monitor, Origin, Segment, Task, run};
+use heartfast_core::{Cancel, Error, archive};
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
 use crate::config::SpectrogramConfig;
-use crate::errors::raise;
+use crate::errors::raise_for;
 use crate::interrupt;
 
-/// (sample rate, seconds, SHA-256) of a converted recording, or (kind, message) of an error.
+/// A ZIP or tar that is read in place; its members are known by their place in its list.
+#[pyclass(frozen, module = "heartfast._core")]
+pub(crate) struct Archive(Arc<archive::Archive>);
+
+/// The archive and its members' names, or None if the file is no ZIP or tar or cannot be opened.
+#[pyfunction]
+pub(crate) fn open_archive(
+    py: Python<'_>,
+    path: PathBuf,
+) -> PyResult<Option<(Archive, Vec<OsString>)>> {
+    let cancel = Cancel::new();
+    let work = || archive::Archive::open(&path, &cancel);
+    let opened = interrupt::run(py, &cancel, |_| Ok(()), work)?;
+    let opened = opened.map_err(|e| raise_for(py, e, Some(&path)))?;
+    Ok(opened.map(|(archive, names)| (Archive(Arc::new(archive)), names)))
+}
+
+/// A path, or a member of an archive.
+#[derive(FromPyObject)]
+pub(crate) enum Recording {
+    File(PathBuf),
+    Member((Py<Archive>, usize)),
+}
+
+type Failure = (&'static str, String);
+
+/// (sample rate, seconds, SHA-256) of a converted recording, (kind, message) of an error, or
+/// (sample rate, segments, SHA-256, error) of one that was cut, its segments (milliseconds where
+/// they begin, seconds).
 #[derive(IntoPyObject)]
 enum Outcome {
     Converted((u32, f64, String)),
-    Failed((&'static str, String)),
+    Failed(Failure),
+    Cut((u32, Vec<(u64, f64)>, String, Option<Failure>)),
 }
 
-/// Converts (recording, picture) pairs of paths; `progress` gets (done, failed) now and then.
+/// Converts (recording, picture) pairs into `folder`; `progress` gets (done, failed) now and then.
 #[pyfunction]
+#[allow(clippy::too_many_arguments)]
 pub(crate) fn convert<'py>(
     py: Python<'py>,
-    tasks: Vec<(PathBuf, PathBuf)>,
+    tasks: Vec<(Recording, PathBuf)>,
+    folder: PathBuf,
+    to: &str,
     config: &SpectrogramConfig,
+    segment_s: Option<f64>,
     threads: usize,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    let tasks: Vec<Task> =
-        tasks.into_iter().map(|(recording, picture)| Task { recording, picture }).collect();
+) -> PyResult<Bound<'py, PyList>> {
+    let form = match to {
+        "dir" => Form::Folder,
+        "zip" => Form::Zip,
+        "tar" => Form::Tar,
+        _ => {
+            let expected = "dir, zip or tar".to_owned();
+            let error = Error::Value { field: "to", expected, found: format!("{to:?}") };
+            return Err(raise_for(py, error, None));
+        }
+    };
+    let tasks: Vec<Task> = tasks
+        .into_iter()
+        .map(|(recording, picture)| {
+            let recording = match recording {
+                Recording::File(path) => Origin::File(path),
+                Recording::Member((archive, member)) => {
+                    Origin::Member(Arc::clone(&archive.get().0), member)
+                }
+            };
+            Task { recording, picture }
+        })
+        .collect();
+    let job = Job { config: config.core.clone(), segment_s, folder, form, threads };
     let monitor = Monitor::default();
     let report = |py: Python<'_>| match &progress {
         Some(progress) => {
@@ -37,20 +95,32 @@ pub(crate) fn convert<'py>(
         }
         None => Ok(()),
     };
-    let work = || run(&tasks, &config.core, threads, &monitor);
-    let results = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
+    let work = || run(&tasks, &job, &monitor);
+    let results = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| {
+        let folder = matches!(e, Error::Write(_)).then_some(job.folder.as_path());
+        raise_for(py, e, folder)
+    })?;
     report(py)?;
-    let outcomes: Vec<Option<Outcome>> = results
-        .into_iter()
-        .map(|result| {
-            result.map(|result| match result {
-                Ok(Converted { recording, sha256 }) => {
-                    let hex = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-                    Outcome::Converted((recording.sample_rate, recording.duration_s, hex))
-                }
-                Err(error) => Outcome::Failed((error.kind(), error.to_string())),
-            })
-        })
-        .collect();
-    Ok(outcomes.into_pyobject(py)?.into_any())
+    PyList::new(py, results.into_iter().map(|result| result.map(outcome)))
+}
+
+fn outcome(result: Result<Converted, Error>) -> Outcome {
+    let failure = |error: Error| (error.kind(), error.to_string());
+    match result {
+        Err(error) => Outcome::Failed(failure(error)),
+        Ok(Converted { recording, sha256, segments, error }) => {
+            let sha256 = sha256.map_or_else(String::new, |digest| hex(&digest));
+            if segments.is_empty() {
+                return Outcome::Converted((recording.sample_rate, recording.duration_s, sha256));
+            }
+            let row = |segment: Segment| (segment.start_ms, segment.duration_s);
+            let segments = segments.into_iter().map(row).collect();
+            Outcome::Cut((recording.sample_rate, segments, sha256, error.map(failure)))
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -17,11 +17,13 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", heartfast_core::VERSION)?;
     m.add("MAX_N_FFT", heartfast_core::config::MAX_N_FFT)?;
     m.add_class::<config::SpectrogramConfig>()?;
+    m.add_class::<batch::Archive>()?;
     m.add_function(wrap_pyfunction!(arrays::get_window, m)?)?;
     m.add_function(wrap_pyfunction!(arrays::stft, m)?)?;
     m.add_function(wrap_pyfunction!(arrays::magnitudes, m)?)?;
     m.add_function(wrap_pyfunction!(audio::load, m)?)?;
     m.add_function(wrap_pyfunction!(batch::convert, m)?)?;
+    m.add_function(wrap_pyfunction!(batch::open_archive, m)?)?;
     m.add_function(wrap_pyfunction!(image::encode_png, m)?)?;
     m.add_function(wrap_pyfunction!(image::paint, m)?)?;
     m.add_function(wrap_pyfunction!(image::palette, m)?)?;

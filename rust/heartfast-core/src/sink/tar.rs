@@ -1,0 +1,62 @@
+//! A tar (ustar, with pax where a name is too long for it) whose bytes depend on the names and
+//! the content of its members only.
+
+use std::io::{self, Write};
+
+use tar::{EntryType, Header};
+
+const BLOCK: usize = 512;
+
+pub(super) struct Writer<W> {
+    out: W,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    /// Appends a member, whose name is UTF-8.
+    pub(super) fn add(&mut self, name: &[u8], file: &[u8]) -> io::Result<()> {
+        let text = std::str::from_utf8(name).map_err(|_| io::ErrorKind::InvalidFilename)?;
+        let mut header = Header::new_ustar();
+        if header.set_path(text).is_err() {
+            let record = pax_record(name);
+            let mut extension = Header::new_ustar();
+            extension.set_path("PaxHeaders/name")?;
+            self.member(extension, EntryType::XHeader, &record)?;
+            header.set_path("long-name.png")?;
+        }
+        self.member(header, EntryType::Regular, file)
+    }
+
+    fn member(&mut self, mut header: Header, kind: EntryType, file: &[u8]) -> io::Result<()> {
+        header.set_entry_type(kind);
+        header.set_size(file.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_cksum();
+        self.out.write_all(header.as_bytes())?;
+        self.out.write_all(file)?;
+        let rest = file.len().next_multiple_of(BLOCK) - file.len();
+        self.out.write_all(&[0; BLOCK][..rest])
+    }
+
+    /// Writes the end; nothing can be added then.
+    pub(super) fn close(&mut self) -> io::Result<()> {
+        self.out.write_all(&[0; 2 * BLOCK])?;
+        self.out.flush()
+    }
+}
+
+/// `LENGTH path=NAME` and a line's end, where the length counts itself, too.
+fn pax_record(name: &[u8]) -> Vec<u8> {
+    let rest = [b" path=", name, b"\n"].concat();
+    let mut length = rest.len();
+    while length.to_string().len() + rest.len() != length {
+        length = length.to_string().len() + rest.len();
+    }
+    [length.to_string().as_bytes(), &rest].concat()
+}

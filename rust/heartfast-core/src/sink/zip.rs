@@ -1,0 +1,149 @@
+//! A ZIP of stored files whose bytes depend on their names and content only.
+
+use std::io::{self, Write};
+
+/// Sizes, places and numbers up to this have 32 or 16 bits; larger ones stand elsewhere (ZIP64).
+const MOST_32: u64 = 0xffff_ffff;
+const MOST_16: u64 = 0xffff;
+/// 1980-01-01, the first day of ZIP.
+const DATE: u16 = (1 << 5) | 1;
+/// The name is UTF-8.
+const UTF8: u16 = 1 << 11;
+/// Versions of the format: 2.0, and 4.5 with ZIP64. Upper byte: made on Unix, whose modes it has.
+const PLAIN: u16 = 20;
+const LARGE: u16 = 45;
+const UNIX: u16 = 3 << 8;
+const MODE: u32 = 0o100_644 << 16;
+
+pub(super) struct Writer<W> {
+    out: W,
+    /// Bytes written.
+    at: u64,
+    /// The list of members that comes behind them.
+    directory: Vec<u8>,
+    members: u64,
+}
+
+impl<W: Write> Writer<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, at: 0, directory: Vec::new(), members: 0 }
+    }
+
+    /// Appends a member.
+    pub(super) fn add(&mut self, name: &[u8], file: &[u8]) -> io::Result<()> {
+        let too_long = |_| io::Error::from(io::ErrorKind::InvalidFilename);
+        let name_length = u16::try_from(name.len()).map_err(too_long)?;
+        let length = u32::try_from(file.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let large = self.at >= MOST_32;
+
+        // What both headers of a member have.
+        let mut common = Vec::with_capacity(26);
+        common.extend(if large { LARGE } else { PLAIN }.to_le_bytes());
+        common.extend(if name.is_ascii() { 0 } else { UTF8 }.to_le_bytes());
+        common.extend([0; 4]); // stored, at midnight
+        common.extend(DATE.to_le_bytes());
+        common.extend(crc32fast::hash(file).to_le_bytes());
+        common.extend(length.to_le_bytes()); // packed
+        common.extend(length.to_le_bytes());
+        common.extend(name_length.to_le_bytes());
+
+        let entry = &mut self.directory;
+        entry.extend(b"PK\x01\x02");
+        entry.extend((UNIX | if large { LARGE } else { PLAIN }).to_le_bytes());
+        entry.extend(&common);
+        entry.extend(if large { 12_u16 } else { 0 }.to_le_bytes()); // more fields
+        entry.extend([0; 6]); // no comment, on this disk, binary
+        entry.extend(MODE.to_le_bytes());
+        entry.extend((self.at.min(MOST_32) as u32).to_le_bytes());
+        entry.extend(name);
+        if large {
+            entry.extend([1, 0, 8, 0]);
+            entry.extend(self.at.to_le_bytes());
+        }
+        self.members += 1;
+
+        self.write(b"PK\x03\x04")?;
+        self.write(&common)?;
+        self.write(&[0, 0])?;
+        self.write(name)?;
+        self.write(file)
+    }
+
+    /// Writes the list of members; nothing can be added then.
+    pub(super) fn close(&mut self) -> io::Result<()> {
+        let (start, length) = (self.at, self.directory.len() as u64);
+        let directory = std::mem::take(&mut self.directory);
+        self.write(&directory)?;
+        if self.members >= MOST_16 || start >= MOST_32 || length >= MOST_32 {
+            let end = self.at;
+            let mut record = b"PK\x06\x06".to_vec();
+            record.extend(44_u64.to_le_bytes()); // what follows of this record
+            record.extend((UNIX | LARGE).to_le_bytes());
+            record.extend(LARGE.to_le_bytes());
+            record.extend([0; 8]); // disks
+            for number in [self.members, self.members, length, start] {
+                record.extend(number.to_le_bytes());
+            }
+            record.extend(b"PK\x06\x07");
+            record.extend([0; 4]);
+            record.extend(end.to_le_bytes());
+            record.extend(1_u32.to_le_bytes()); // one disk
+            self.write(&record)?;
+        }
+        let mut end = b"PK\x05\x06".to_vec();
+        end.extend([0; 4]);
+        let members = self.members.min(MOST_16) as u16;
+        end.extend(members.to_le_bytes());
+        end.extend(members.to_le_bytes());
+        end.extend((length.min(MOST_32) as u32).to_le_bytes());
+        end.extend((start.min(MOST_32) as u32).to_le_bytes());
+        end.extend([0; 2]);
+        self.write(&end)?;
+        self.out.flush()
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.at += bytes.len() as u64;
+        self.out.write_all(bytes)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::{Seek, SeekFrom};
+    use std::sync::Arc;
+
+    use super::Writer;
+    use crate::archive::Archive;
+    use crate::batch::{Origin, read};
+    use crate::cancel::Cancel;
+
+    /// Behind 4 GB and more of nothing, which a sparse file holds in no space.
+    #[test]
+    fn places_beyond_32_bits() {
+        let path = std::env::temp_dir().join(format!("heartfast-{}.zip", std::process::id()));
+        let mut file = File::create(&path).unwrap();
+        // A member that is all hole but for its header.
+        let mut writer = Writer::new(&mut file);
+        writer.add(b"first", b"1").unwrap();
+        let starts = [(1 << 32) - 2, (1 << 32) - 1, 1 << 32, 5 << 30];
+        for (k, start) in starts.into_iter().enumerate() {
+            writer.at = writer.at.max(start);
+            writer.out.seek(SeekFrom::Start(writer.at)).unwrap();
+            writer.add(format!("{k}").as_bytes(), &[k as u8; 9]).unwrap();
+        }
+        writer.close().unwrap();
+        // By rawzip, which is not ours.
+        let (archive, names) = Archive::open(&path, &Cancel::new()).unwrap().unwrap();
+        assert_eq!(names, ["0", "1", "2", "3", "first"]);
+        let archive = Arc::new(archive);
+        for k in 0..4 {
+            let mut bytes = Vec::new();
+            read(&Origin::Member(Arc::clone(&archive), k), &mut bytes, &Cancel::new()).unwrap();
+            assert_eq!(bytes, [k as u8; 9]);
+        }
+        fs::remove_file(path).unwrap();
+    }
+}
