@@ -27,6 +27,7 @@ EXACT = [
     *(("FLAC", s) for s in ("PCM_S8", "PCM_16", "PCM_24")),
     *(("AIFF", s) for s in ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE",
                             "ULAW", "ALAW")),
+    *(("RF64", s) for s in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
     *(("CAF", s) for s in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
 ]  # fmt: skip
 # Decoders of these may round otherwise: samples to so much.
@@ -38,7 +39,7 @@ CLOSE = [
 ]
 UNREAD = [
     ("WAV", "GSM610"), ("WAV", "G721_32"), ("WAV", "NMS_ADPCM_16"), ("AIFF", "GSM610"),
-    ("AU", "PCM_16"), ("W64", "PCM_16"), ("RF64", "PCM_16"), ("OGG", "OPUS"),
+    ("AU", "PCM_16"), ("W64", "PCM_16"), ("OGG", "OPUS"),
 ]  # fmt: skip
 
 

@@ -47,6 +47,7 @@ pub mod colormap;
 mod colormap_tables;
 pub mod config;
 mod error;
+mod inflate;
 pub mod level;
 mod memory;
 pub mod pipeline;

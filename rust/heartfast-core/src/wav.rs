@@ -117,6 +117,8 @@ pub(crate) fn plain(
     if riff_bytes.checked_add(8)? != length {
         return None;
     }
+    // There is no one else who reads the channels of RF64.
+    let most_channels = if large { 64 } else { 2 };
     let mut format = None;
     loop {
         let mut header = [0; 8];
@@ -135,7 +137,8 @@ pub(crate) fn plain(
                 if bytes == 40 {
                     read_at(at + 24, &mut extension)?;
                 }
-                format = Some(format_of(fields, (bytes == 40).then_some(extension))?);
+                let extension = (bytes == 40).then_some(extension);
+                format = Some(format_of(fields, extension, most_channels)?);
             }
             b"data" => {
                 let (sample_rate, channels, encoding) = format?;
@@ -168,6 +171,7 @@ const GUID: [u8; 14] = [0, 0, 0, 0, 0x10, 0, 0x80, 0, 0, 0xaa, 0, 0x38, 0x9b, 0x
 fn format_of(
     fields: [u8; 16],
     extension: Option<[u8; 24]>,
+    most_channels: u16,
 ) -> Option<(u32, usize, &'static Encoding)> {
     let [tag_channels, sample_rate, byte_rate, align_bits] = words(fields);
     let (sample_rate, byte_rate) = (u32::from_le_bytes(sample_rate), u32::from_le_bytes(byte_rate));
@@ -183,7 +187,7 @@ fn format_of(
         Some(_) => return None,
     };
     let encoding = ENCODINGS.iter().find(|known| (known.tag, known.bits) == (tag, bits))?;
-    let plain = matches!(channels, 1 | 2)
+    let plain = (1..=most_channels).contains(&channels)
         && align == channels * bits / 8
         && u64::from(byte_rate) == u64::from(sample_rate) * u64::from(align)
         && (1..=MAX_SAMPLE_RATE).contains(&sample_rate);
