@@ -20,6 +20,7 @@ __all__ = [
     "magnitudes",
     "paint",
     "palette",
+    "stage_times",
     "stft",
 ]
 
@@ -202,3 +203,6 @@ def encode_png(
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
 def build_info() -> dict[str, Any]: ...
+def stage_times(
+    tasks: Sequence[tuple[str, str]], config: SpectrogramConfig, passes: int
+) -> dict[str, float]: ...

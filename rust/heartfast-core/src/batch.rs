@@ -140,7 +140,7 @@ pub fn read_file(path: &Path, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()
 
 /// Writes under another name first, so that no half of a picture is ever seen under its own.
 /// The other name is short: the picture's own may be as long as the file system allows.
-fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
     static WRITTEN: AtomicUsize = AtomicUsize::new(0);
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
     let temporary = path.with_file_name(format!(".{}-{number}.part", std::process::id()));

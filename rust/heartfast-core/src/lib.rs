@@ -52,6 +52,7 @@ pub mod pipeline;
 pub mod png;
 pub mod raster;
 mod simd;
+pub mod stages;
 pub mod stft;
 mod threads;
 pub mod tile;

@@ -1,0 +1,122 @@
+"""The tables of a file of results: python benches/report.py RESULTS.json [--plain].
+
+Markdown, to paste into BENCHMARKS.md; with --plain columns for a terminal. `-` reads standard
+input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+TABLES = ("one file", "M", "L", "L, for its size", "nothing written")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("results", help="a file of make bench, or -")
+    parser.add_argument("--plain", action="store_true", help="columns instead of Markdown")
+    options = parser.parse_args()
+    source = sys.stdin if options.results == "-" else Path(options.results).open(encoding="utf-8")
+    with source:
+        document = json.load(source)
+    show = plain if options.plain else markdown
+    about = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
+    print(f"{document['date']}, {document['runs']} runs, {document['minutes']} minutes; {about}\n")
+    print(show(target_table(document["targets"])))
+    for what in TABLES:
+        if runs := document["contenders"].get(what):
+            print(f"\n{what}\n\n{show(contender_table(runs))}")
+    for name, reason in document["contenders"]["skipped"].items():
+        print(f"\n{name}: skipped, {reason}")
+    if "stages" in document:
+        print("\nstages of corpus M, one thread\n")
+        print(show(stage_table(document["stages"], document["floors"])))
+
+
+def target_table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
+    table = [["what", "at least", "aim", "here", "min-max", "", "note"]]
+    for row in rows:
+        unit = "x" if row["unit"] == "x" else f" {row['unit']}"
+        cells = [row["what"], f"{row['least']:g}{unit}", f"{row['aim']:g}{unit}"]
+        if "skipped" in row:
+            cells += ["", "", "skipped", row["skipped"]]
+        else:
+            spread = f"{number(row['min'])}-{number(row['max'])}"
+            cells += [f"{number(row['median'])}{unit}", spread, row["verdict"], row["note"]]
+        table.append([cell.replace("\n", " ") for cell in cells])
+    return table
+
+
+def contender_table(runs: dict[str, list[dict[str, float]]]) -> list[list[str]]:
+    heads = ["", "CPU s", "min-max", "system", "wall s", "peak MB", "PNG MB", "ratio", "min-max"]
+    table = [heads]
+    first = next(iter(runs.values()), [])
+    for name, turns in runs.items():
+        cost = [turn["cpu_s"] for turn in turns]
+        middle = {key: median(turn[key] for turn in turns) for key in turns[0]}
+        ratios = [b / a["cpu_s"] for a, b in zip(first, cost, strict=False)]
+        table.append(
+            [
+                name,
+                f"{median(cost):.2f}",
+                f"{min(cost):.2f}-{max(cost):.2f}",
+                f"{middle['system_s']:.2f}",
+                f"{middle['wall_s']:.2f}",
+                f"{max(turn['peak_mb'] for turn in turns):.0f}",
+                f"{middle['png_mb']:.1f}" if middle["png_mb"] else "",
+                f"{median(ratios):.1f}",
+                f"{min(ratios):.1f}-{max(ratios):.1f}",
+            ]
+        )
+    return table
+
+
+# What cannot be done without at each stage, as the harness names it.
+FLOORS = {
+    "read": "read",
+    "checksum": "SHA-256 of the input",
+    "decode": "copy of the input",
+    "transform": "FFT operations at peak rate",
+    "levels": "",
+    "PNG": "copy of the PNGs",
+    "write": "files created and written",
+}
+
+
+def stage_table(stages: dict[str, float], floors: dict[str, Any]) -> list[list[str]]:
+    total = sum(stages.values())
+    table = [["stage", "CPU s", "share", "floor, s", "what the floor is"]]
+    for stage, seconds in stages.items():
+        floor = FLOORS.get(stage, "")
+        least = f"{floors[floor]:.4f}" if floor in floors else ""
+        table.append([stage, f"{seconds:.4f}", f"{seconds / total:.0%}", least, floor])
+    known = sum(floors[floor] for floor in FLOORS.values() if floor in floors)
+    return [*table, ["sum", f"{total:.4f}", "100%", f"{known:.4f}", ""]]
+
+
+def number(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def markdown(table: list[list[str]]) -> str:
+    head, *rows = ["| " + " | ".join(cells) + " |" for cells in table]
+    return "\n".join([head, "|---" * len(table[0]) + "|", *rows])
+
+
+def plain(table: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
+        for cells in table
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+if __name__ == "__main__":
+    main()
