@@ -233,6 +233,7 @@ def archive_written(kind: str, part: str) -> Measure:
 
 
 def _beside_loose(bench: Bench, loose: Path, source: Path, options: tuple[str, ...]) -> Figure:
+    expected = len(list(loose.glob("*.wav")))
     values = []
     for _ in range(bench.n_runs):
         costs = []
@@ -244,5 +245,18 @@ def _beside_loose(bench: Bench, loose: Path, source: Path, options: tuple[str, .
                 costs.append(finish(words, "heartfast")[0].cpu_s)
             except Failed as error:
                 raise Skipped(str(error).splitlines()[-1]) from None
+            if (found := count_pictures(out)) != expected:
+                raise Skipped(f"expected {expected} pictures of {source.name}, found {found}")
         values.append(costs[0] / costs[1])
     return Figure(values)
+
+
+def count_pictures(out: Path) -> int:
+    """PNGs in a folder, in its folders, and in the ZIPs and tars there."""
+    names = [path.name for path in out.rglob("*.png")]
+    for path in out.rglob("*.zip"):
+        names += zipfile.ZipFile(path).namelist()
+    for path in out.rglob("*.tar"):
+        with tarfile.open(path) as tar:
+            names += tar.getnames()
+    return sum(name.endswith(".png") for name in names)
