@@ -15,8 +15,8 @@ from heartfast.bench.jobs import (
     PEERS,
     Contender,
     Job,
+    MissingError,
     Run,
-    Skipped,
     draw,
     finish,
     heartfast,
@@ -116,13 +116,13 @@ class Bench:
         """CPU time of a peer over that of heartfast, turn by turn."""
         if peer not in table:
             reason = next(p.missing() for p in PEERS if p.name == peer)
-            raise Skipped(reason or "not measured")
+            raise MissingError(reason or "not measured")
         return [b.cpu_s / a.cpu_s for a, b in zip(table["heartfast"], table[peer], strict=True)]
 
     def harness(self, *words: object) -> tuple[Run, dict[str, Any]]:
         """Run the Rust harness."""
         if not HARNESS.exists():
-            raise Skipped(f"{HARNESS.relative_to(ROOT)} is not built (make bench builds it)")
+            raise MissingError(f"{HARNESS.relative_to(ROOT)} is not built (make bench builds it)")
         run, printed = finish([str(HARNESS), *map(str, words)], "the Rust harness")
         return run, json.loads(printed)
 
@@ -134,7 +134,7 @@ class Bench:
     def need_option(self, option: str) -> None:
         """Skip the figure unless `heartfast convert` knows the option."""
         if option not in self.options_of_convert:
-            raise Skipped(f"heartfast convert has no {option}")
+            raise MissingError(f"heartfast convert has no {option}")
 
 
 Measure = Callable[[Bench], Figure]

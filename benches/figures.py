@@ -13,7 +13,17 @@ from pathlib import Path
 from statistics import median
 
 from bench import Bench, Figure, Measure, say
-from heartfast.bench.jobs import PEER_SCRIPTS, PEERS, Failed, Job, Run, Skipped, draw, finish, heartfast
+from heartfast.bench.jobs import (
+    PEER_SCRIPTS,
+    PEERS,
+    ContenderError,
+    Job,
+    MissingError,
+    Run,
+    draw,
+    finish,
+    heartfast,
+)
 
 DAY_S = 24 * 3600
 
@@ -35,7 +45,7 @@ def against_the_fastest(bench: Bench) -> Figure:
         if peer.name in bench.on_medium
     }
     if not costs:
-        raise Skipped("no peer is installed")
+        raise MissingError("no peer is installed")
     fastest = min(costs, key=lambda name: costs[name])
     bench.wanted.add(fastest)  # corpus L is not run yet: this row comes first
     return Figure(bench.ratios(fastest, bench.on_large), fastest)
@@ -92,7 +102,7 @@ def memory_day(bench: Bench) -> Figure:
     seconds = 60 if bench.quick else DAY_S
     free = shutil.disk_usage(bench.scratch).free
     if free < 12e9 and not bench.quick:
-        raise Skipped(f"12 GB of disk needed, {free / 1e9:.1f} GB free")
+        raise MissingError(f"12 GB of disk needed, {free / 1e9:.1f} GB free")
     refused = ""
     for name, bits in (("RF64, 16 bits", 16), ("WAV, 8 bits", 8)):
         folder = bench.folder("day")
@@ -100,14 +110,14 @@ def memory_day(bench: Bench) -> Figure:
         write_long(folder / "day.wav", seconds, bits)
         try:
             runs = [_segments(bench, folder) for _ in range(1 if bench.quick else 3)]
-        except Failed as error:
+        except ContenderError as error:
             refused = f"; RF64 refused: {str(error).splitlines()[-1]}"
         else:
             cost = median(run.cpu_s for run in runs)
             return Figure([run.peak_mb for run in runs], f"{name}; {cost:.1f} CPU s{refused}")
         finally:
             shutil.rmtree(folder)
-    raise Skipped(refused.removeprefix("; "))
+    raise MissingError(refused.removeprefix("; "))
 
 
 def _segments(bench: Bench, folder: Path) -> Run:
@@ -142,7 +152,7 @@ def png_size(bench: Bench) -> Figure:
     """Bytes of our PNGs over those of Pillow's default level, corpus L."""
     pillow = next(peer for peer in PEERS if peer.name == "scipy.fft + Pillow")
     if pillow.missing():
-        raise Skipped(pillow.missing())
+        raise MissingError(pillow.missing())
     # Sizes do not vary: one run.
     theirs = bench.turns("L, for its size", [pillow], bench.large, runs=1)[pillow.name][0]
     ours = bench.on_large["heartfast"][0]
@@ -193,7 +203,7 @@ def arrays(bench: Bench) -> Figure:
     ours = times.pop("heartfast.spectrogram")
     costs = {name: median(t) for name, t in times.items() if isinstance(t, list)}
     if not costs:
-        raise Skipped("no other library is installed")
+        raise MissingError("no other library is installed")
     fastest = min(costs, key=lambda name: costs[name])
     listed = [f"{name} {1000 * cost:.1f}" for name, cost in costs.items()]
     listed += [f"{name} {said}" for name, said in times.items() if isinstance(said, str)]
@@ -243,10 +253,10 @@ def _beside_loose(bench: Bench, loose: Path, source: Path, options: tuple[str, .
             words = [word.format(source=recordings, out=out) for word in command]
             try:
                 costs.append(finish(words, "heartfast")[0].cpu_s)
-            except Failed as error:
-                raise Skipped(str(error).splitlines()[-1]) from None
+            except ContenderError as error:
+                raise MissingError(str(error).splitlines()[-1]) from None
             if (found := count_pictures(out)) != expected:
-                raise Skipped(f"expected {expected} pictures of {source.name}, found {found}")
+                raise MissingError(f"expected {expected} pictures of {source.name}, found {found}")
         values.append(costs[0] / costs[1])
     return Figure(values)
 

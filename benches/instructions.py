@@ -62,7 +62,8 @@ def compare(before: dict[str, int], now: dict[str, int]) -> list[str]:
             lines.append(f"{kernel}: no count on record, {count} now")
         elif count > before[kernel] * (1 + ALLOWED):
             rise = count / before[kernel] - 1
-            lines.append(f"{kernel}: {before[kernel]} instructions before, {count} now, {rise:+.1%}")
+            counts = f"{before[kernel]} instructions before, {count} now"
+            lines.append(f"{kernel}: {counts}, {rise:+.1%}")
     return lines
 
 

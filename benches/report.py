@@ -22,9 +22,8 @@ def main() -> None:
     parser.add_argument("results", help="a file of make bench, or -")
     parser.add_argument("--plain", action="store_true", help="columns instead of Markdown")
     options = parser.parse_args()
-    source = sys.stdin if options.results == "-" else Path(options.results).open(encoding="utf-8")
-    with source:
-        document = json.load(source)
+    piped = options.results == "-"
+    document = json.loads(sys.stdin.read() if piped else Path(options.results).read_text("utf-8"))
     show = plain if options.plain else markdown
     about = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
     print(f"{document['date']}, {document['runs']} runs, {document['minutes']} minutes; {about}\n")

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import figures
 from bench import HARNESS, ROOT, Bench, Measure, say
-from heartfast.bench.jobs import PEERS, Failed, Skipped, finish
+from heartfast.bench.jobs import PEERS, ContenderError, MissingError, cpu_name, finish
 
 VERSIONS = ("heartfast", "numpy", "scipy", "pillow", "librosa", "fpng", "opencv-python-headless")
 VERSIONS += ("torch", "spectrograms")
@@ -152,9 +152,9 @@ def measure(bench: Bench, targets: list[Target]) -> list[dict[str, Any]]:
         del row["measure"], row["peers"]
         try:
             values, note = target.measure(bench)
-        except Skipped as reason:
+        except MissingError as reason:
             row["skipped"] = str(reason)
-        except Failed as error:
+        except ContenderError as error:
             row["skipped"] = f"failed: {error}"
         else:
             row |= {"median": median(values), "min": min(values), "max": max(values)}
@@ -183,17 +183,14 @@ def whole(bench: Bench) -> dict[str, Any]:
     found = {"stages": json.loads(finish([*words, "5"], "stages")[1])}
     try:
         found["floors"] = bench.harness("floors", bench.medium.source, bench.folder("floors"))[1]
-    except (Skipped, Failed) as reason:
+    except (MissingError, ContenderError) as reason:
         found["floors"] = {"skipped": str(reason)}
     return found
 
 
 def machine() -> dict[str, object]:
     """What the figures are taken on."""
-    about: dict[str, object] = {"CPU": platform.processor(), "cores": os.cpu_count()}
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        about["CPU"] = next((x.split(": ")[1] for x in lines if x.startswith("model name")), "")
+    about: dict[str, object] = {"CPU": cpu_name(), "cores": os.cpu_count()}
     about |= {"load": round(os.getloadavg()[0], 1), "system": platform.platform()}
     about["Python"] = platform.python_version()
     for package in VERSIONS:

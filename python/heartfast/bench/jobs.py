@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import shutil
 import struct
 import subprocess
@@ -14,6 +15,8 @@ import wave
 from pathlib import Path
 from typing import NamedTuple
 
+from heartfast.errors import HeartfastError
+
 PEER_SCRIPTS = Path(__file__).resolve().parent / "peers"
 # One thread each, the peers' better CPU time (sox has only one), and no setting that holds
 # NumPy back.
@@ -23,11 +26,11 @@ ENVIRONMENT = os.environ | dict.fromkeys(
 ENVIRONMENT.pop("OPENBLAS_CORETYPE", None)
 
 
-class Failed(Exception):
+class ContenderError(HeartfastError):
     """A contender that ended with an error, or drew something else."""
 
 
-class Skipped(Exception):
+class MissingError(HeartfastError):
     """A contender or a figure that this machine cannot have, and why."""
 
 
@@ -100,12 +103,23 @@ PEERS = (
     _peer("scipy.fft + Pillow", "numpy_tiles.py", "numpy scipy PIL"),
     _peer("scipy.signal + Pillow", "scipy_tiles.py", "numpy scipy PIL"),
     _peer("librosa + Pillow", "librosa_tiles.py", "librosa PIL"),
+    _peer("torch.stft + Pillow", "torch_tiles.py", "torch numpy PIL"),
     _peer("sox", "sox_tiles.py", "sox"),
 )
 
 
 def _is_here(tool: str) -> bool:
     return bool(importlib.util.find_spec(tool) or shutil.which(tool))
+
+
+def cpu_name() -> str:
+    """What this machine's CPU calls itself, where the system tells."""
+    about = Path("/proc/cpuinfo")
+    if about.exists():
+        for line in about.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(": ")[2]
+    return platform.processor()
 
 
 def make_corpus(folder: Path, name: str) -> Job:
@@ -134,7 +148,7 @@ def draw(contender: Contender, job: Job, scratch: Path) -> Run:
 
     Raises
     ------
-    Failed
+    ContenderError
         If it ends with an error, or a picture is missing or has another shape.
     """
     out = Path(tempfile.mkdtemp(dir=scratch)) / "png"
@@ -148,13 +162,13 @@ def finish(words: list[str], name: str) -> tuple[Run, str]:
 
     Raises
     ------
-    Failed
+    ContenderError
         If it ends with an error; what it said is in the message.
-    Skipped
+    MissingError
         If this system does not tell what a process took.
     """
     if not hasattr(os, "wait4"):
-        raise Skipped("this system does not tell the CPU time of one process")
+        raise MissingError("this system does not tell the CPU time of one process")
     with tempfile.TemporaryFile("w+") as printed, tempfile.TemporaryFile("w+") as log:
         start = time.perf_counter()
         process = subprocess.Popen(words, env=ENVIRONMENT, stdout=printed, stderr=log)
@@ -169,7 +183,7 @@ def finish(words: list[str], name: str) -> tuple[Run, str]:
         printed.seek(0)
         log.seek(0)
         if process.returncode:
-            raise Failed(f"{name}: exit code {process.returncode}\n{log.read()}")
+            raise ContenderError(f"{name}: exit code {process.returncode}\n{log.read()}")
         cpu_s = usage.ru_utime + usage.ru_stime
         return Run(cpu_s, usage.ru_stime, wall_s, usage.ru_maxrss / 1024), printed.read()
 
@@ -178,7 +192,7 @@ def _check(name: str, out: Path, recordings: dict[str, Recording]) -> int:
     """Bytes of all pictures, once each is there and has its shape."""
     pictures = {path.stem: path for path in out.glob("*.png")}
     if pictures.keys() != recordings.keys():
-        raise Failed(f"{name}: expected {len(recordings)} pictures, found {len(pictures)}")
+        raise ContenderError(f"{name}: expected {len(recordings)} pictures, found {len(pictures)}")
     for stem, picture in pictures.items():
         with picture.open("rb") as file:
             width, height = struct.unpack(">16x2I", file.read(24))
@@ -186,5 +200,7 @@ def _check(name: str, out: Path, recordings: dict[str, Recording]) -> int:
         # The rows of sox are near ours, and so is what it makes of the last frame.
         near = name == "sox" and 0.9 * h < height < 1.5 * h and abs(width - w) <= 2
         if (height, width) != (h, w) and not near:
-            raise Failed(f"{name}: {stem}: expected {w} x {h} pixels, found {width} x {height}")
+            raise ContenderError(
+                f"{name}: {stem}: expected {w} x {h} pixels, found {width} x {height}"
+            )
     return sum(picture.stat().st_size for picture in pictures.values())
