@@ -1,41 +1,71 @@
-"""The tables of a file of results: python benches/report.py RESULTS.json [--plain].
+"""The tables of a file of results: python benches/report.py RESULTS.json [--into BENCHMARKS.md].
 
-Markdown, to paste into BENCHMARKS.md; with --plain columns for a terminal. `-` reads standard
-input.
+Markdown, or with --plain columns for a terminal; `-` reads standard input. --into replaces what
+stands in a document between `<!-- report.py: targets -->` (contenders, stages) and the next
+`<!-- end -->`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-TABLES = ("one file", "M", "L", "L, for its size", "nothing written")
+TABLES = {
+    "one file": "One recording: start-up",
+    "M": "Corpus M",
+    "L": "Corpus L",
+    "L, for its size": "Corpus L, for the size of its PNGs",
+    "nothing written": "Corpus M, PNGs in memory",
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", help="a file of make bench, or -")
     parser.add_argument("--plain", action="store_true", help="columns instead of Markdown")
+    parser.add_argument("--into", type=Path, help="a document whose tables are replaced")
     options = parser.parse_args()
     piped = options.results == "-"
     document = json.loads(sys.stdin.read() if piped else Path(options.results).read_text("utf-8"))
-    show = plain if options.plain else markdown
+    parts = sections(document, plain if options.plain else markdown)
+    if options.into:
+        text = options.into.read_text(encoding="utf-8")
+        options.into.write_text(replaced(text, parts), encoding="utf-8")
+    else:
+        print("\n\n".join(parts.values()))
+
+
+def sections(document: dict[str, Any], show: Callable[[list[list[str]]], str]) -> dict[str, str]:
+    """The parts of the report by name."""
     about = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
-    print(f"{document['date']}, {document['runs']} runs, {document['minutes']} minutes; {about}\n")
-    print(show(target_table(document["targets"])))
-    for what in TABLES:
-        if runs := document["contenders"].get(what):
-            print(f"\n{what}\n\n{show(contender_table(runs))}")
-    for name, reason in document["contenders"]["skipped"].items():
-        print(f"\n{name}: skipped, {reason}")
+    taken = f"{document['date']}, {document['runs']} turns, {document['minutes']} minutes. {about}."
+    found = {"targets": f"{taken}\n\n{show(target_table(document['targets']))}"}
+    contenders = document["contenders"]
+    tables = [
+        f"{title}:\n\n{show(contender_table(contenders[what]))}"
+        for what, title in TABLES.items()
+        if contenders.get(what)
+    ]
+    tables += [f"{name}: skipped, {reason}." for name, reason in contenders["skipped"].items()]
+    found["contenders"] = "\n\n".join(tables)
     if "stages" in document:
-        print("\nstages of corpus M, one thread\n")
-        print(show(stage_table(document["stages"], document["floors"])))
+        table = show(stage_table(document["stages"], document["floors"]))
+        found["stages"] = f"Corpus M, one thread:\n\n{table}"
+    return found
+
+
+def replaced(text: str, parts: dict[str, str]) -> str:
+    """A document with new tables."""
+    for name, part in parts.items():
+        between = re.compile(f"(<!-- report.py: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+        text = between.sub(lambda found, part=part: f"{found[1]}\n{part}\n\n{found[2]}", text)
+    return text
 
 
 def target_table(rows: Sequence[dict[str, Any]]) -> list[list[str]]:
