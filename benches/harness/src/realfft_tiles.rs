@@ -3,6 +3,7 @@
 //! the transform and the PNG.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -55,10 +56,10 @@ pub(crate) fn convert(folder: &Path) -> Result<(usize, usize)> {
         read_file(path, &mut recording, &cancel)?;
         audio::decode(&recording, &mut audio, &cancel)?;
         audio.mix(&cancel)?;
-        if !plans.contains_key(&audio.sample_rate) {
-            plans.insert(audio.sample_rate, Plan::new(&config, audio.sample_rate)?);
-        }
-        let plan = plans.get_mut(&audio.sample_rate).ok_or("a plan")?;
+        let plan = match plans.entry(audio.sample_rate) {
+            Entry::Occupied(plan) => plan.into_mut(),
+            Entry::Vacant(place) => place.insert(Plan::new(&config, audio.sample_rate)?),
+        };
         let Geometry { win_length, hop_length, .. } = plan.geometry;
         let (bins, frames) = (plan.spectrum.len(), audio.interleaved.len() / hop_length + 1);
         // Silence beyond both ends.
