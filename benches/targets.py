@@ -130,6 +130,11 @@ def main() -> None:
             "contenders": contenders(bench),
             **stages,
         }
+        write(document, options)
+
+
+def write(document: dict[str, Any], options: argparse.Namespace) -> None:
+    """Keep the results, and print them; before the scratch folder goes, which takes minutes."""
     results = options.results
     if results is None and not options.quick and not options.only:
         results = ROOT / "benches" / "results" / f"{document['date']}.json"
