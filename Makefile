@@ -1,15 +1,19 @@
 # Every target sets up what it needs in .venv; nothing else on the machine is changed.
 #   make demo    the whole path on recordings that the package makes itself
 #   make test    every check and test
-#   make bench   speed beside other tools       make wheel   a wheel for other machines
+#   make bench   speed beside other tools, 40 minutes (BENCH=--quick: one)
+#   make bench-check   instruction counts against those on record (UPDATE=1 records them)
+#   make wheel   a wheel for other machines
 #   make lint    formatting, lints, types       make format  apply formatting
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := out/demo
+BENCH ?=
+UPDATE ?=
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo test lint format bench wheel build clean
+.PHONY: demo test lint format bench bench-check wheel build clean
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.built
@@ -36,8 +40,15 @@ format: $(VENV)/.deps
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.built
-	$(BIN)/python benches/tile_job.py
+# The harness may use what a wheel must ask the CPU for, so that its peers have it, too.
+bench: $(VENV)/.built $(VENV)/.peers
+	RUSTFLAGS="$(if $(filter x86_64,$(shell uname -m)),-C target-cpu=x86-64-v3)" cargo build --locked \
+		--quiet --release -p heartfast-harness --bin heartfast-harness --target-dir target/harness
+	$(BIN)/python benches/targets.py $(BENCH)
+
+bench-check:
+	cargo build --locked --quiet --release -p heartfast-harness --bin instructions
+	$(PYTHON) benches/instructions.py $(if $(UPDATE),--update)
 
 # manylinux 2014 by way of zig's linker, which carries that glibc's symbols.
 wheel: $(VENV)/.deps requirements-wheel.lock
@@ -50,6 +61,13 @@ $(VENV)/.deps: requirements-dev.lock tools/need.sh
 	@sh tools/need.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	@touch $@
+
+# One by one: a peer that does not install is skipped.
+$(VENV)/.peers: $(VENV)/.deps benches/requirements.txt
+	@grep '^[a-z]' benches/requirements.txt | while read -r peer; do \
+		$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "$$peer" \
+			|| echo "bench: $$peer does not install, skipped" >&2; done
 	@touch $@
 
 # Also after a change of Python files that only the build sees; the others are used in place.

@@ -22,6 +22,7 @@ __all__ = [
     "open_archive",
     "paint",
     "palette",
+    "stage_times",
     "stft",
 ]
 
@@ -215,3 +216,6 @@ def open_archive(path: str | os.PathLike[str]) -> tuple[Archive, list[str]] | No
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
 def build_info() -> dict[str, Any]: ...
+def stage_times(
+    tasks: Sequence[tuple[str, str]], config: SpectrogramConfig, passes: int
+) -> dict[str, float]: ...

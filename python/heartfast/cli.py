@@ -323,6 +323,16 @@ def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
     return SOME_FAILED if result.errors else DONE
 
 
+def _bench(options: Namespace) -> int:
+    from heartfast.bench.verb import bench
+    from heartfast.console import progress_bars
+
+    with progress_bars() as progress:
+        result = bench(quick=options.quick, jobs=options.jobs, progress=progress)
+    _print(options, result.to_dict(), result.to_text())
+    return DONE
+
+
 def _info(options: Namespace) -> int:
     from heartfast import _core
     from heartfast.parallel import cores
@@ -344,6 +354,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "evaluate": _evaluate,
     "run": _run,
     "demo": _demo,
+    "bench": _bench,
     "info": _info,
 }
 

@@ -129,6 +129,13 @@ def make_parser() -> argparse.ArgumentParser:
     _add_seed(p)
     _add_jobs(p)
 
+    p = verb(
+        "bench", "measure the speed of this machine, beside other tools that are installed",
+        "heartfast bench",
+    )  # fmt: skip
+    p.add_argument("--quick", action="store_true", help="8 recordings, to see that it runs")
+    _add_jobs(p)
+
     verb("info", "show version, build and machine", "heartfast info --json")
     return parser
 

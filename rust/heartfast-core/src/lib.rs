@@ -57,6 +57,7 @@ mod segments;
 mod simd;
 mod sink;
 mod source;
+pub mod stages;
 pub mod stft;
 mod threads;
 pub mod tile;

@@ -97,7 +97,7 @@ fn temporary(path: &Path) -> PathBuf {
 }
 
 /// Writes under another name first, so that no half of a picture is ever seen under its own.
-fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
+pub(crate) fn write_file(path: &Path, bytes: &[u8], cancel: &Cancel) -> Result<()> {
     let temporary = temporary(path);
     let write = || {
         let mut file = File::create(&temporary).map_err(Error::Write)?;

@@ -1,15 +1,18 @@
 """The recordings of the benchmarks: heart sounds that the package makes, always the same.
 
-    python benches/corpus.py FOLDER [--quick]
+    python -m heartfast.bench.corpus FOLDER [NAME]
 
 Corpus M is 400 recordings at 4 kHz (2 to 12 s) and 100 at 44.1 kHz (8 s), 16-bit mono WAV,
-3,496 s together. The quick one has the same shape and 8 recordings.
+3,496 s together. Corpus L is M ten times over, as files of its own. The quick ones have the
+same shape: 8 recordings, and 16 for the large one.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +21,15 @@ from heartfast.synth import CLASSES, heart_sound, write_wav
 
 # Recordings at 4 kHz and at 44.1 kHz.
 CORPORA = {"M": (400, 100), "quick": (6, 2)}
+# Corpora that are another so many times.
+COPIES = {"L": ("M", 10), "quick-L": ("quick", 2)}
 
 
 def write(folder: Path, name: str) -> list[Path]:
     """Write the corpus `name` to `folder/name`, unless it is there; its files, sorted."""
+    if name in COPIES:
+        original, times = COPIES[name]
+        return copy(write(folder, original), folder / name, times)
     folder = folder / name
     manifest = folder / "corpus.json"
     if not manifest.exists():
@@ -44,10 +52,29 @@ def write(folder: Path, name: str) -> list[Path]:
     return sorted(folder.glob("*.wav"))
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+def copy(files: list[Path], folder: Path, times: int) -> list[Path]:
+    """Copy files under new names, unless they are there: links would be one file to a cache."""
+    complete = folder / "corpus.json"
+    if not complete.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(times):
+            for path in files:
+                shutil.copyfile(path, folder / f"{i:04}_{path.name}")
+        complete.write_text(json.dumps({"recordings": times * len(files)}) + "\n", encoding="ascii")
+    return sorted(folder.glob("*.wav"))
+
+
+def main() -> None:
+    """The command line of this file."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--quick", action="store_true", help="8 recordings instead of 500")
+    parser.add_argument("name", choices=[*CORPORA, *COPIES], nargs="?", default="M")
     arguments = parser.parse_args()
-    files = write(arguments.folder, "quick" if arguments.quick else "M")
-    print(f"{len(files)} recordings in {files[0].parent}")
+    files = write(arguments.folder, arguments.name)
+    sys.stdout.write(f"{len(files)} recordings in {files[0].parent}\n")
+
+
+if __name__ == "__main__":
+    main()
