@@ -81,6 +81,8 @@ impl<'r> Rows<'r> {
         sample: usize,
     ) -> Filter {
         const PIECE: usize = 64;
+        // The first row, filtered without one above, is not like the others.
+        let rows = if rows.len() > 1 { rows.start.max(1)..rows.end } else { rows };
         let piece = PIECE.min(self.stride);
         let per_row = self.stride / piece;
         let there = rows.len() * per_row;
