@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
 use crate::error::{Error, Result};
-use crate::level::{GrayScale, max_of};
+use crate::level::GrayScale;
 use crate::memory::{fit, reserve};
 use crate::raster::{self, MAX_PIXELS};
 use crate::simd::lane::{Complex, Sink};
@@ -192,7 +192,15 @@ impl Kernel for Quantise<'_> {
             cancel.check()?;
             for (row, power) in row.chunks_mut(STRIDE).zip(power.chunks(STRIDE)) {
                 cancel.check()?;
-                for (level, &p) in row.iter_mut().zip(power) {
+                // Whole registers of bytes at a time.
+                let (levels, rest) = row.as_chunks_mut::<64>();
+                let (powers, others) = power[..levels.len() * 64 + rest.len()].as_chunks::<64>();
+                for (levels, powers) in levels.iter_mut().zip(powers) {
+                    for (level, &p) in levels.iter_mut().zip(powers) {
+                        *level = gray.level(p) ^ flip;
+                    }
+                }
+                for (level, &p) in rest.iter_mut().zip(others) {
                     *level = gray.level(p) ^ flip;
                 }
             }
@@ -272,20 +280,17 @@ fn plan<'p>(
 /// the rest of the picture is worth having.
 #[inline(always)]
 fn peak(samples: &mut [f32]) -> f32 {
-    // Nothing times a number is nothing, and times anything else not a number.
-    let (groups, rest) = samples.as_chunks::<16>();
-    let mut poison = [0.0f32; 16];
-    for group in groups {
-        for (p, x) in poison.iter_mut().zip(group) {
-            *p += x * 0.0;
-        }
-    }
-    if poison.iter().chain(rest).any(|x| !x.is_finite()) {
+    // Without their sign, the bits of floats are in the order of what they mean, and those of
+    // what is no finite number come last.
+    let bits = |x: f32| x.to_bits() & 0x7fff_ffff;
+    let mut largest = samples.iter().fold(0, |max, &x| bits(x).max(max));
+    if largest >= f32::INFINITY.to_bits() {
         for x in samples.iter_mut().filter(|x| !x.is_finite()) {
             *x = 0.0;
         }
+        largest = samples.iter().fold(0, |max, &x| bits(x).max(max));
     }
-    max_of(samples, f32::abs)
+    f32::from_bits(largest)
 }
 
 /// Multiplies samples far from 1 by a power of two, so that their squares neither overflow nor

@@ -353,57 +353,53 @@ struct Pass {
 impl Pass {
     #[inline(always)]
     fn run<V: Lanes>(self, stage: &Stage, from: impl Source, to: &mut [f32]) {
-        macro_rules! with {
-            ($($radix:literal)*) => {
-                match stage.radix {
-                    $($radix => self.butterflies::<V, $radix>(stage, from, to),)*
+        let Self { size, column, to_start, to_step } = self;
+        let Stage { radix, step, butterflies, .. } = *stage;
+        let twiddles = match stage.twiddles.as_slice() {
+            [] => &[],
+            all if stage.per_column => &all[column * step * radix..][..step * radix],
+            all => &all[..step * radix],
+        };
+        // What the reading and writing below relies on.
+        assert!(butterflies * radix * step == size && from.count::<V>() >= size);
+        assert!(to_start + (size - 1) * to_step + 2 * V::COUNT <= to.len());
+        let to = to.as_mut_ptr();
+        // Loops over the numbers of a butterfly are written out: else they go through memory.
+        macro_rules! each {
+            ($($radix:literal: $first:literal $($k:literal)*;)*) => {
+                match radix {
+                    $($radix => for outer in 0..butterflies {
+                        for inner in 0..step {
+                            let at = outer * $radix * step + inner;
+                            // SAFETY: below `size`, which `from` has.
+                            let mut x = unsafe {
+                                [from.number::<V>(at), $(from.number::<V>(at + $k * step)),*]
+                            };
+                            transform(&mut x);
+                            if !twiddles.is_empty() {
+                                // SAFETY: there are so many for each of `step` butterflies.
+                                $(x[$k] = x[$k].twiddled(unsafe {
+                                    *twiddles.get_unchecked(inner * $radix + $k)
+                                });)*
+                            }
+                            // SAFETY: at most the last number's place, which `to` has.
+                            unsafe { x[$first].write(to.add(to_start + at * to_step)) };
+                            // SAFETY: as above.
+                            $(unsafe { x[$k].write(to.add(to_start + (at + $k * step) * to_step)) };)*
+                        }
+                    },)*
                     _ => unreachable!("no such radix"),
                 }
             };
         }
-        with!(2 3 4 5 7 8 9);
-    }
-
-    #[inline(always)]
-    fn butterflies<V: Lanes, const R: usize>(
-        self,
-        stage: &Stage,
-        from: impl Source,
-        to: &mut [f32],
-    ) {
-        let Self { size, column, to_start, to_step } = self;
-        let step = stage.step;
-        let width = 2 * V::COUNT;
-        let twiddles = match stage.twiddles.as_slice() {
-            [] => &[],
-            all if stage.per_column => &all[column * step * R..][..step * R],
-            all => &all[..step * R],
-        };
-        // What the reading and writing below relies on.
-        assert!(stage.butterflies * R * step == size && from.count::<V>() >= size);
-        assert!(to_start + (size - 1) * to_step + width <= to.len());
-        let to = to.as_mut_ptr();
-        for outer in 0..stage.butterflies {
-            for inner in 0..step {
-                let at = outer * R * step + inner;
-                let mut x = [Complex { re: V::splat(0.0), im: V::splat(0.0) }; R];
-                for (k, x) in x.iter_mut().enumerate() {
-                    // SAFETY: below `size`, which `from` has.
-                    *x = unsafe { from.number(at + k * step) };
-                }
-                transform(&mut x);
-                if !twiddles.is_empty() {
-                    for (k, x) in x.iter_mut().enumerate().skip(1) {
-                        // SAFETY: there are R for each of `step` butterflies.
-                        *x = x.twiddled(unsafe { *twiddles.get_unchecked(inner * R + k) });
-                    }
-                }
-                for (k, x) in x.iter().enumerate() {
-                    let place = to_start + (at + k * step) * to_step;
-                    // SAFETY: at most the place of the last number, which `to` has.
-                    unsafe { x.write(to.add(place)) };
-                }
-            }
+        each! {
+            2: 0 1;
+            3: 0 1 2;
+            4: 0 1 2 3;
+            5: 0 1 2 3 4;
+            7: 0 1 2 3 4 5 6;
+            8: 0 1 2 3 4 5 6 7;
+            9: 0 1 2 3 4 5 6 7 8;
         }
     }
 }

@@ -95,10 +95,10 @@ pub(crate) fn transform<V: Lanes, const R: usize>(x: &mut [Complex<V>; R]) {
     let x = x.as_mut_slice();
     match R {
         2 => two(x, [0, 1]),
-        3 => odd::<V, 3, 1>(x, [0, 1, 2]),
+        3 => three(x, [0, 1, 2]),
         4 => four(x, [0, 1, 2, 3]),
-        5 => odd::<V, 5, 2>(x, [0, 1, 2, 3, 4]),
-        7 => odd::<V, 7, 3>(x, [0, 1, 2, 3, 4, 5, 6]),
+        5 => five(x),
+        7 => seven(x),
         8 => eight(x),
         9 => nine(x),
         _ => unreachable!("no such radix"),
@@ -118,69 +118,56 @@ fn four<V: Lanes>(x: &mut [Complex<V>], [a, b, c, d]: [usize; 4]) {
     (x[b], x[d]) = even_less.turned(odd_less);
 }
 
-/// `cos(2 pi j k / R)` and `sin`, for j and k of 1 to H = (R - 1) / 2.
-struct Rotations<const R: usize, const H: usize>;
-
-impl<const R: usize, const H: usize> Rotations<R, H> {
-    const COS: [f32; H] = Self::table().0;
-    const SIN: [f32; H] = Self::table().1;
-
-    /// The cosines and sines of 1 to H turns / R, by rotating on: this runs while compiling,
-    /// where there is no `cos`.
-    const fn table() -> ([f32; H], [f32; H]) {
-        let (cos, sin) = match R {
-            3 => (-0.5, 0.866_025_403_784_438_6),
-            5 => (0.309_016_994_374_947_45, 0.951_056_516_295_153_5),
-            7 => (0.623_489_801_858_733_6, 0.781_831_482_468_029_8),
-            _ => panic!("no odd radix"),
-        };
-        let (mut c, mut s): (f64, f64) = (cos, sin);
-        let mut tables = ([0.0; H], [0.0; H]);
-        let mut k = 0;
-        while k < H {
-            (tables.0[k], tables.1[k]) = (c as f32, s as f32);
-            (c, s) = (c * cos - s * sin, c * sin + s * cos);
-            k += 1;
-        }
-        tables
-    }
-
-    /// The cosine and the sine of j k turns / R.
-    #[inline(always)]
-    fn of(j: usize, k: usize) -> (f32, f32) {
-        let turn = j * k % R;
-        if turn <= H {
-            (Self::COS[turn - 1], Self::SIN[turn - 1])
-        } else {
-            (Self::COS[R - turn - 1], -Self::SIN[R - turn - 1])
-        }
-    }
+#[inline(always)]
+fn three<V: Lanes>(x: &mut [Complex<V>], [a, b, c]: [usize; 3]) {
+    const SIN: f32 = 0.866_025_4;
+    let sum = x[b].add(x[c]);
+    let even = x[a].add_times(-0.5, sum);
+    let odd = x[b].sub(x[c]).times(SIN);
+    x[a] = x[a].add(sum);
+    (x[b], x[c]) = even.turned(odd);
 }
 
-/// An odd prime length R, H = (R - 1) / 2.
+// Below, c1 and s1 are the cosine and the sine of one turn / R, c2 and s2 of two...
+
 #[inline(always)]
-fn odd<V: Lanes, const R: usize, const H: usize>(x: &mut [Complex<V>], at: [usize; R]) {
-    let first = x[at[0]];
-    let mut sums = [first; H];
-    let mut differences = [first; H];
-    let mut total = first;
-    for j in 0..H {
-        let (a, b) = (x[at[j + 1]], x[at[R - 1 - j]]);
-        (sums[j], differences[j]) = (a.add(b), a.sub(b));
-        total = total.add(sums[j]);
-    }
-    x[at[0]] = total;
-    for k in 1..=H {
-        let (cos, sin) = Rotations::<R, H>::of(1, k);
-        let mut even = first.add_times(cos, sums[0]);
-        let mut odd = differences[0].times(sin);
-        for j in 2..=H {
-            let (cos, sin) = Rotations::<R, H>::of(j, k);
-            even = even.add_times(cos, sums[j - 1]);
-            odd = odd.add_times(sin, differences[j - 1]);
-        }
-        (x[at[k]], x[at[R - k]]) = even.turned(odd);
-    }
+fn five<V: Lanes>(x: &mut [Complex<V>]) {
+    const C1: f32 = 0.309_017;
+    const C2: f32 = -0.809_017;
+    const S1: f32 = 0.951_056_54;
+    const S2: f32 = 0.587_785_24;
+    let (t1, d1) = (x[1].add(x[4]), x[1].sub(x[4]));
+    let (t2, d2) = (x[2].add(x[3]), x[2].sub(x[3]));
+    let even1 = x[0].add_times(C1, t1).add_times(C2, t2);
+    let even2 = x[0].add_times(C2, t1).add_times(C1, t2);
+    let odd1 = d1.times(S1).add_times(S2, d2);
+    let odd2 = d1.times(S2).add_times(-S1, d2);
+    x[0] = x[0].add(t1).add(t2);
+    (x[1], x[4]) = even1.turned(odd1);
+    (x[2], x[3]) = even2.turned(odd2);
+}
+
+#[inline(always)]
+fn seven<V: Lanes>(x: &mut [Complex<V>]) {
+    const C1: f32 = 0.623_489_8;
+    const C2: f32 = -0.222_520_93;
+    const C3: f32 = -0.900_968_85;
+    const S1: f32 = 0.781_831_5;
+    const S2: f32 = 0.974_927_9;
+    const S3: f32 = 0.433_883_73;
+    let (t1, d1) = (x[1].add(x[6]), x[1].sub(x[6]));
+    let (t2, d2) = (x[2].add(x[5]), x[2].sub(x[5]));
+    let (t3, d3) = (x[3].add(x[4]), x[3].sub(x[4]));
+    let even1 = x[0].add_times(C1, t1).add_times(C2, t2).add_times(C3, t3);
+    let even2 = x[0].add_times(C2, t1).add_times(C3, t2).add_times(C1, t3);
+    let even3 = x[0].add_times(C3, t1).add_times(C1, t2).add_times(C2, t3);
+    let odd1 = d1.times(S1).add_times(S2, d2).add_times(S3, d3);
+    let odd2 = d1.times(S2).add_times(-S3, d2).add_times(-S1, d3);
+    let odd3 = d1.times(S3).add_times(-S1, d2).add_times(S2, d3);
+    x[0] = x[0].add(t1).add(t2).add(t3);
+    (x[1], x[6]) = even1.turned(odd1);
+    (x[2], x[5]) = even2.turned(odd2);
+    (x[3], x[4]) = even3.turned(odd3);
 }
 
 #[inline(always)]
@@ -206,16 +193,16 @@ fn nine<V: Lanes>(x: &mut [Complex<V>]) {
         [-0.5, -0.866_025_4],
         [-0.939_692_6, -0.342_020_15],
     ];
-    odd::<V, 3, 1>(x, [0, 3, 6]);
-    odd::<V, 3, 1>(x, [1, 4, 7]);
-    odd::<V, 3, 1>(x, [2, 5, 8]);
+    three(x, [0, 3, 6]);
+    three(x, [1, 4, 7]);
+    three(x, [2, 5, 8]);
     x[4] = x[4].twiddled(W[1]);
     x[7] = x[7].twiddled(W[2]);
     x[5] = x[5].twiddled(W[2]);
     x[8] = x[8].twiddled(W[4]);
-    odd::<V, 3, 1>(x, [0, 1, 2]);
-    odd::<V, 3, 1>(x, [3, 4, 5]);
-    odd::<V, 3, 1>(x, [6, 7, 8]);
+    three(x, [0, 1, 2]);
+    three(x, [3, 4, 5]);
+    three(x, [6, 7, 8]);
     // Row k1, column k2 is value k1 + 3 k2.
     x.swap(1, 3);
     x.swap(2, 6);
