@@ -298,7 +298,7 @@ impl Framing {
 /// The working memory of a [`SingleStft`].
 #[derive(Default)]
 pub struct SingleScratch {
-    pairs: Option<Scratch<f32>>,
+    pairs: Option<(Scratch<f32>, Vec<Complex<f32>>)>,
     lanes: lane::Scratch,
 }
 
@@ -360,27 +360,28 @@ impl SingleStft {
             }
             return Ok(());
         }
-        let scratch = scratch.pairs.get_or_insert_with(|| self.pairs.scratch());
-        let mut even = vec![Complex::new(0.0, 0.0); self.bins()];
-        let silence = even.clone();
-        let (first, last) = (frames.start, frames.end - 1);
-        self.pairs.for_each_frame(signal, frames, scratch, cancel, |frame, spectrum| {
-            let is_even = (frame - first) % 2 == 0;
-            if is_even && frame < last {
-                even.copy_from_slice(spectrum);
-                return;
-            }
-            let (start, [a, b]) = if is_even {
-                (frame, [spectrum, &silence])
-            } else {
-                (frame - 1, [&even, spectrum])
-            };
-            for (bin, (a, b)) in a.iter().zip(b).enumerate() {
-                let lane = |z: &Complex<f32>| lane::Complex {
-                    re: Portable::<1>::splat(z.re),
-                    im: Portable::<1>::splat(z.im),
-                };
-                sink.take(bin, start, [lane(a), lane(b)]);
+        // Some frames are put aside, so that their values come side by side as well.
+        let bins = self.bins();
+        let (pairs, block) = scratch.pairs.get_or_insert_with(|| {
+            (self.pairs.scratch(), vec![Complex::new(0.0, 0.0); BLOCK * bins])
+        });
+        let (start, end) = (frames.start, frames.end);
+        self.pairs.for_each_frame(signal, frames, pairs, cancel, |frame, spectrum| {
+            let slot = (frame - start) % BLOCK;
+            block[slot * bins..][..bins].copy_from_slice(spectrum);
+            if slot + 1 == BLOCK || frame + 1 == end {
+                for bin in 0..bins {
+                    let value = |k: usize| block[k * bins + bin];
+                    let half = |from: usize| lane::Complex {
+                        re: Portable(std::array::from_fn(|k| value(from + k).re)),
+                        im: Portable(std::array::from_fn(|k| value(from + k).im)),
+                    };
+                    sink.take::<Portable<{ BLOCK / 2 }>>(
+                        bin,
+                        frame - slot,
+                        [half(0), half(BLOCK / 2)],
+                    );
+                }
             }
         })
     }

@@ -68,9 +68,9 @@ pub(crate) trait Lanes: Copy {
     unsafe fn columns(rows: *const f32, stride: usize) -> [Self; 4];
 }
 
-/// Lanes in plain Rust, which compilers make vectors of; a single one for what is done one by one.
+/// Lanes in plain Rust, which compilers make vectors of.
 #[derive(Clone, Copy)]
-pub(crate) struct Portable<const N: usize>([f32; N]);
+pub(crate) struct Portable<const N: usize>(pub(crate) [f32; N]);
 
 impl<const N: usize> Portable<N> {
     #[inline(always)]

@@ -16,7 +16,7 @@ use crate::simd::lanes::Lanes;
 
 /// The longest transform that is worth it: the working memory, 128 bytes a number and more, has to
 /// stay in a core's own cache.
-pub(crate) const MAX_LENGTH: usize = 1 << 13;
+pub(crate) const MAX_LENGTH: usize = 1 << 15;
 
 /// One pass of butterflies over a column or a row.
 #[derive(Debug)]
