@@ -108,6 +108,40 @@ def test_texts(texts):
     assert kinds == [b"IHDR", *[b"iTXt"] * len(texts), b"IDAT", b"IEND"]
 
 
+@given(pictures())
+@settings(deadline=None)
+def test_the_small_preset_has_the_same_pixels(pixels):
+    np.testing.assert_array_equal(opened(heartfast.encode_png(pixels, preset="small")), pixels)
+
+
+def test_the_small_preset_finds_repeats():
+    rng = np.random.default_rng(5)
+    pixels = np.tile(rng.integers(0, 256, (60, 50), np.uint8), (1, 8))
+    assert len(heartfast.encode_png(pixels, preset="small")) < pixels.size / 4
+    with pytest.raises(ValueError, match=r"png: expected fast or small, found \"tiny\""):
+        heartfast.encode_png(pixels, preset="tiny")
+
+
+def test_converted_pictures_are_the_same_in_small_files(tool, tmp_path):
+    paths = heartfast.synth.write_corpus(tmp_path / "wav", patients=6, recordings=1)
+    sizes = []
+    for preset in ("fast", "small"):
+        out = tmp_path / preset
+        heartfast.convert(tmp_path / "wav", out, png=preset)
+        files = sorted(out.rglob("*.png"))
+        assert len(files) == len(paths)
+        subprocess.run([tool("pngcheck"), "-q", *files], check=True)
+        sizes.append(
+            (sum(f.stat().st_size for f in files), [opened(f.read_bytes()) for f in files])
+        )
+    (fast, drawn), (small, again) = sizes
+    assert small < fast
+    for a, b in zip(drawn, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="png: expected fast or small, found 'tiny'"):
+        heartfast.convert(tmp_path / "wav", tmp_path / "tiny", png="tiny")
+
+
 def test_layouts_of_memory():
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8)).astype(np.uint8)
     for view in (pixels.T, pixels[::-1], pixels[:, ::2], np.asfortranarray(pixels)):

@@ -202,6 +202,7 @@ def convert(
     tasks: Sequence[tuple[str | tuple[Archive, int], str]],
     folder: str,
     to: str,
+    png: str,
     config: SpectrogramConfig,
     segment_s: float | None,
     threads: int,
@@ -211,6 +212,7 @@ def encode_png(
     pixels: NDArray[np.uint8],
     palette: NDArray[np.uint8] | None,
     texts: Sequence[tuple[str, str]],
+    preset: str,
 ) -> bytes: ...
 def open_archive(path: str | os.PathLike[str]) -> tuple[Archive, list[str]] | None: ...
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...

@@ -186,6 +186,7 @@ def _convert(options: Namespace) -> int:
                 recursive=options.recursive,
                 segment_s=options.segment_s,
                 to=options.to,
+                png=options.png,
                 progress=progress,
             )
     finally:

@@ -50,6 +50,12 @@ def make_parser() -> argparse.ArgumentParser:
         default="dir",
         help="a file per picture (dir), or all in pictures.zip or pictures.tar",
     )
+    p.add_argument(
+        "--png",
+        choices=("fast", "small"),
+        default="fast",
+        help="small: somewhat smaller files of the same pictures, slowly",
+    )
     _add_config(p)
     _add_jobs(p)
 

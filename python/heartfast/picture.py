@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
@@ -57,6 +57,7 @@ def encode_png(
     *,
     colormap: str | NDArray[np.uint8] = "gray",
     text: dict[str, str] | None = None,
+    preset: Literal["fast", "small"] = "fast",
 ) -> bytes:
     """A PNG file of an array.
 
@@ -69,6 +70,9 @@ def encode_png(
         written as indexed colour.
     text : dict, optional
         Texts by keyword (1 to 79 printable ASCII characters), as iTXt chunks.
+    preset : str
+        ``fast``, or ``small``: more filters and a search for repeats, at some twenty times the
+        time; worth it where large areas repeat.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def encode_png(
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8:
         raise TypeError(f"pixels: expected dtype uint8, found {pixels.dtype}")
-    return _core.encode_png(np.require(pixels, requirements=["C", "A"]), palette, texts)
+    return _core.encode_png(np.require(pixels, requirements=["C", "A"]), palette, texts, preset)
 
 
 class Spectrogram:

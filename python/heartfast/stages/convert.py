@@ -89,6 +89,7 @@ def convert(
     recursive: bool = True,
     segment_s: float | None = None,
     to: Literal["dir", "zip", "tar"] = "dir",
+    png: Literal["fast", "small"] = "fast",
     progress: ProgressCallback | None = None,
 ) -> Conversion:
     """Draw the spectrogram of every recording.
@@ -125,6 +126,9 @@ def convert(
         ``dir``: a file per picture; ``zip`` or ``tar``: all in ``out/pictures.zip`` or
         ``out/pictures.tar``, uncompressed, whose bytes do not depend on `jobs` either. It gets
         its name once it is complete.
+    png : str
+        ``fast``, or ``small``: the same pictures in somewhat smaller files, at some twenty times
+        the time for writing them.
     progress : callable, optional
         Gets a `Progress` some 20 times a second.
 
@@ -160,6 +164,8 @@ def convert(
         raise ValueError(f"segment_s: expected at least 0.01 seconds, found {segment_s}")
     if to not in ("dir", "zip", "tar"):
         raise ValueError(f"to: expected dir, zip or tar, found {to!r}")
+    if png not in ("fast", "small"):
+        raise ValueError(f"png: expected fast or small, found {png!r}")
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
@@ -185,6 +191,7 @@ def convert(
         [(r.member or r.path, name) for r, name in zip(recordings, names, strict=True)],
         folder,
         to,
+        png,
         config or SpectrogramConfig(),
         segment_s,
         threads,

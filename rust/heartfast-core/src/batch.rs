@@ -13,6 +13,7 @@ use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, panic_text};
 use crate::pipeline::{Converter, Recording};
+use crate::png::Preset;
 pub use crate::segments::Segment;
 use crate::segments::{self, Segments};
 pub use crate::sink::Form;
@@ -36,6 +37,8 @@ pub struct Task {
 pub struct Job {
     /// What the pictures are like.
     pub config: SpectrogramConfig,
+    /// How their files are written.
+    pub png: Preset,
     /// The length of segments in seconds, at least 0.01; without, recordings are taken whole.
     pub segment_s: Option<f64>,
     /// The folder for the pictures, which exists.
@@ -126,7 +129,7 @@ impl<'a> Worker<'a> {
             job,
             sink,
             cancel,
-            converter: Converter::new(&job.config)?,
+            converter: Converter::with_preset(&job.config, job.png)?,
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),

@@ -5,7 +5,7 @@ use crate::audio::{self, Audio};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::Result;
-use crate::png::Encoder;
+use crate::png::{Encoder, Preset};
 use crate::raster::{Color, Image};
 use crate::tile::{Painter, Tile};
 
@@ -33,12 +33,20 @@ impl<'a> Converter<'a> {
     /// # Errors
     /// Those of [`SpectrogramConfig::validate`].
     pub fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+        Self::with_preset(config, Preset::default())
+    }
+
+    /// A converter for this configuration that writes PNGs by this preset.
+    ///
+    /// # Errors
+    /// Those of [`SpectrogramConfig::validate`].
+    pub fn with_preset(config: &'a SpectrogramConfig, preset: Preset) -> Result<Self> {
         Ok(Self {
             config,
             config_json: config.to_json(),
             audio: Audio::default(),
             painter: Painter::new(config)?,
-            encoder: Encoder::default(),
+            encoder: Encoder::new(preset),
         })
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use heartfast_core::batch::{Converted, Form, Job, Monitor, Origin, Segment, Task, run};
+use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
@@ -58,6 +59,7 @@ pub(crate) fn convert<'py>(
     tasks: Vec<(Recording, PathBuf)>,
     folder: PathBuf,
     to: &str,
+    png: &str,
     config: &SpectrogramConfig,
     segment_s: Option<f64>,
     threads: usize,
@@ -85,7 +87,8 @@ pub(crate) fn convert<'py>(
             Task { recording, picture }
         })
         .collect();
-    let job = Job { config: config.core.clone(), segment_s, folder, form, threads };
+    let png = Preset::from_name(png).map_err(|e| raise_for(py, e, None))?;
+    let job = Job { config: config.core.clone(), png, segment_s, folder, form, threads };
     let monitor = Monitor::default();
     let report = |py: Python<'_>| match &progress {
         Some(progress) => {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use heartfast_core::Cancel;
-use heartfast_core::png::Encoder;
+use heartfast_core::png::{Encoder, Preset};
 use heartfast_core::raster::{Color, Image};
 use heartfast_core::stft::Real;
 use heartfast_core::tile;
@@ -26,6 +26,7 @@ pub(crate) fn encode_png<'py>(
     pixels: PyReadonlyArrayDyn<'py, u8>,
     palette: Option<PyReadonlyArray2<'py, u8>>,
     texts: Vec<(String, String)>,
+    preset: &str,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let colours: Option<Vec<[u8; 3]>> = match &palette {
         Some(p) if p.shape()[1] == 3 => Some(p.as_slice()?.as_chunks().0.to_vec()),
@@ -49,10 +50,11 @@ pub(crate) fn encode_png<'py>(
     };
     let image = Image { width, height, pixels: pixels.as_slice()?, color };
     let texts: Vec<(&str, &str)> = texts.iter().map(|(k, t)| (k.as_str(), t.as_str())).collect();
+    let preset = Preset::from_name(preset).map_err(|e| raise(py, e))?;
     let cancel = Cancel::new();
     let mut file = Vec::new();
     interrupt::run_on(py, pixels.len(), &cancel, || {
-        Encoder::default().encode_into(&image, &texts, &mut file, &cancel)
+        Encoder::new(preset).encode_into(&image, &texts, &mut file, &cancel)
     })?
     .map_err(|e| raise(py, e))?;
     Ok(PyBytes::new(py, &file))

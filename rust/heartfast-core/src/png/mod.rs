@@ -52,6 +52,20 @@ pub enum Preset {
     Small,
 }
 
+impl Preset {
+    /// The preset of that name, `fast` or `small`.
+    ///
+    /// # Errors
+    /// [`Error::Value`] for any other name.
+    pub fn from_name(name: &str) -> Result<Self> {
+        match name {
+            "fast" => Ok(Self::Fast),
+            "small" => Ok(Self::Small),
+            _ => Err(Error::value("png", "fast or small", format_args!("{name:?}"))),
+        }
+    }
+}
+
 /// An encoder that keeps its working memory from picture to picture.
 #[derive(Default)]
 pub struct Encoder {
