@@ -52,6 +52,7 @@ pub mod level;
 mod memory;
 pub mod pipeline;
 pub mod png;
+mod prepare;
 pub mod raster;
 mod segments;
 mod simd;

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
 use crate::error::{Error, Result};
-use crate::level::GrayScale;
+use crate::level::{FineGray, FineScale, GrayScale};
 use crate::memory::{fit, reserve};
+use crate::prepare::{Prepare, Prepared};
 use crate::raster::{self, MAX_PIXELS};
 use crate::simd::lane::{Complex, Sink};
 use crate::simd::lanes::{Lanes, MOST_LANES};
@@ -30,6 +31,8 @@ const MOST_PLANS: usize = 16;
 struct Plan {
     geometry: Geometry,
     stft: SingleStft,
+    /// The largest magnitude that samples of at most 1 can have.
+    gain: f64,
     scratch: SingleScratch,
 }
 
@@ -38,7 +41,7 @@ pub struct Painter<'a> {
     config: &'a SpectrogramConfig,
     level: Level,
     plans: HashMap<u32, Plan>,
-    power: Vec<f32>,
+    fine: Vec<Line>,
     rows: Vec<u8>,
 }
 
@@ -54,7 +57,7 @@ impl<'a> Painter<'a> {
     /// [`Painter::new`] with these instructions.
     fn at(level: Level, config: &'a SpectrogramConfig) -> Result<Self> {
         config.validate()?;
-        Ok(Self { config, level, plans: HashMap::new(), power: Vec::new(), rows: Vec::new() })
+        Ok(Self { config, level, plans: HashMap::new(), fine: Vec::new(), rows: Vec::new() })
     }
 
     /// The picture of mono `samples`, which are working memory, too: what is not a finite
@@ -70,27 +73,43 @@ impl<'a> Painter<'a> {
         cancel: &Cancel,
     ) -> Result<Tile<'_>> {
         let (config, level) = (self.config, self.level);
-        let Plan { geometry, stft, scratch } = plan(&mut self.plans, config, level, sample_rate)?;
+        let Plan { geometry, stft, gain, scratch } =
+            plan(&mut self.plans, config, level, sample_rate)?;
         let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
         if bins.checked_mul(frames).is_none_or(|n| n > MAX_PIXELS) {
             let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
             return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
         }
-        let scale = level.run(Prepare { samples, detrend: config.detrend, cancel })?;
+        let prepare = Prepare { samples, detrend: config.detrend, cancel };
+        let Prepared { peak, factor } = level.run(prepare)?;
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
-        let stride = Powers::stride(frames);
-        fit(&mut self.power, height * stride, cancel)?;
-        let mut powers = Powers::new(&mut self.power, *geometry, frames);
-        stft.for_each_block(samples, 0..frames, scratch, cancel, &mut powers)?;
-        let reference = match config.reference {
-            Reference::Max => f64::from(powers.max()).sqrt(),
-            Reference::Magnitude(m) => m * scale,
+        let stride = lines(frames);
+        fit(&mut self.fine, height * stride, cancel)?;
+        let mut scale = match config.reference {
+            Reference::Max => {
+                FineScale::new(octaves(f64::from(peak) * *gain), HEADROOM, config.dynamic_range)
+            }
+            Reference::Magnitude(m) => {
+                FineScale::new(octaves(m * factor), 0.0, config.dynamic_range)
+            }
+        };
+        let gray = loop {
+            let mut numbers = Numbers::new(&mut self.fine, *geometry, frames, scale);
+            stft.for_each_block(samples, 0..frames, scratch, cancel, &mut numbers)?;
+            let reference = match config.reference {
+                Reference::Max => octaves(f64::from(numbers.max()).sqrt()),
+                Reference::Magnitude(m) => octaves(m * factor),
+            };
+            if let Some(gray) = scale.gray(reference) {
+                break gray;
+            }
+            // The maximum is none that the samples gave reason to expect; now it is known.
+            scale = FineScale::new(reference, 0.0, config.dynamic_range);
         };
         fit(&mut self.rows, height * width, cancel)?;
-        let gray = GrayScale::new(reference, config.dynamic_range);
         let flip = if config.invert { 255 } else { 0 };
-        let (power, rows) = (&self.power, &mut self.rows);
-        level.run(Quantise { power, stride, gray, flip, rows, width, cancel })?;
+        let (fine, rows) = (&self.fine, &mut self.rows);
+        level.run(Quantise { fine, stride, gray, flip, rows, width, cancel })?;
         if let Some(size) = config.size {
             self.rows = raster::resize(&self.rows, (height, width), size, cancel)?;
             (height, width) = size;
@@ -99,30 +118,49 @@ impl<'a> Painter<'a> {
     }
 }
 
-/// Rows of power, the picture's order: the highest bin first, a frame a number. Behind the last
-/// frame there is room for a block that reaches beyond it.
-struct Powers<'p> {
-    rows: &'p mut [f32],
+/// How far below what the samples' peak would allow the picture's maximum is looked for, dB: a
+/// single click in a window of a thousand samples is that far below it.
+const HEADROOM: f64 = 60.0;
+
+/// log2 of the power of a magnitude; finite.
+fn octaves(magnitude: f64) -> f64 {
+    (2.0 * magnitude.log2()).clamp(-5000.0, 5000.0)
+}
+
+/// A cache line of numbers: as many frames as the widest vectors take at a time.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Line([u16; FRAMES]);
+
+/// Frames in a line.
+const FRAMES: usize = 2 * MOST_LANES;
+
+/// Lines from one row to the next: not as many as would put neighbouring rows into the same place
+/// of a cache.
+fn lines(frames: usize) -> usize {
+    let lines = frames.div_ceil(FRAMES);
+    lines + usize::from(lines.is_multiple_of(16))
+}
+
+/// Rows of a [`FineScale`]'s numbers, the picture's order: the highest bin first, a frame a
+/// number.
+struct Numbers<'n> {
+    rows: &'n mut [Line],
     geometry: Geometry,
     frames: usize,
-    /// The largest so far: several, because each must wait for itself.
+    stride: usize,
+    scale: FineScale,
+    /// The largest power so far: several, because each must wait for itself.
     max: [[f32; MOST_LANES]; CHAINS],
 }
 
 /// Maxima side by side.
 const CHAINS: usize = 4;
 
-impl<'p> Powers<'p> {
-    /// Numbers from one row to the next: whole cache lines, and not as many as would put
-    /// neighbouring rows into the same place of a cache.
-    fn stride(frames: usize) -> usize {
-        let stride = (frames + MOST_LANES).next_multiple_of(2 * MOST_LANES);
-        stride + if stride.is_multiple_of(256) { 2 * MOST_LANES } else { 0 }
-    }
-
-    fn new(rows: &'p mut [f32], geometry: Geometry, frames: usize) -> Self {
+impl<'n> Numbers<'n> {
+    fn new(rows: &'n mut [Line], geometry: Geometry, frames: usize, scale: FineScale) -> Self {
         let max = [[0.0; MOST_LANES]; CHAINS];
-        Self { rows, geometry, frames, max }
+        Self { rows, geometry, frames, stride: lines(frames), scale, max }
     }
 
     fn max(&self) -> f32 {
@@ -130,7 +168,7 @@ impl<'p> Powers<'p> {
     }
 }
 
-impl Sink for Powers<'_> {
+impl Sink for Numbers<'_> {
     #[inline(always)]
     fn take<V: Lanes>(&mut self, bin: usize, frame: usize, [a, b]: [Complex<V>; 2]) {
         let mut first = a.re.mul_add(a.re, a.im.mul(a.im));
@@ -144,38 +182,18 @@ impl Sink for Powers<'_> {
         first.max(second).max(V::load(max, 0)).store(max, 0);
         let Geometry { first_bin, last_bin, .. } = self.geometry;
         if (first_bin..=last_bin).contains(&bin) {
-            let at = (last_bin - bin) * Self::stride(self.frames) + frame;
-            first.store(self.rows, at);
-            second.store(self.rows, at + V::COUNT);
+            let line = &mut self.rows[(last_bin - bin) * self.stride + frame / FRAMES];
+            let numbers = [self.scale.of(first), self.scale.of(second)];
+            V::store_u16(numbers, &mut line.0, frame % FRAMES);
         }
     }
 }
 
-/// Makes samples fit for transforming, and returns what they were multiplied by.
-struct Prepare<'p> {
-    samples: &'p mut [f32],
-    detrend: bool,
-    cancel: &'p Cancel,
-}
-
-impl Kernel for Prepare<'_> {
-    type Output = Result<f64>;
-
-    #[inline(always)]
-    fn run<V: Lanes>(self) -> Result<f64> {
-        let scale = rescale(self.samples, self.cancel)?;
-        if self.detrend {
-            remove_mean(self.samples, self.cancel)?;
-        }
-        Ok(scale)
-    }
-}
-
-/// Rows of power into rows of gray.
+/// Rows of numbers into rows of gray.
 struct Quantise<'q> {
-    power: &'q [f32],
+    fine: &'q [Line],
     stride: usize,
-    gray: GrayScale,
+    gray: FineGray,
     flip: u8,
     rows: &'q mut [u8],
     width: usize,
@@ -187,21 +205,21 @@ impl Kernel for Quantise<'_> {
 
     #[inline(always)]
     fn run<V: Lanes>(self) -> Result<()> {
-        let Self { power, stride, gray, flip, rows, width, cancel } = self;
-        for (row, power) in rows.chunks_exact_mut(width).zip(power.chunks(stride)) {
-            cancel.check()?;
-            for (row, power) in row.chunks_mut(STRIDE).zip(power.chunks(STRIDE)) {
+        let Self { fine, stride, gray, flip, rows, width, cancel } = self;
+        for (row, lines) in rows.chunks_exact_mut(width).zip(fine.chunks(stride)) {
+            for (row, lines) in row.chunks_mut(STRIDE).zip(lines.chunks(STRIDE / FRAMES)) {
                 cancel.check()?;
                 // Whole registers of bytes at a time.
-                let (levels, rest) = row.as_chunks_mut::<64>();
-                let (powers, others) = power[..levels.len() * 64 + rest.len()].as_chunks::<64>();
-                for (levels, powers) in levels.iter_mut().zip(powers) {
-                    for (level, &p) in levels.iter_mut().zip(powers) {
-                        *level = gray.level(p) ^ flip;
+                let (levels, rest) = row.as_chunks_mut::<FRAMES>();
+                for (levels, line) in levels.iter_mut().zip(lines) {
+                    for (level, &number) in levels.iter_mut().zip(&line.0) {
+                        *level = gray.level(number) ^ flip;
                     }
                 }
-                for (level, &p) in rest.iter_mut().zip(others) {
-                    *level = gray.level(p) ^ flip;
+                if let Some(line) = lines.get(levels.len()) {
+                    for (level, &number) in rest.iter_mut().zip(&line.0) {
+                        *level = gray.level(number) ^ flip;
+                    }
                 }
             }
         }
@@ -271,65 +289,10 @@ fn plan<'p>(
             let window = config.window.samples(geometry.win_length, true);
             let Geometry { hop_length, n_fft, .. } = geometry;
             let stft = SingleStft::at(level, &window, hop_length, n_fft, config.center)?;
-            Ok(place.insert(Plan { geometry, stft, scratch: SingleScratch::default() }))
+            let gain = window.iter().map(|w| w.abs()).sum();
+            Ok(place.insert(Plan { geometry, stft, gain, scratch: SingleScratch::default() }))
         }
     }
-}
-
-/// The largest magnitude, once samples that are not numbers are silenced: they are damage, and
-/// the rest of the picture is worth having.
-#[inline(always)]
-fn peak(samples: &mut [f32]) -> f32 {
-    // Without their sign, the bits of floats are in the order of what they mean, and those of
-    // what is no finite number come last.
-    let bits = |x: f32| x.to_bits() & 0x7fff_ffff;
-    let mut largest = samples.iter().fold(0, |max, &x| bits(x).max(max));
-    if largest >= f32::INFINITY.to_bits() {
-        for x in samples.iter_mut().filter(|x| !x.is_finite()) {
-            *x = 0.0;
-        }
-        largest = samples.iter().fold(0, |max, &x| bits(x).max(max));
-    }
-    f32::from_bits(largest)
-}
-
-/// Multiplies samples far from 1 by a power of two, so that their squares neither overflow nor
-/// vanish, and returns the factor.
-#[inline(always)]
-fn rescale(samples: &mut [f32], cancel: &Cancel) -> Result<f64> {
-    let mut max = 0.0f32;
-    for part in samples.chunks_mut(STRIDE) {
-        cancel.check()?;
-        max = max.max(peak(part));
-    }
-    if max == 0.0 || (1e-8..1e8).contains(&max) {
-        return Ok(1.0);
-    }
-    let factor = f64::from(max).log2().floor().exp2().recip();
-    for part in samples.chunks_mut(STRIDE) {
-        cancel.check()?;
-        for x in part {
-            *x = (f64::from(*x) * factor) as f32;
-        }
-    }
-    Ok(factor)
-}
-
-#[inline(always)]
-fn remove_mean(samples: &mut [f32], cancel: &Cancel) -> Result<()> {
-    let mut sum = 0.0;
-    for part in samples.chunks(STRIDE) {
-        cancel.check()?;
-        sum = part.iter().fold(sum, |sum, &x| sum + f64::from(x));
-    }
-    let mean = sum / samples.len() as f64;
-    for part in samples.chunks_mut(STRIDE) {
-        cancel.check()?;
-        for x in part {
-            *x = (f64::from(*x) - mean) as f32;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -337,10 +300,12 @@ fn remove_mean(samples: &mut [f32], cancel: &Cancel) -> Result<()> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::Painter;
+    use super::{Painter, paint};
     use crate::cancel::Cancel;
     use crate::config::{Hop, SpectrogramConfig};
     use crate::simd::Level;
+    use crate::stft::Stft;
+    use crate::window::Window;
 
     proptest! {
         #[test]
@@ -363,6 +328,51 @@ mod tests {
                 prop_assert_eq!(picture.len(), other.len());
                 let most = picture.iter().zip(&other).map(|(a, b)| a.abs_diff(*b)).max();
                 prop_assert!(most <= Some(1), "{:?}: {:?} levels apart", level, most);
+            }
+        }
+    }
+    #[test]
+    fn a_maximum_far_below_the_peak_is_found() {
+        // Where a Hann window begins, so that hardly anything is left of the click.
+        for (at, dynamic_range) in [(0, 80.0), (1, 80.0), (1, 5.0), (2, 30.0), (20, 200.0)] {
+            let hop = Hop::Overlap(0.0);
+            let config = SpectrogramConfig {
+                window: Window::Hann,
+                hop,
+                dynamic_range,
+                center: false,
+                ..Default::default()
+            };
+            let geometry = config.geometry(4000).unwrap();
+            let n = geometry.win_length;
+            let mut samples = vec![0.0f32; 5 * n];
+            samples[2 * n + at] = 1.0;
+            let window = Window::Hann.samples(n, true);
+            let stft = Stft::<f64>::new(&window, n, geometry.n_fft, false).unwrap();
+            let signal: Vec<f64> = samples.iter().map(|&x| x.into()).collect();
+            let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
+            let mut magnitudes = vec![0.0; bins * frames];
+            let mut scratch = stft.scratch();
+            stft.for_each_frame(
+                &signal,
+                0..frames,
+                &mut scratch,
+                &Cancel::new(),
+                |frame, values| {
+                    for (bin, value) in values.iter().enumerate() {
+                        magnitudes[bin * frames + frame] = value.norm();
+                    }
+                },
+            )
+            .unwrap();
+            let shape = (bins, frames);
+            let (_, _, expected) =
+                paint(&magnitudes, shape, &config, &geometry, &Cancel::new()).unwrap();
+            for level in Level::all() {
+                let mut painter = Painter::at(level, &config).unwrap();
+                let tile = painter.tile(&mut samples.clone(), 4000, &Cancel::new()).unwrap();
+                let most = tile.pixels.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(most <= Some(1), "{level:?}, {at}, {dynamic_range} dB: {most:?} apart");
             }
         }
     }

@@ -50,6 +50,21 @@ pub(crate) trait Lanes: Copy {
     fn max(self, other: Self) -> Self;
     /// The square root.
     fn sqrt(self) -> Self;
+    /// The exponents, and the mantissas from 1 up to 2, of numbers that are not negative. The
+    /// exponent of 0 is minus infinity, and so may be those of subnormal numbers.
+    fn exponent_and_mantissa(self) -> (Self, Self);
+    /// Writes both, rounded and brought into 16 bits, from `at` on.
+    #[inline(always)]
+    fn store_u16(pair: [Self; 2], to: &mut [u16], at: usize) {
+        let to = &mut to[at..at + 2 * Self::COUNT];
+        // SAFETY: the slice is that long.
+        unsafe { Self::write_u16(pair, to.as_mut_ptr()) }
+    }
+    /// [`Lanes::store_u16`] without a check.
+    ///
+    /// # Safety
+    /// Twice [`Lanes::COUNT`] numbers can be written.
+    unsafe fn write_u16(pair: [Self; 2], to: *mut u16);
     /// The first `count` lanes, and zeros behind them.
     #[inline(always)]
     fn before(self, count: usize) -> Self {
@@ -149,6 +164,25 @@ impl<const N: usize> Lanes for Portable<N> {
     #[inline(always)]
     fn sqrt(self) -> Self {
         Self(self.0.map(f32::sqrt))
+    }
+
+    #[inline(always)]
+    fn exponent_and_mantissa(self) -> (Self, Self) {
+        let exponent = self.0.map(|x| {
+            let exponent = (x.to_bits() >> 23) as i32 - 127;
+            if x < f32::MIN_POSITIVE { f32::NEG_INFINITY } else { exponent as f32 }
+        });
+        let mantissa = self.0.map(|x| f32::from_bits((x.to_bits() & 0x007f_ffff) | 0x3f80_0000));
+        (Self(exponent), Self(mantissa))
+    }
+
+    #[inline(always)]
+    unsafe fn write_u16(pair: [Self; 2], to: *mut u16) {
+        // Adding 2^23 leaves the rounded number in the low bits.
+        let numbers =
+            pair.map(|v| v.0.map(|x| (x.clamp(0.0, 65_535.0) + 8_388_608.0).to_bits() as u16));
+        // SAFETY: the caller's.
+        unsafe { to.cast::<[[u16; N]; 2]>().write_unaligned(numbers) }
     }
 
     #[inline(always)]

@@ -100,6 +100,35 @@ impl Lanes for F32x8 {
     );
 
     #[inline(always)]
+    fn exponent_and_mantissa(self) -> (Self, Self) {
+        // SAFETY: the CPU has the instructions (see the module).
+        unsafe {
+            let bits = _mm256_castps_si256(self.0);
+            let exponent = _mm256_sub_epi32(_mm256_srli_epi32::<23>(bits), _mm256_set1_epi32(127));
+            let none = _mm256_cmp_ps::<_CMP_LT_OQ>(self.0, _mm256_set1_ps(f32::MIN_POSITIVE));
+            let nothing = _mm256_set1_ps(f32::NEG_INFINITY);
+            let exponent = _mm256_blendv_ps(_mm256_cvtepi32_ps(exponent), nothing, none);
+            let mantissa = _mm256_and_si256(bits, _mm256_set1_epi32(0x007f_ffff));
+            let mantissa = _mm256_or_si256(mantissa, _mm256_set1_epi32(0x3f80_0000));
+            (Self(exponent), Self(_mm256_castsi256_ps(mantissa)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_u16([a, b]: [Self; 2], to: *mut u16) {
+        // SAFETY: the CPU has the instructions (see the module); the rest is the caller's.
+        unsafe {
+            // What is too large for an i32 would come out as the least one; packing saturates.
+            let most = _mm256_set1_ps(65_535.0);
+            let a = _mm256_cvtps_epi32(_mm256_min_ps(most, a.0));
+            let b = _mm256_cvtps_epi32(_mm256_min_ps(most, b.0));
+            // Packed by halves, whose quarters then change places.
+            let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(a, b));
+            _mm256_storeu_si256(to.cast(), packed);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn columns(rows: *const f32, stride: usize) -> [Self; 4] {
         // The low half has row k, the high half row k + 4.
         macro_rules! pair {
@@ -139,6 +168,29 @@ impl Lanes for F32x16 {
         _mm512_max_ps,
         _mm512_sqrt_ps
     );
+
+    #[inline(always)]
+    fn exponent_and_mantissa(self) -> (Self, Self) {
+        // SAFETY: the CPU has the instructions (see the module).
+        unsafe {
+            let mantissa = _mm512_getmant_ps::<_MM_MANT_NORM_1_2, _MM_MANT_SIGN_ZERO>(self.0);
+            (Self(_mm512_getexp_ps(self.0)), Self(mantissa))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn write_u16([a, b]: [Self; 2], to: *mut u16) {
+        // SAFETY: the CPU has the instructions (see the module); the rest is the caller's.
+        unsafe {
+            // As with eight lanes, but packed by quarters.
+            let most = _mm512_set1_ps(65_535.0);
+            let a = _mm512_cvtps_epi32(_mm512_min_ps(most, a.0));
+            let b = _mm512_cvtps_epi32(_mm512_min_ps(most, b.0));
+            let order = _mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7);
+            let packed = _mm512_permutexvar_epi64(order, _mm512_packus_epi32(a, b));
+            _mm512_storeu_si512(to.cast(), packed);
+        }
+    }
 
     #[inline(always)]
     unsafe fn columns(rows: *const f32, stride: usize) -> [Self; 4] {
