@@ -85,21 +85,18 @@ impl<'a> Painter<'a> {
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
         let stride = lines(frames);
         fit(&mut self.fine, height * stride, cancel)?;
-        let mut scale = match config.reference {
-            Reference::Max => {
-                FineScale::new(octaves(f64::from(peak) * *gain), HEADROOM, config.dynamic_range)
-            }
-            Reference::Magnitude(m) => {
-                FineScale::new(octaves(m * factor), 0.0, config.dynamic_range)
-            }
+        let (guess, headroom) = match config.reference {
+            Reference::Max => (f64::from(peak) * *gain, HEADROOM),
+            Reference::Magnitude(m) => (m * factor, 0.0),
         };
+        let mut scale = FineScale::new(octaves(guess), headroom, config.dynamic_range);
         let gray = loop {
             let mut numbers = Numbers::new(&mut self.fine, *geometry, frames, scale);
             stft.for_each_block(samples, 0..frames, scratch, cancel, &mut numbers)?;
-            let reference = match config.reference {
-                Reference::Max => octaves(f64::from(numbers.max()).sqrt()),
-                Reference::Magnitude(m) => octaves(m * factor),
-            };
+            let reference = octaves(match config.reference {
+                Reference::Max => f64::from(numbers.max()).sqrt(),
+                Reference::Magnitude(_) => guess,
+            });
             if let Some(gray) = scale.gray(reference) {
                 break gray;
             }
@@ -331,6 +328,7 @@ mod tests {
             }
         }
     }
+
     #[test]
     fn a_maximum_far_below_the_peak_is_found() {
         // Where a Hann window begins, so that hardly anything is left of the click.
