@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from heartfast.errors import EncodeError as EncodeError
     from heartfast.errors import HeartfastError as HeartfastError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.limits import Limits as Limits
     from heartfast.picture import Spectrogram as Spectrogram
     from heartfast.picture import encode_png as encode_png
     from heartfast.picture import to_image as to_image
@@ -53,6 +54,7 @@ _HOME = {
     "DecodeError": "errors",
     "EncodeError": "errors",
     "HeartfastError": "errors",
+    "Limits": "limits",
     "Progress": "progress",
     "Spectrogram": "picture",
     "SpectrogramConfig": "_core",

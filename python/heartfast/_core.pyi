@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
+from heartfast.limits import Limits
+
 __all__ = [
     "MAX_N_FFT",
     "Archive",
@@ -205,6 +207,7 @@ def convert(
     png: str,
     config: SpectrogramConfig,
     segment_s: float | None,
+    limits: Limits,
     threads: int,
     progress: Callable[[int, int], object] | None,
 ) -> list[_Outcome | None]: ...

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from heartfast._core import SpectrogramConfig
+    from heartfast.limits import Limits
     from heartfast.stages.convert import Failed
 
 # Exit codes.
@@ -166,6 +167,12 @@ def _config(options: Namespace) -> SpectrogramConfig:
     return SpectrogramConfig(**given)
 
 
+def _limits(options: Namespace) -> Limits:
+    from heartfast.limits import Limits
+
+    return Limits()._replace(**dict(options.limit))
+
+
 def _convert(options: Namespace) -> int:
     import gc
 
@@ -187,6 +194,7 @@ def _convert(options: Namespace) -> int:
                 segment_s=options.segment_s,
                 to=options.to,
                 png=options.png,
+                limits=_limits(options),
                 progress=progress,
             )
     finally:

@@ -56,6 +56,15 @@ def make_parser() -> argparse.ArgumentParser:
         default="fast",
         help="small: somewhat smaller files of the same pictures, slowly",
     )
+    p.add_argument(
+        "--limit",
+        type=_limit,
+        action="append",
+        default=[],
+        metavar="NAME=N",
+        help="change a limit on what is read: max_channels, max_sample_rate, max_duration_s, "
+        "max_image_pixels, max_archive_ratio, max_archive_members",
+    )
     _add_config(p)
     _add_jobs(p)
 
@@ -214,6 +223,20 @@ def _reference(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
+
+
+def _limit(text: str) -> tuple[str, float]:
+    from heartfast.limits import Limits
+
+    name, _, number = text.partition("=")
+    kind = type(Limits._field_defaults.get(name))
+    try:
+        if kind in (int, float):
+            return name, kind(number)
+    except ValueError:
+        pass
+    expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
+    raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
 
 
 def _size(text: str) -> tuple[int, int]:

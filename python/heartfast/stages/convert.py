@@ -9,6 +9,7 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.files import portable_name, require_empty, write_bytes
 from heartfast.labels import UNLABELLED, Label, read_labels
+from heartfast.limits import Limits
 from heartfast.parallel import cores
 from heartfast.progress import Progress
 from heartfast.recordings import Recording, find_recordings, picture_names
@@ -90,6 +91,7 @@ def convert(
     segment_s: float | None = None,
     to: Literal["dir", "zip", "tar"] = "dir",
     png: Literal["fast", "small"] = "fast",
+    limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> Conversion:
     """Draw the spectrogram of every recording.
@@ -129,6 +131,8 @@ def convert(
     png : str
         ``fast``, or ``small``: the same pictures in somewhat smaller files, at some twenty times
         the time for writing them.
+    limits : Limits, optional
+        How much of what a file promises is believed.
     progress : callable, optional
         Gets a `Progress` some 20 times a second.
 
@@ -194,6 +198,7 @@ def convert(
         png,
         config or SpectrogramConfig(),
         segment_s,
+        limits or Limits(),
         threads,
         report,
     )

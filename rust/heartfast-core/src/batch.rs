@@ -12,6 +12,7 @@ use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, panic_text};
+use crate::limits::Limits;
 use crate::pipeline::{Converter, Recording};
 use crate::png::Preset;
 pub use crate::segments::Segment;
@@ -45,6 +46,8 @@ pub struct Job {
     pub folder: PathBuf,
     /// What they are gathered in there.
     pub form: Form,
+    /// What is too much of a recording.
+    pub limits: Limits,
     /// How many threads work on them.
     pub threads: usize,
 }

@@ -49,6 +49,7 @@ pub mod config;
 mod error;
 mod inflate;
 pub mod level;
+pub mod limits;
 mod memory;
 pub mod pipeline;
 pub mod png;

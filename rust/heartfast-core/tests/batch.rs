@@ -13,6 +13,7 @@ use heartfast_core::Error;
 use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
 use heartfast_core::pipeline::Converter;
+use heartfast_core::limits::Limits;
 use heartfast_core::png::Preset;
 
 /// An empty folder of this test's own.
@@ -64,7 +65,8 @@ fn path(task: &Task) -> &Path {
 
 fn job(folder: &Path, threads: usize) -> Job {
     let (config, folder) = (SpectrogramConfig::default(), folder.to_owned());
-    Job { config, png: Preset::Fast, segment_s: None, folder, form: Form::Folder, threads }
+    let (form, limits) = (Form::Folder, Limits::default());
+    Job { config, png: Preset::Fast, segment_s: None, folder, form, limits, threads }
 }
 
 fn others(folder: &Path) -> Vec<String> {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use heartfast_core::batch::{Converted, Form, Job, Monitor, Origin, Segment, Task, run};
+use heartfast_core::limits;
 use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
 use pyo3::prelude::*;
@@ -39,6 +40,30 @@ pub(crate) enum Recording {
     Member((Py<Archive>, usize)),
 }
 
+/// The fields of `heartfast.Limits`.
+#[derive(FromPyObject)]
+pub(crate) struct Limits {
+    max_channels: u32,
+    max_sample_rate: u32,
+    max_duration_s: f64,
+    max_image_pixels: u64,
+    max_archive_ratio: f64,
+    max_archive_members: u64,
+}
+
+impl From<Limits> for limits::Limits {
+    fn from(limits: Limits) -> Self {
+        Self {
+            max_channels: limits.max_channels,
+            max_sample_rate: limits.max_sample_rate,
+            max_duration_s: limits.max_duration_s,
+            max_image_pixels: limits.max_image_pixels,
+            max_archive_ratio: limits.max_archive_ratio,
+            max_archive_members: limits.max_archive_members,
+        }
+    }
+}
+
 type Failure = (&'static str, String);
 
 /// (sample rate, seconds, SHA-256) of a converted recording, (kind, message) of an error, or
@@ -62,6 +87,7 @@ pub(crate) fn convert<'py>(
     png: &str,
     config: &SpectrogramConfig,
     segment_s: Option<f64>,
+    limits: Limits,
     threads: usize,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
@@ -88,7 +114,8 @@ pub(crate) fn convert<'py>(
         })
         .collect();
     let png = Preset::from_name(png).map_err(|e| raise_for(py, e, None))?;
-    let job = Job { config: config.core.clone(), png, segment_s, folder, form, threads };
+    let (config, limits) = (config.core.clone(), limits.into());
+    let job = Job { config, png, segment_s, folder, form, limits, threads };
     let monitor = Monitor::default();
     let report = |py: Python<'_>| match &progress {
         Some(progress) => {

@@ -1,0 +1,37 @@
+"""How much of what a file promises is believed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Limits(NamedTuple):
+    """Limits on what is read and drawn; what goes beyond one fails by its name.
+
+    Parameters
+    ----------
+    max_channels : int
+        Channels of a recording.
+    max_sample_rate : int
+        Of a recording, in Hz. The default is four times the fastest converter's.
+    max_duration_s : float
+        Seconds that are decoded into one picture: of a segment, or of a recording taken whole.
+    max_image_pixels : int
+        Pixels of a picture.
+    max_archive_ratio : float
+        Bytes of a compressed member of an archive, over those that it takes in there.
+    max_archive_members : int
+        Members of an archive.
+
+    Examples
+    --------
+    >>> heartfast.Limits(max_duration_s=3600).max_channels
+    256
+    """
+
+    max_channels: int = 256
+    max_sample_rate: int = 3_072_000
+    max_duration_s: float = 6 * 3600.0
+    max_image_pixels: int = 1 << 28
+    max_archive_ratio: float = 1000.0
+    max_archive_members: int = 20_000_000
