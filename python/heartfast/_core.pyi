@@ -8,8 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
-from heartfast.limits import Limits
-
 __all__ = [
     "MAX_N_FFT",
     "Archive",
@@ -189,10 +187,19 @@ class _Framing(Protocol):
 class Archive:
     """A ZIP or tar that is read in place; its members are known by their place in its list."""
 
-_Failure: TypeAlias = tuple[str, str]
-_Outcome: TypeAlias = (
-    tuple[int, float, str] | tuple[int, list[tuple[int, float]], str, _Failure | None] | _Failure
-)
+# A recording, what the caller calls it, its picture, label, group and source.
+_Row: TypeAlias = tuple[str | tuple[Archive, int], str, str, str, str, str]
+
+class _Outcome(TypedDict):
+    pictures: int
+    duration_s: float
+    # By the recording's place among the rows: kind, message, offset.
+    failures: list[tuple[int, tuple[str, str, int | None]]]
+    finished: int
+    known: int
+    remade: int
+    interrupted: bool
+    too_many_errors: bool
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
 def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
@@ -201,16 +208,11 @@ def load(
     path: str | os.PathLike[str], sr: int | None, mono: bool
 ) -> tuple[NDArray[np.float32], int]: ...
 def convert(
-    tasks: Sequence[tuple[str | tuple[Archive, int], str]],
-    folder: str,
-    to: str,
-    png: str,
+    rows: Sequence[_Row],
     config: SpectrogramConfig,
-    segment_s: float | None,
-    limits: Limits,
-    threads: int,
+    options: object,
     progress: Callable[[int, int], object] | None,
-) -> list[_Outcome | None]: ...
+) -> _Outcome: ...
 def encode_png(
     pixels: NDArray[np.uint8],
     palette: NDArray[np.uint8] | None,

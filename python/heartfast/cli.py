@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals do is not put back.
     """
     options: Namespace | None = None
-    signals: list[int] = []
+    signals = _Signals()
     try:
         with _listening(signals, for_good=arguments is None):
             from heartfast.options import make_parser
@@ -43,14 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if "verb" not in options:
                 parser.print_help(sys.stderr)
                 return USAGE
+            options.signals = signals
             return _VERBS[options.verb](options)
-    except KeyboardInterrupt:
-        return _stopped(options, signals)
+    except KeyboardInterrupt as interrupt:
+        return _stopped(options, signals, str(interrupt))
     except ValueError as error:
         # What the library says of a bad argument.
         return _fail(options, str(error), USAGE)
     except OSError as error:
-        _say_failed(getattr(error, "errors", ()))  # a `TableError` has them
         message = str(error)
         if error.filename is not None:
             message = f"{error.filename or repr('')}: {error.strerror}"
@@ -59,12 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from heartfast.errors import HeartfastError
 
         if isinstance(error, HeartfastError):
+            _say_failed(getattr(error, "errors", ()))
             return _fail(options, str(error), ERROR)
         raise
 
 
+class _Signals(list[int]):
+    """Those that came; while it is `patient`, the first is for work that ends by itself."""
+
+    patient = False
+
+
 @contextlib.contextmanager
-def _listening(signals: list[int], *, for_good: bool) -> Iterator[None]:
+def _listening(signals: _Signals, *, for_good: bool) -> Iterator[None]:
     """Make SIGTERM the same orderly end as Ctrl-C; which of them came is put into `signals`."""
     import signal
     import threading
@@ -76,8 +83,14 @@ def _listening(signals: list[int], *, for_good: bool) -> Iterator[None]:
         nonlocal deaf_until
         now = time.monotonic()
         if now >= deaf_until:
-            deaf_until = now + DEAF_S
+            # A batch finishes what is in hand first, and hears a second one.
+            patient = signals.patient and not signals
+            deaf_until = now if patient else now + DEAF_S
             signals.append(number)
+            if patient:
+                from heartfast.console import say
+
+                say("finishing what is in hand; once more to stop at once")
             raise KeyboardInterrupt
 
     # Where the caller has them ignored, or handles them, that stays.
@@ -99,7 +112,7 @@ def _listening(signals: list[int], *, for_good: bool) -> Iterator[None]:
             signal.signal(number, late if for_good else usual[number])
 
 
-def _stopped(options: Namespace | None, signals: Sequence[int]) -> int:
+def _stopped(options: Namespace | None, signals: Sequence[int], said: str) -> int:
     import os
     import signal
 
@@ -107,7 +120,8 @@ def _stopped(options: Namespace | None, signals: Sequence[int]) -> int:
 
     terminated = signals[:1] == [signal.SIGTERM]
     message, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
-    _fail(options, message, code)
+    # Of a batch: how far it is, and how it goes on.
+    _fail(options, f"{message}: {said}" if " are done" in said else message, code)
     if working():
         # A call that cannot be stopped would keep the process, or crash at its end.
         os._exit(code)
@@ -139,6 +153,20 @@ def _say_failed(errors: Sequence[Failed], folder: str = "") -> None:
 
     where = f"{folder}/errors.jsonl" if folder else ""
     say_errors([(error.path, error.message) for error in errors], where)
+
+
+def _say_kinds(errors: Sequence[Failed]) -> None:
+    """A table of how many failed for which kind of reason, where it is not one line anyway."""
+    from collections import Counter
+
+    from heartfast.console import say
+    from heartfast.tables import format_text
+
+    kinds = Counter(error.kind for error in errors)
+    if len(errors) > 1:
+        rows = [(kind, str(count)) for kind, count in kinds.most_common()]
+        for line in format_text([("kind", "failed"), *rows]).split("\n"):
+            say(line)
 
 
 def _write(text: str) -> None:
@@ -182,6 +210,7 @@ def _convert(options: Namespace) -> int:
     config = _config(options)
     # Rows by the million, none of them in a cycle: looking through them takes longer each time.
     gc.disable()
+    options.signals.patient = True
     try:
         with progress_bars() as progress:
             result = convert(
@@ -194,18 +223,25 @@ def _convert(options: Namespace) -> int:
                 segment_s=options.segment_s,
                 to=options.to,
                 png=options.png,
+                shard_mb=options.shard_mb,
+                overwrite=options.overwrite,
+                check=options.check,
+                fsync=options.fsync,
+                max_errors=0 if options.on_error == "stop" else options.max_errors,
                 limits=_limits(options),
                 progress=progress,
             )
     finally:
+        options.signals.patient = False
         gc.enable()
     say_notes(result.notes)
     _say_failed(result.errors, result.out)
-    where = result.out if options.to == "dir" else f"{result.out}/pictures.{options.to}"
-    say(f"{len(result.records)} pictures in {where}, {len(result.errors)} failed")
+    _say_kinds(result.errors)
+    done = f", {result.known} recordings of them by an earlier run" if result.known else ""
+    say(f"{result.pictures} pictures in {result.out}{done}, {len(result.errors)} failed")
     _print(options, result.to_dict())
     if result.errors:
-        return SOME_FAILED if result.records else ERROR
+        return SOME_FAILED if result.pictures else ERROR
     return DONE
 
 

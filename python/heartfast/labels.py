@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 UNLABELLED = "unlabelled"
 
 
+# What `read_labels` takes beside the path of a table.
+SCHEMES = ("none", "folders", "pascal", "cinc2016")
+
+
 class Label(NamedTuple):
     """What is known of a recording; an empty string is "not known"."""
 

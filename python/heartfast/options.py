@@ -34,7 +34,7 @@ def make_parser() -> argparse.ArgumentParser:
         "convert", "draw the spectrogram of every recording",
         "heartfast convert recordings/ -o pictures --labels folders --overlap 75",
     )  # fmt: skip
-    _add_sources(p, "none")
+    _add_sources(p, "none", "a new or empty folder, or one to continue")
     p.add_argument(
         "--recursive",
         action=argparse.BooleanOptionalAction,
@@ -51,10 +51,29 @@ def make_parser() -> argparse.ArgumentParser:
         help="a file per picture (dir), or all in pictures.zip or pictures.tar",
     )
     p.add_argument(
+        "--shard-mb", type=float, metavar="MB", help="several ZIPs or tars of at most this size"
+    )
+    p.add_argument(
         "--png",
         choices=("fast", "small"),
         default="fast",
         help="small: somewhat smaller files of the same pictures, slowly",
+    )
+    p.add_argument(
+        "--overwrite", action="store_true", help="remove what an earlier run has made in OUT"
+    )
+    p.add_argument(
+        "--check", action="store_true", help="compare pictures that are there with the manifest"
+    )
+    p.add_argument(
+        "--fsync", action="store_true", help="have every picture on the disk, for power failures"
+    )
+    p.add_argument("--max-errors", type=int, metavar="N", help="stop after more failures than N")
+    p.add_argument(
+        "--on-error",
+        choices=("continue", "stop"),
+        default="continue",
+        help="stop: the same as --max-errors 0",
     )
     p.add_argument(
         "--limit",
@@ -129,7 +148,7 @@ def make_parser() -> argparse.ArgumentParser:
         "run", "do all of it: convert, pack, train, score, evaluate, report",
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
-    _add_sources(p, None)
+    _add_sources(p, None, "a new or empty folder")
     _add_test_size(p)
     _add_training(p)
     _add_config(p)
@@ -165,14 +184,14 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _add_sources(p: argparse.ArgumentParser, labels: str | None) -> None:
+def _add_sources(p: argparse.ArgumentParser, labels: str | None, out: str) -> None:
     p.add_argument(
         "sources",
         metavar="SRC",
         nargs="+",
         help="recordings, and folders, ZIPs and tars of them",
     )
-    p.add_argument("-o", "--out", metavar="OUT", required=True, help="a new or empty folder")
+    p.add_argument("-o", "--out", metavar="OUT", required=True, help=out)
     p.add_argument("--labels", metavar="L", default=labels, required=labels is None, help=_LABELS)
 
 

@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
-from heartfast.files import portable_name, require_empty, write_bytes
-from heartfast.labels import UNLABELLED, Label, read_labels
+from heartfast.errors import HeartfastError
+from heartfast.files import portable_name
+from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
+from heartfast.manifest import clear, header, read_entries, require_own
 from heartfast.parallel import cores
 from heartfast.progress import Progress
-from heartfast.recordings import Recording, find_recordings, picture_names
-from heartfast.tables import METADATA_COLUMNS, write_csv
+from heartfast.recordings import find_recordings, picture_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Literal
 
+    from heartfast.labels import Label
     from heartfast.progress import ProgressCallback
+    from heartfast.recordings import Recording
 
 
 class Converted(NamedTuple):
@@ -41,43 +44,86 @@ class Failed(NamedTuple):
     path: str
     kind: str
     message: str
+    offset: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """The fields that are known."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
-class TableError(OSError):
-    """`metadata.csv` or `errors.jsonl` could not be written; `errors` are those of recordings."""
-
-    errors: Sequence[Failed] = ()
-
-
-class Conversion(NamedTuple):
+class Conversion:
     """What `convert` did.
 
     Attributes
     ----------
     out : str
-        The folder with `metadata.csv` and the pictures, or the archive of them.
-    records : list of Converted
-        Sorted by the picture's name.
+        The folder with the manifest, `metadata.csv` and the pictures, or the archives of them.
+    pictures : int
+        How many there are.
+    duration_s : float
+        Of all of them together.
     errors : list of Failed
         Also in `errors.jsonl` of `out`, which is there only if something failed.
+    known : int
+        Recordings that an earlier run had converted already, or tried to.
     notes : list of str
         What a user should know: names that changed, rows and recordings without a match.
     """
 
-    out: str
-    records: list[Converted]
-    errors: list[Failed]
-    notes: list[str]
+    def __init__(
+        self,
+        out: str,
+        named: dict[str, str],
+        outcome: _core._Outcome,
+        errors: list[Failed],
+        notes: list[str],
+    ) -> None:
+        self.out = out
+        self.pictures: int = outcome["pictures"]
+        self.duration_s: float = outcome["duration_s"]
+        self.known: int = outcome["known"]
+        self.errors = errors
+        self.notes = notes
+        self._named = named
+        self._records: list[Converted] | None = None
+
+    @property
+    def records(self) -> list[Converted]:
+        """The pictures, sorted by name: read from the manifest when they are first asked for."""
+        if self._records is None:
+            self._records = sorted(
+                Converted(
+                    name,
+                    *(entry[field] for field in ("label", "group", "source", "sample_rate")),
+                    duration_s,
+                    entry["sha256"],
+                    self._named.get(entry["file_name"], entry["path"]),
+                )
+                for entry in read_entries(self.out)
+                for name, duration_s, *_ in entry["pictures"]
+            )
+        return self._records
 
     def to_dict(self) -> dict[str, object]:
         """The result as JSON can hold it; the pictures themselves stand in `metadata.csv`."""
         return {
             "out": self.out,
-            "pictures": len(self.records),
-            "duration_s": sum(record.duration_s for record in self.records),
-            "errors": [error._asdict() for error in self.errors],
+            "pictures": self.pictures,
+            "duration_s": self.duration_s,
+            "known": self.known,
+            "errors": [error.to_dict() for error in self.errors],
             "notes": self.notes,
         }
+
+
+class InterruptedRun(KeyboardInterrupt):
+    """Ctrl-C, after what was in hand has been finished: the same call goes on from there."""
+
+
+class TooManyErrors(HeartfastError):
+    """More recordings failed than `max_errors` allows; the same call goes on from there."""
+
+    errors: Sequence[Failed] = ()
 
 
 def convert(
@@ -91,6 +137,11 @@ def convert(
     segment_s: float | None = None,
     to: Literal["dir", "zip", "tar"] = "dir",
     png: Literal["fast", "small"] = "fast",
+    shard_mb: float | None = None,
+    overwrite: bool = False,
+    check: bool = False,
+    fsync: bool = False,
+    max_errors: int | None = None,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> Conversion:
@@ -113,7 +164,7 @@ def convert(
         Recordings, and folders and archives (ZIP, tar) to search for them. Those in an archive
         are read where they are; it must not be compressed as a whole (tar.gz).
     out : path
-        A new or empty folder.
+        A new or empty folder, or one of an earlier run with the same settings, which is continued.
     config : SpectrogramConfig, optional
     labels : str
         ``none``, ``folders``, ``pascal``, ``cinc2016``, or the path of a CSV; see
@@ -126,11 +177,23 @@ def convert(
         The length of segments in seconds, at least 0.01; to the nearest sample.
     to : str
         ``dir``: a file per picture; ``zip`` or ``tar``: all in ``out/pictures.zip`` or
-        ``out/pictures.tar``, uncompressed, whose bytes do not depend on `jobs` either. It gets
+        ``out/pictures.tar``, uncompressed, each ``<key>.png`` with its row as ``<key>.json``
+        behind it, as WebDataset has it. The bytes do not depend on `jobs` either. An archive gets
         its name once it is complete.
     png : str
         ``fast``, or ``small``: the same pictures in somewhat smaller files, at some twenty times
         the time for writing them.
+    shard_mb : float, optional
+        The size of archives in megabytes (10^6 bytes): ``pictures-000000.tar`` and so on.
+    overwrite : bool
+        Remove the pictures of an earlier run first, whatever its settings were.
+    check : bool
+        Read the pictures of an earlier run, and make those anew that are not as the manifest says.
+    fsync : bool
+        Have pictures on the disk before the manifest tells of them: it then outlives a power
+        failure, at a much lower speed.
+    max_errors : int, optional
+        Stop once more recordings have failed than this.
     limits : Limits, optional
         How much of what a file promises is believed.
     progress : callable, optional
@@ -144,8 +207,12 @@ def convert(
     Raises
     ------
     OSError
-        A source is missing, or `out` cannot be written or is not empty. Where only the tables
-        cannot, it is a `TableError`.
+        A source is missing, or `out` cannot be written or has other files in it.
+    ConfigMismatchError
+        `out` is of an earlier run with other settings.
+    TooManyErrors
+    KeyboardInterrupt
+        On Ctrl-C: after what was in hand is finished, or at once if it is pressed once more.
     DatasetError
         No recordings, or labels that do not fit them.
 
@@ -170,18 +237,37 @@ def convert(
         raise ValueError(f"to: expected dir, zip or tar, found {to!r}")
     if png not in ("fast", "small"):
         raise ValueError(f"png: expected fast or small, found {png!r}")
+    if shard_mb is not None and (to == "dir" or not 0 < shard_mb < float("inf")):
+        raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
+    if max_errors is not None and max_errors < 0:
+        raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
+    config = config or SpectrogramConfig()
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
+    scheme = os.fspath(labels)
+    line = header(
+        {
+            "config": config.to_dict(),
+            "segment_s": segment_s,
+            "to": to,
+            "shard_mb": shard_mb,
+            "png": png,
+            "labels": scheme if scheme in SCHEMES else os.path.abspath(scheme),
+        }
+    )
+    if not overwrite:
+        require_own(folder, line)
     recordings = find_recordings(paths, recursive=recursive)
     known, notes = read_labels(labels, recordings, paths)
-    if os.fspath(labels) == "none":
+    if scheme == "none":
         folders = [os.path.dirname(recording.name) for recording in recordings]
     else:
         folders = [label.label or UNLABELLED for label in known]
     packed = to != "dir"
     names, renamed = picture_names(recordings, folders, portable_name if packed else None)
-    require_empty(folder)
+    if overwrite:
+        clear(folder)
 
     places = [] if packed else sorted({*folders})
     for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
@@ -191,66 +277,61 @@ def convert(
         if progress:
             progress(Progress("convert", done, len(recordings), failed))
 
-    outcomes = _core.convert(
-        [(r.member or r.path, name) for r, name in zip(recordings, names, strict=True)],
-        folder,
-        to,
-        png,
-        config or SpectrogramConfig(),
-        segment_s,
-        limits or Limits(),
-        threads,
+    def row(recording: Recording, name: str, label: Label) -> _core._Row:
+        # The segments of a recording stay together.
+        group = label.group or (name.removesuffix(".png") if segment_s is not None else "")
+        source = recording.member or recording.path
+        return source, recording.path, name, label.label, group, label.source
+
+    outcome = _core.convert(
+        [row(*each) for each in zip(recordings, names, known, strict=True)],
+        config,
+        _Options(
+            folder,
+            line,
+            to,
+            None if shard_mb is None else max(1, round(shard_mb * 1e6)),
+            fsync,
+            check,
+            png,
+            segment_s,
+            limits or Limits(),
+            max_errors,
+            threads,
+        ),
         report,
     )
-    result = _collect(folder, recordings, known, names, outcomes)
-    result.notes.extend(notes + renamed)
-    try:
-        _write_tables(result)
-    except OSError as error:
-        # What failed is known now, and nowhere else.
-        failure = TableError(error.errno, error.strerror, error.filename)
-        failure.errors = result.errors
-        raise failure from None
-    return result
+    errors = [Failed(recordings[i].path, *failure) for i, failure in outcome["failures"]]
+    count = f"{outcome['finished']} of {len(recordings)} recordings"
+    if outcome["too_many_errors"]:
+        stopped = TooManyErrors(
+            f"{folder}: expected at most {max_errors} errors, found {len(errors)} in {count}; the "
+            "same command goes on from there"
+        )
+        stopped.errors = errors
+        raise stopped
+    if outcome["interrupted"] and outcome["finished"] < len(recordings):
+        raise InterruptedRun(f"{count} are done, the same command goes on from there")
+    if outcome["remade"]:
+        notes.append(
+            f"{outcome['remade']} recordings had changed, had failed for now, or their pictures were "
+            "not as the manifest says: converted once more"
+        )
+    of = {name: recording.path for name, recording in zip(names, recordings, strict=True)}
+    return Conversion(folder, of, outcome, errors, notes + renamed)
 
 
-def _collect(
-    out: str,
-    recordings: Sequence[Recording],
-    labels: Sequence[Label],
-    names: Sequence[str],
-    outcomes: Sequence[_core._Outcome | None],
-) -> Conversion:
-    records, errors = [], []
-    for recording, label, name, outcome in zip(recordings, labels, names, outcomes, strict=True):
-        path = recording.path
-        if outcome is None:
-            # A thread died with it: never silently.
-            outcome = ("internal", "lost by the thread that worked on it, please report it")
-        if len(outcome) == 3:
-            records.append(Converted(name, *label, *outcome, path))
-        elif len(outcome) == 2:
-            errors.append(Failed(path, *outcome))
-        else:
-            rate, segments, sha256, error = outcome
-            stem = name.removesuffix(".png")
-            known = label if label.group else label._replace(group=stem)
-            for start, duration in segments:
-                file_name = f"{stem}_{start}.png"
-                records.append(Converted(file_name, *known, rate, duration, sha256, path))
-            if error:
-                errors.append(Failed(path, *error))
-    records.sort()
-    return Conversion(out, records, errors, [])
+class _Options(NamedTuple):
+    """What the core asks for beyond the configuration."""
 
-
-def _write_tables(result: Conversion) -> None:
-    columns = len(METADATA_COLUMNS)
-    rows = (record[:columns] for record in result.records)
-    write_csv(os.path.join(result.out, "metadata.csv"), METADATA_COLUMNS, rows)
-    if result.errors:
-        import json
-
-        # ASCII escapes keep names that are not valid UTF-8, which JSON else cannot.
-        lines = "".join(json.dumps(error._asdict()) + "\n" for error in result.errors)
-        write_bytes(os.path.join(result.out, "errors.jsonl"), lines.encode())
+    folder: str
+    header: str
+    to: str
+    shard_bytes: int | None
+    fsync: bool
+    check: bool
+    png: str
+    segment_s: float | None
+    limits: Limits
+    max_errors: int | None
+    threads: int

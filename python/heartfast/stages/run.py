@@ -208,7 +208,7 @@ def _run(
     conversion = convert(
         sources, at("images"), config=config, labels=labels, jobs=jobs, progress=progress
     )
-    if not conversion.records:
+    if not conversion.pictures:
         first = conversion.errors[0]
         raise DatasetError(
             f"{first.path}: {first.message}; expected readable recordings, found none among "

@@ -3,16 +3,16 @@
 //! there, and a member that is not to be read says why when it is opened.
 
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rawzip::{CompressionMethod, RECOMMENDED_BUFFER_SIZE, ZipArchive, ZipFileHeaderRecord};
 
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::manifest::Stamp;
 use crate::source::{Extent, open_file};
 
 /// A ZIP or tar, with the places of its members.
@@ -20,7 +20,7 @@ use crate::source::{Extent, open_file};
 pub struct Archive {
     path: PathBuf,
     /// What the file was like when its members were listed.
-    seen: (u64, Option<SystemTime>),
+    seen: Stamp,
     members: Vec<Place>,
 }
 
@@ -46,8 +46,8 @@ impl Archive {
     /// # Errors
     /// [`Error::Cancelled`] soon after `cancel` is set.
     pub fn open(path: &Path, cancel: &Cancel) -> Result<Option<(Self, Vec<OsString>)>> {
-        let Ok((file, length)) = open_file(path) else { return Ok(None) };
-        let seen = file.metadata().map(|known| stamp(&known)).map_err(Error::Read)?;
+        let Ok((file, seen)) = open_file(path) else { return Ok(None) };
+        let length = seen.size;
         let file = Arc::new(file);
         let mut header = [0; 512];
         let whole = Extent { file: Arc::clone(&file), start: 0, length };
@@ -84,10 +84,15 @@ impl Archive {
         Ok(Some((Self { path: path.to_owned(), seen, members }, names)))
     }
 
+    /// What its file was like when its members were listed.
+    pub(crate) fn stamp(&self) -> Stamp {
+        self.seen
+    }
+
     /// Its file once more, if it is still the same.
     pub(crate) fn reopen(&self) -> Result<File> {
-        let (file, _) = open_file(&self.path).map_err(Error::Read)?;
-        if stamp(&file.metadata().map_err(Error::Read)?) != self.seen {
+        let (file, now) = open_file(&self.path).map_err(Error::Read)?;
+        if now != self.seen {
             return Err(Error::decode("the archive as it was when the run began", "another one"));
         }
         Ok(file)
@@ -96,9 +101,9 @@ impl Archive {
     /// Where a member is in `file`, which is the archive's.
     pub(crate) fn find(&self, member: usize, file: Arc<File>) -> Result<Found> {
         let inside = |start: u64, length: u64| {
-            let end = start.checked_add(length).filter(|&end| end <= self.seen.0);
+            let end = start.checked_add(length).filter(|&end| end <= self.seen.size);
             end.map(|_| Extent { file: Arc::clone(&file), start, length }).ok_or_else(|| {
-                let found = format!("an archive of {} that ends before", self.seen.0);
+                let found = format!("an archive of {} that ends before", self.seen.size);
                 Error::decode(format!("{length} bytes at byte {start}"), found)
             })
         };
@@ -126,11 +131,6 @@ impl Archive {
             }
         }
     }
-}
-
-/// Length and time of a file: not the same once it is written to.
-fn stamp(known: &Metadata) -> (u64, Option<SystemTime>) {
-    (known.len(), known.modified().ok())
 }
 
 /// Whether this is the header of a tar's first member: its bytes sum up to what is written in it.
@@ -277,12 +277,14 @@ fn tar_place<R: io::Read>(entry: &mut tar::Entry<'_, R>) -> io::Result<Option<Pl
     Ok(Some(Place::Stored { start: entry.raw_file_position(), length: entry.size() }))
 }
 
+/// The name that these bytes are.
 #[cfg(unix)]
-fn os_string(name: Vec<u8>) -> OsString {
+pub(crate) fn os_string(name: Vec<u8>) -> OsString {
     std::os::unix::ffi::OsStringExt::from_vec(name)
 }
 
+/// The name that these bytes are.
 #[cfg(windows)]
-fn os_string(name: Vec<u8>) -> OsString {
+pub(crate) fn os_string(name: Vec<u8>) -> OsString {
     String::from_utf8_lossy(&name).into_owned().into()
 }

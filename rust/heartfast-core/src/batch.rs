@@ -1,10 +1,11 @@
 //! Many recordings into many pictures, on all cores.
 
 use std::ffi::OsString;
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -12,25 +13,40 @@ use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, panic_text};
+pub use crate::ledger::MANIFEST;
+use crate::ledger::{Ledger, nothing};
 use crate::limits::Limits;
-use crate::pipeline::{Converter, Recording};
+use crate::manifest::sidecar;
+pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
+use crate::pipeline::Converter;
 use crate::png::Preset;
-pub use crate::segments::Segment;
 use crate::segments::{self, Segments};
-pub use crate::sink::Form;
-use crate::sink::Sink;
+pub use crate::sink::{Form, Storage};
+use crate::sink::{Member, Shards, Sink};
 pub use crate::source::Origin;
 use crate::source::{IO_STRIDE, Opener};
-use crate::threads::{lock, share};
+use crate::threads::share;
 
-/// One recording, and what its picture is called.
+/// One recording, and what is known of it.
 #[derive(Debug, Clone)]
 pub struct Task {
     /// The recording.
     pub recording: Origin,
-    /// The PNG to write, relative to the folder of all; its own folder exists. The pictures of
-    /// segments add their start, in milliseconds: `x_0.png`, `x_10000.png`.
-    pub picture: PathBuf,
+    /// What the caller calls it.
+    pub named: PathBuf,
+    /// Its path, the PNG to write, whose own folder exists, and the rest of its row in the table.
+    /// The pictures of segments add their start, in milliseconds: `x_0.png`, `x_10000.png`.
+    pub subject: Subject,
+}
+
+impl Task {
+    /// Of its file as it is now, if it is there.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        match &self.recording {
+            Origin::File(path) => fs::metadata(path).ok().map(|known| Stamp::from(&known)),
+            Origin::Member(archive, _) => Some(archive.stamp()),
+        }
+    }
 }
 
 /// How recordings become pictures.
@@ -45,24 +61,17 @@ pub struct Job {
     /// The folder for the pictures, which exists.
     pub folder: PathBuf,
     /// What they are gathered in there.
-    pub form: Form,
+    pub storage: Storage,
+    /// The manifest's first line: all that another run has to have in common with this one.
+    pub header: String,
+    /// Whether pictures that an earlier run has made are read and compared with the manifest.
+    pub check: bool,
     /// What is too much of a recording.
     pub limits: Limits,
+    /// After more failed recordings than this no further one is begun.
+    pub max_errors: Option<u64>,
     /// How many threads work on them.
     pub threads: usize,
-}
-
-/// What became of a recording.
-#[derive(Debug)]
-pub struct Converted {
-    /// Its rate and length, as far as there are pictures of it.
-    pub recording: Recording,
-    /// SHA-256 of all its bytes, unless they could not be read.
-    pub sha256: Option<[u8; 32]>,
-    /// Its segments, where it was cut.
-    pub segments: Vec<Segment>,
-    /// Why there are no further segments, if there should be.
-    pub error: Option<Error>,
 }
 
 /// A running batch, seen from another thread.
@@ -72,34 +81,68 @@ pub struct Monitor {
     pub done: AtomicUsize,
     /// Recordings failed.
     pub failed: AtomicUsize,
-    /// Set to stop: what is in hand is dropped, no further recording is begun.
+    /// Set to stop soon: what is in hand is finished, no further recording is begun.
+    pub stop: Cancel,
+    /// Set to stop at once: what is in hand is dropped.
     pub cancel: Cancel,
 }
 
-/// Converts all tasks. Entry `i` is what became of task `i`: `None` if the batch was cancelled
-/// before it. The pictures do not depend on the number of threads.
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Of each task, unless the batch was stopped before it.
+    pub entries: Vec<Option<Entry>>,
+    /// How many of them an earlier run has made.
+    pub known: usize,
+    /// How many of those were no longer as the manifest says, and were made once more.
+    pub remade: usize,
+    /// Whether there were too many errors.
+    pub too_many_errors: bool,
+}
+
+/// Converts all tasks that an earlier run has not, and writes the manifest and the tables. The
+/// pictures do not depend on the number of threads, nor on how often the work was stopped. A
+/// failed recording is only its own entry's failure.
 ///
 /// # Errors
 /// Those of [`SpectrogramConfig::validate`]; [`Error::Value`] for segments too short;
-/// [`Error::Write`] for an archive of pictures that cannot be written, and [`Error::Cancelled`]
-/// for one that is not complete, which is removed. A failed recording is only its own entry's
-/// error.
-pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Vec<Option<Result<Converted>>>> {
+/// [`Error::File`] for a manifest, a table or an archive of pictures that cannot be written, and
+/// [`Error::Cancelled`] once `monitor.cancel` is set. What was done until then is in the manifest.
+pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.config.validate()?;
     segments::check(job.segment_s)?;
-    let sink = Sink::new(&job.folder, job.form)?;
-    let results = Mutex::new(Vec::new());
-    lock(&results).resize_with(tasks.len(), || None);
+    let ledger = Ledger::open(tasks, job)?;
+    let place = ledger.place();
+    if job.storage.form != Form::Folder {
+        let shards = Shards::new(&job.folder, job.storage, place);
+        shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
+    }
+    let sink = Sink::new(&job.folder, job.storage, place);
+    let (known, remade) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let new_failures = AtomicU64::new(0);
+    let too_many = || job.max_errors.is_some_and(|n| new_failures.load(Ordering::Relaxed) > n);
     let work = |worker: &mut Worker<'_>, (turn, task): (usize, &Task)| {
+        monitor.stop.check()?;
         monitor.cancel.check()?;
-        let outcome = worker.convert_guarded(turn, task);
-        if matches!(outcome, Err(Error::Cancelled)) || sink.is_broken() {
-            return outcome.map(drop);
+        if too_many() || ledger.is_broken() || sink.is_broken() {
+            return Err(Error::Cancelled);
         }
-        sink.finish(turn);
-        let failed = outcome.as_ref().map_or(true, |converted| converted.error.is_some());
+        let failed = match ledger.known(turn) {
+            Some(entry) if stands(task, &entry, job) => {
+                known.fetch_add(1, Ordering::Relaxed);
+                sink.finish(turn, None, &ledger);
+                entry.failure.is_some()
+            }
+            earlier => {
+                remade.fetch_add(usize::from(earlier.is_some()), Ordering::Relaxed);
+                let entry = worker.convert_guarded(turn, task)?;
+                let failed = entry.failure.is_some();
+                new_failures.fetch_add(u64::from(failed), Ordering::Relaxed);
+                sink.finish(turn, Some(entry), &ledger);
+                failed
+            }
+        };
         monitor.failed.fetch_add(usize::from(failed), Ordering::Relaxed);
-        lock(&results)[turn] = Some(outcome);
         monitor.done.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };
@@ -107,12 +150,40 @@ pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Vec<Option<Re
     // A thread's own end is not the others': what there is, counts.
     let worker = || Worker::new(job, &sink, &monitor.cancel);
     let _ = share(tasks.iter().enumerate(), threads, worker, work);
-    if job.form != Form::Folder {
-        monitor.cancel.check()?;
-    }
-    sink.close()?;
-    Ok(results.into_inner().unwrap_or_else(|e| e.into_inner()))
+    let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
+    sink.close(complete)?;
+    ledger.flush()?;
+    monitor.cancel.check()?;
+    // Tables tell of pictures that can be seen.
+    let entries = ledger.finish(complete || job.storage.form == Form::Folder)?;
+    let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
+    Ok(Outcome { entries, known, remade, too_many_errors: too_many() && !complete })
 }
+
+/// Whether an earlier run's entry holds: the recording is the same, and its pictures are there.
+fn stands(task: &Task, entry: &Entry, job: &Job) -> bool {
+    // In the middle of an archive nothing is made once more.
+    if entry.place.is_some() {
+        return true;
+    }
+    let passing = |failure: &Failure| PASSING.contains(&failure.kind.as_str());
+    if entry.failure.as_deref().is_some_and(passing) || task.stamp() != Some(entry.stamp) {
+        return false;
+    }
+    entry.pictures.as_slice().iter().all(|picture| {
+        let path = job.folder.join(picture.name.as_deref().unwrap_or(&task.subject.file_name));
+        if job.check {
+            fs::read(path).is_ok_and(|file| {
+                file.len() as u64 == picture.bytes && crc32fast::hash(&file) == picture.crc32
+            })
+        } else {
+            fs::metadata(path).is_ok_and(|known| known.len() == picture.bytes)
+        }
+    })
+}
+
+/// Kinds of failures that may be gone the next time.
+const PASSING: [&str; 4] = ["missing", "permission", "io", "internal"];
 
 /// One thread's converter and buffers.
 struct Worker<'a> {
@@ -140,21 +211,39 @@ impl<'a> Worker<'a> {
         })
     }
 
-    /// Converts a task, with a panic (of a decoder, most likely) as its error.
-    fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Converted> {
-        let convert = || match self.job.segment_s {
-            None => self.convert(turn, task),
-            Some(segment_s) => self.cut(turn, task, segment_s),
+    /// Converts a task, with whatever goes wrong as its failure, a panic (of a decoder, most
+    /// likely) too; only [`Error::Cancelled`] is left.
+    fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Entry> {
+        let mut entry = Entry {
+            stamp: Stamp::default(),
+            sha256: None,
+            sample_rate: 0,
+            pictures: nothing(),
+            failure: None,
+            place: None,
         };
-        catch_unwind(AssertUnwindSafe(convert)).unwrap_or_else(|panic| {
-            *self = Self::new(self.job, self.sink, self.cancel)?;
-            Err(Error::Panic(panic_text(&*panic)))
-        })
+        let mut convert = || match self.job.segment_s {
+            None => self.convert(turn, task, &mut entry),
+            Some(segment_s) => self.cut(turn, task, segment_s, &mut entry),
+        };
+        let failed = match catch_unwind(AssertUnwindSafe(&mut convert)) {
+            Ok(Ok(())) => return Ok(entry),
+            Ok(Err(Error::Cancelled)) => return Err(Error::Cancelled),
+            Ok(Err(error)) => error,
+            Err(panic) => {
+                *self = Self::new(self.job, self.sink, self.cancel)?;
+                Error::Panic(panic_text(&*panic))
+            }
+        };
+        let (kind, message) = (failed.kind().to_owned(), failed.to_string());
+        entry.failure = Some(Box::new(Failure { kind, message, offset: None }));
+        Ok(entry)
     }
 
     /// The whole recording into one picture.
-    fn convert(&mut self, turn: usize, task: &Task) -> Result<Converted> {
+    fn convert(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
         let source = self.opener.open(&task.recording)?;
+        entry.stamp = source.stamp;
         let length = self.opener.read(source, &mut self.recording, self.cancel)?;
         let bytes = &self.recording[..length];
         let recording = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
@@ -163,41 +252,63 @@ impl<'a> Worker<'a> {
             self.cancel.check()?;
             sha256.update(part);
         }
-        self.sink.put(turn, &task.picture, &self.picture, self.cancel)?;
-        let sha256 = Some(sha256.finalize().into());
-        Ok(Converted { recording, sha256, segments: Vec::new(), error: None })
+        entry.sha256 = Some(sha256.finalize().into());
+        entry.sample_rate = recording.sample_rate;
+        let picture = self.put(turn, task, None, recording.duration_s, entry)?;
+        entry.pictures = Pictures::One(picture);
+        Ok(())
     }
 
     /// The recording into a picture of each segment. Those before an error stay.
-    fn cut(&mut self, turn: usize, task: &Task, segment_s: f64) -> Result<Converted> {
+    fn cut(&mut self, turn: usize, task: &Task, segment_s: f64, entry: &mut Entry) -> Result<()> {
         let source = self.opener.open(&task.recording)?;
-        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
-        let stream = Mutex::new(stream);
-        let mut recording = Recording { sample_rate: 0, duration_s: 0.0 };
-        let mut segments = Vec::new();
+        entry.stamp = source.stamp;
+        let mut bytes = std::mem::take(&mut self.recording);
+        let mut opener = std::mem::take(&mut self.opener);
+        let stream = Mutex::new(opener.stream(source, &mut bytes, self.cancel)?);
+        let mut pictures = Vec::new();
         let mut draw = || {
             let mut cut = Segments::open(&stream, segment_s)?;
             while let Some(segment) = cut.next(&mut self.audio, self.cancel)? {
                 let drawn = self.converter.draw(&mut self.audio, &mut self.picture, self.cancel)?;
-                let name = segment_name(&task.picture, segment.start_ms);
-                self.sink.put(turn, &name, &self.picture, self.cancel)?;
-                recording.sample_rate = drawn.sample_rate;
-                recording.duration_s += drawn.duration_s;
-                segments.push(segment);
+                entry.sample_rate = drawn.sample_rate;
+                let name = segment_name(&task.subject.file_name, segment.start_ms);
+                pictures.push(self.put(turn, task, Some(name), drawn.duration_s, entry)?);
             }
             Ok(())
         };
-        let drawn = draw().err();
+        let drawn = draw();
+        let some = !pictures.is_empty();
+        entry.pictures = Pictures::Many(pictures);
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
-        let (sha256, error) = match drawn {
-            Some(Error::Cancelled) => return Err(Error::Cancelled),
-            Some(error) if segments.is_empty() => return Err(error),
-            drawn => match stream.finish(self.cancel) {
-                Err(Error::Cancelled) => return Err(Error::Cancelled),
-                hashed => (hashed.as_ref().ok().copied(), drawn.or(hashed.err())),
-            },
+        let hashed = match drawn {
+            Err(Error::Cancelled) => Err(Error::Cancelled),
+            // Of a recording without a picture no more is told.
+            Err(_) if !some => Ok(None),
+            _ => stream.finish(self.cancel).map(Some),
         };
-        Ok(Converted { recording, sha256, segments, error })
+        (self.recording, self.opener) = (bytes, opener);
+        entry.sha256 = hashed.as_ref().ok().copied().flatten();
+        drawn.and(hashed.map(drop))
+    }
+
+    /// Hands the finished picture on.
+    fn put(
+        &self,
+        turn: usize,
+        task: &Task,
+        name: Option<PathBuf>,
+        duration_s: f64,
+        entry: &Entry,
+    ) -> Result<Picture> {
+        let (file, crc32) = (&self.picture[..], crc32fast::hash(&self.picture));
+        let name = name.map(PathBuf::into_boxed_path);
+        let picture = Picture { name, duration_s, bytes: file.len() as u64, crc32 };
+        let archived = self.job.storage.form != Form::Folder;
+        let sidecar = if archived { sidecar(&task.subject, &picture, entry) } else { Vec::new() };
+        let name = picture.name.as_deref().unwrap_or(&task.subject.file_name);
+        self.sink.put(turn, Member { name, file, crc32, sidecar }, self.cancel)?;
+        Ok(picture)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::io;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong while a recording becomes a picture.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,14 @@ pub enum Error {
     /// A picture could not be written.
     #[error("expected to write the picture, found: {0}")]
     Write(io::Error),
+    /// A file of the run's own could not be read or written: without it the run cannot go on.
+    #[error("{error}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
     /// A recording is damaged, truncated or empty.
     #[error("expected {expected}, found {found}")]
     Decode {
@@ -67,13 +76,21 @@ impl Error {
             Self::Read(e) | Self::Write(e) if e.kind() == io::ErrorKind::PermissionDenied => {
                 "permission"
             }
-            Self::Read(_) | Self::Write(_) => "io",
+            Self::Read(_) | Self::Write(_) | Self::File { .. } => "io",
             Self::Decode { .. } => "decode",
             Self::Unsupported { .. } => "unsupported",
             Self::Encode { .. } => "encode",
             Self::Value { .. } => "value",
             Self::Panic(_) => "internal",
             Self::Cancelled => "interrupted",
+        }
+    }
+
+    /// An error of writing, with what was written.
+    pub(crate) fn with_path(self, path: &Path) -> Self {
+        match self {
+            Self::Write(error) => Self::File { path: path.to_owned(), error },
+            other => other,
         }
     }
 

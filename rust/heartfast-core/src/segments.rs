@@ -16,11 +16,11 @@ const SHORTEST_S: f64 = 0.01;
 
 /// A segment that became a picture.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Segment {
+pub(crate) struct Segment {
     /// Where it begins, in milliseconds.
-    pub start_ms: u64,
+    pub(crate) start_ms: u64,
     /// Its length, in seconds; the last one may be shorter than the others.
-    pub duration_s: f64,
+    pub(crate) duration_s: f64,
 }
 
 /// # Errors

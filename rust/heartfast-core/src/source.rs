@@ -14,6 +14,7 @@ use crate::audio::Start;
 use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result};
 use crate::inflate::{Inflated, Inflater};
+use crate::manifest::Stamp;
 use crate::memory::{fit, reserve};
 use crate::threads::lock;
 
@@ -82,8 +83,8 @@ fn read_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_read(file, buffer, at)
 }
 
-/// Opens a file and finds its length. A pipe or a device, which may have no end, is not opened.
-pub(crate) fn open_file(path: &Path) -> io::Result<(File, u64)> {
+/// Opens a file and finds its length and time. A pipe or a device, which may have no end, is not opened.
+pub(crate) fn open_file(path: &Path) -> io::Result<(File, Stamp)> {
     let mut options = OpenOptions::new();
     options.read(true);
     // Who opens a pipe waits for its other end; and to look first would be one more call.
@@ -98,7 +99,8 @@ pub(crate) fn open_file(path: &Path) -> io::Result<(File, u64)> {
         let message = "a pipe, a socket or a device";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    Ok((file, known.len()))
+    let stamp = Stamp::from(&known);
+    Ok((file, stamp))
 }
 
 /// The bytes of one recording, opened.
@@ -109,6 +111,8 @@ pub(crate) struct Source {
     pub(crate) inflated: Option<u64>,
     /// What its bytes should sum up to.
     pub(crate) crc: Option<u32>,
+    /// Of its file, or of the archive that it is in.
+    pub(crate) stamp: Stamp,
     /// Whether it may have grown since its length was found.
     may_grow: bool,
 }
@@ -127,9 +131,9 @@ impl Opener {
     pub(crate) fn open(&mut self, origin: &Origin) -> Result<Source> {
         match origin {
             Origin::File(path) => {
-                let (file, length) = open_file(path).map_err(Error::Read)?;
-                let stored = Extent { file: Arc::new(file), start: 0, length };
-                Ok(Source { stored, inflated: None, crc: None, may_grow: true })
+                let (file, stamp) = open_file(path).map_err(Error::Read)?;
+                let stored = Extent { file: Arc::new(file), start: 0, length: stamp.size };
+                Ok(Source { stored, inflated: None, crc: None, stamp, may_grow: true })
             }
             Origin::Member(archive, member) => {
                 let file = match &self.archive {
@@ -141,7 +145,7 @@ impl Opener {
                     }
                 };
                 let (stored, inflated, crc) = archive.find(*member, file)?;
-                Ok(Source { stored, inflated, crc, may_grow: false })
+                Ok(Source { stored, inflated, crc, stamp: archive.stamp(), may_grow: false })
             }
         }
     }
@@ -158,7 +162,7 @@ impl Opener {
         bytes: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<usize> {
-        let Source { mut stored, inflated, crc, may_grow } = source;
+        let Source { mut stored, inflated, crc, may_grow, .. } = source;
         let known = inflated.unwrap_or(stored.length);
         if inflated.is_none() && known >= bytes.len() as u64 {
             reserve(bytes, known as usize + 1 - bytes.len())?;

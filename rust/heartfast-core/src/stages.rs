@@ -109,7 +109,7 @@ impl Stopwatch<'_> {
             timed(|| self.painter.tile(&mut audio.interleaved, sample_rate, cancel))?;
         let image = Image { width, height, pixels, color: Color::from(self.config.colormap) };
         let (png, ()) = timed(|| self.encoder.encode_into(&image, &[], &mut self.picture, cancel))?;
-        let (write, ()) = timed(|| write_file(picture, &self.picture, cancel))?;
+        let (write, ()) = timed(|| write_file(picture, &self.picture, false, cancel))?;
         Ok([read, checksum, decode, transform, tile.saturating_sub(transform), png, write])
     }
 }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use heartfast_core::Cancel;
 use heartfast_core::Error;
-use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read, run};
+use heartfast_core::batch::{Form, Job, Monitor, Origin, Storage, Subject, Task, read, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
-use heartfast_core::pipeline::Converter;
 use heartfast_core::limits::Limits;
+use heartfast_core::pipeline::Converter;
 use heartfast_core::png::Preset;
 
 /// An empty folder of this test's own.
@@ -55,7 +55,9 @@ fn tasks(folder: &Path, n: usize) -> Vec<Task> {
 }
 
 fn task(recording: PathBuf, picture: &str) -> Task {
-    Task { recording: Origin::File(recording), picture: picture.into() }
+    let (path, file_name) = (recording.clone(), picture.into());
+    let subject = Subject { path, file_name, ..Subject::default() };
+    Task { named: recording.clone(), recording: Origin::File(recording), subject }
 }
 
 fn path(task: &Task) -> &Path {
@@ -65,14 +67,27 @@ fn path(task: &Task) -> &Path {
 
 fn job(folder: &Path, threads: usize) -> Job {
     let (config, folder) = (SpectrogramConfig::default(), folder.to_owned());
-    let (form, limits) = (Form::Folder, Limits::default());
-    Job { config, png: Preset::Fast, segment_s: None, folder, form, limits, threads }
+    Job {
+        config,
+        png: Preset::Fast,
+        segment_s: None,
+        folder,
+        storage: Storage { form: Form::Folder, shard_bytes: None, fsync: false },
+        header: "{}".to_owned(),
+        check: false,
+        limits: Limits::default(),
+        max_errors: None,
+        threads,
+    }
 }
 
 fn others(folder: &Path) -> Vec<String> {
     let names =
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
-    names.filter(|name| !name.ends_with(".wav") && !name.ends_with(".png")).collect()
+    let mut names: Vec<String> =
+        names.filter(|name| !name.ends_with(".wav") && !name.ends_with(".png")).collect();
+    names.sort();
+    names
 }
 
 #[test]
@@ -82,27 +97,30 @@ fn the_same_bytes_on_any_number_of_threads() {
     let config = SpectrogramConfig { size: Some((50, 60)), ..Default::default() };
     let mut converter = Converter::new(&config).unwrap();
     for threads in [1, 2, 3, 8, 1000, 0] {
+        let _ = fs::remove_file(folder.join("manifest.jsonl"));
         let monitor = Monitor::default();
         let job = Job { config: config.clone(), ..job(&folder, threads) };
-        let results = run(&tasks, &job, &monitor).unwrap();
+        let results = run(&tasks, &job, &monitor).unwrap().entries;
         assert_eq!(results.len(), 40);
         assert_eq!(monitor.done.load(Ordering::Relaxed), 40);
         assert_eq!(monitor.failed.load(Ordering::Relaxed), 0);
         for (k, (task, result)) in tasks.iter().zip(results).enumerate() {
-            let converted = result.unwrap().unwrap();
+            let converted = result.unwrap();
+            assert_eq!(converted.failure, None);
             let mut alone = Vec::new();
             let bytes = fs::read(path(task)).unwrap();
             let known = converter.convert(&bytes, &mut alone, &Cancel::new()).unwrap();
-            assert_eq!(converted.recording, known);
+            assert_eq!(converted.sample_rate, known.sample_rate);
+            assert_eq!(converted.pictures.as_slice()[0].duration_s, known.duration_s);
             assert_eq!(known.sample_rate, [2000, 4000, 11_025][k % 3]);
             assert!(
-                fs::read(folder.join(&task.picture)).unwrap() == alone,
+                fs::read(folder.join(&task.subject.file_name)).unwrap() == alone,
                 "{k} on {threads} threads"
             );
-            fs::remove_file(folder.join(&task.picture)).unwrap();
+            fs::remove_file(folder.join(&task.subject.file_name)).unwrap();
         }
     }
-    assert_eq!(others(&folder), Vec::<String>::new());
+    assert_eq!(others(&folder), ["manifest.jsonl", "metadata.csv"]);
 }
 
 #[test]
@@ -114,14 +132,14 @@ fn bad_recordings_are_their_own_entries_errors() {
     fs::remove_file(path(&tasks[3])).unwrap();
     fs::remove_file(path(&tasks[4])).unwrap();
     fs::create_dir(path(&tasks[4])).unwrap();
-    tasks[5].picture = "no such folder/5.png".into();
-    fs::create_dir(folder.join(&tasks[6].picture)).unwrap();
+    tasks[5].subject.file_name = "no such folder/5.png".into();
+    fs::create_dir(folder.join(&tasks[6].subject.file_name)).unwrap();
     for threads in [1, 4] {
         let monitor = Monitor::default();
-        let results = run(&tasks, &job(&folder, threads), &monitor).unwrap();
+        let results = run(&tasks, &job(&folder, threads), &monitor).unwrap().entries;
         let kinds: Vec<&str> = results
             .iter()
-            .map(|result| result.as_ref().unwrap().as_ref().map_or_else(Error::kind, |_| "made"))
+            .map(|entry| entry.as_ref().unwrap().failure.as_ref().map_or("made", |f| &f.kind))
             .collect();
         assert_eq!(
             kinds,
@@ -130,9 +148,12 @@ fn bad_recordings_are_their_own_entries_errors() {
         assert_eq!(monitor.done.load(Ordering::Relaxed), 9);
         assert_eq!(monitor.failed.load(Ordering::Relaxed), 6);
         for k in [1, 2, 3, 4] {
-            assert!(!folder.join(&tasks[k].picture).exists());
+            assert!(!folder.join(&tasks[k].subject.file_name).exists());
         }
-        assert_eq!(others(&folder), Vec::<String>::new());
+        assert_eq!(others(&folder), ["errors.jsonl", "manifest.jsonl", "metadata.csv"]);
+        for table in others(&folder) {
+            fs::remove_file(folder.join(table)).unwrap();
+        }
     }
 }
 
@@ -142,9 +163,9 @@ fn cancelled_before_it_begins() {
     let tasks = tasks(&folder, 5);
     let monitor = Monitor::default();
     monitor.cancel.request();
-    let results = run(&tasks, &job(&folder, 2), &monitor).unwrap();
-    assert!(results.iter().all(Option::is_none));
-    assert!(tasks.iter().all(|task| !folder.join(&task.picture).exists()));
+    let outcome = run(&tasks, &job(&folder, 2), &monitor);
+    assert!(matches!(outcome, Err(Error::Cancelled)));
+    assert!(tasks.iter().all(|task| !folder.join(&task.subject.file_name).exists()));
 }
 
 #[test]
@@ -156,29 +177,28 @@ fn cancelled_on_the_way() {
         (0..3000).map(|k| task(recording.clone(), &format!("{k}.png"))).collect();
     let config = SpectrogramConfig { hop: Hop::Overlap(95.0), ..Default::default() };
     let (job, monitor) = (Job { config, ..job(&folder, 3) }, Monitor::default());
-    let results = thread::scope(|scope| {
-        let work = scope.spawn(|| run(&tasks, &job, &monitor).unwrap());
+    thread::scope(|scope| {
+        let work = scope.spawn(|| run(&tasks, &job, &monitor));
         while monitor.done.load(Ordering::Relaxed) < 2 {
             thread::sleep(Duration::from_millis(1));
         }
         monitor.cancel.request();
         let asked = Instant::now();
-        let results = work.join().unwrap();
+        assert!(matches!(work.join().unwrap(), Err(Error::Cancelled)));
         assert!(asked.elapsed() < Duration::from_secs(1));
-        results
     });
-    let made = results.iter().filter(|result| matches!(result, Some(Ok(_)))).count();
+    // What was done is in the manifest, behind its first line.
+    let made = fs::read_to_string(folder.join("manifest.jsonl")).unwrap().lines().count() - 1;
     assert!((2..3000).contains(&made));
-    for (task, result) in tasks.iter().zip(&results) {
-        assert_eq!(result.is_some(), folder.join(&task.picture).exists());
-    }
-    assert_eq!(others(&folder), Vec::<String>::new());
+    let pictures = tasks.iter().filter(|task| folder.join(&task.subject.file_name).exists());
+    assert_eq!(pictures.count(), made);
+    assert_eq!(others(&folder), ["manifest.jsonl"]);
 }
 
 #[test]
 fn nothing_to_do() {
     let mut job = job(&folder("nothing"), 4);
-    assert!(run(&[], &job, &Monitor::default()).unwrap().is_empty());
+    assert!(run(&[], &job, &Monitor::default()).unwrap().entries.is_empty());
     for segment_s in [0.0, 0.009, -1.0, f64::NAN, f64::INFINITY] {
         job.segment_s = Some(segment_s);
         let outcome = run(&[], &job, &Monitor::default());
@@ -195,9 +215,9 @@ fn names_as_long_as_the_system_allows() {
     let recording = folder.join("x.wav");
     fs::write(&recording, wav(100, 4000, 3)).unwrap();
     let tasks = [task(recording, &("n".repeat(251) + ".png"))];
-    let results = run(&tasks, &job(&folder, 1), &Monitor::default()).unwrap();
-    assert!(matches!(results[..], [Some(Ok(_))]), "{results:?}");
-    assert!(folder.join(&tasks[0].picture).exists());
+    let results = run(&tasks, &job(&folder, 1), &Monitor::default()).unwrap().entries;
+    assert!(matches!(&results[..], [Some(entry)] if entry.failure.is_none()), "{results:?}");
+    assert!(folder.join(&tasks[0].subject.file_name).exists());
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! `convert`: a batch of files; and the archives that they may be in.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use heartfast_core::batch::{Converted, Form, Job, Monitor, Origin, Segment, Task, run};
+use heartfast_core::batch::{Form, Job, Monitor, Origin, Storage, Subject, Task, run};
 use heartfast_core::limits;
 use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use crate::config::SpectrogramConfig;
 use crate::errors::raise_for;
@@ -64,58 +63,76 @@ impl From<Limits> for limits::Limits {
     }
 }
 
-type Failure = (&'static str, String);
-
-/// (sample rate, seconds, SHA-256) of a converted recording, (kind, message) of an error, or
-/// (sample rate, segments, SHA-256, error) of one that was cut, its segments (milliseconds where
-/// they begin, seconds).
-#[derive(IntoPyObject)]
-enum Outcome {
-    Converted((u32, f64, String)),
-    Failed(Failure),
-    Cut((u32, Vec<(u64, f64)>, String, Option<Failure>)),
-}
-
-/// Converts (recording, picture) pairs into `folder`; `progress` gets (done, failed) now and then.
-#[pyfunction]
-#[allow(clippy::too_many_arguments)]
-pub(crate) fn convert<'py>(
-    py: Python<'py>,
-    tasks: Vec<(Recording, PathBuf)>,
+/// What `heartfast.convert` asks for beyond the configuration.
+#[derive(FromPyObject)]
+pub(crate) struct Options {
     folder: PathBuf,
-    to: &str,
-    png: &str,
-    config: &SpectrogramConfig,
+    header: String,
+    to: String,
+    shard_bytes: Option<u64>,
+    fsync: bool,
+    check: bool,
+    png: String,
     segment_s: Option<f64>,
     limits: Limits,
+    max_errors: Option<u64>,
     threads: usize,
+}
+
+/// A recording with what the caller calls it, its picture, label, group and source.
+type Row = (Recording, PathBuf, PathBuf, OsString, OsString, OsString);
+
+/// (kind, message, offset) of a recording that failed.
+type Failure = (String, String, Option<u64>);
+
+/// What became of a batch.
+#[derive(IntoPyObject)]
+pub(crate) struct Outcome {
+    pictures: usize,
+    duration_s: f64,
+    failures: Vec<(usize, Failure)>,
+    finished: usize,
+    known: usize,
+    remade: usize,
+    interrupted: bool,
+    too_many_errors: bool,
+}
+
+/// Converts recordings; `progress` gets (done, failed) now and then. A first Ctrl-C lets it finish
+/// what is in hand, a second one raises.
+#[pyfunction]
+pub(crate) fn convert(
+    py: Python<'_>,
+    rows: Vec<Row>,
+    config: &SpectrogramConfig,
+    options: Options,
     progress: Option<Py<PyAny>>,
-) -> PyResult<Bound<'py, PyList>> {
-    let form = match to {
+) -> PyResult<Outcome> {
+    let raised = |e: Error| raise_for(py, e, None);
+    let form = match options.to.as_str() {
         "dir" => Form::Folder,
         "zip" => Form::Zip,
         "tar" => Form::Tar,
         _ => {
-            let expected = "dir, zip or tar".to_owned();
-            let error = Error::Value { field: "to", expected, found: format!("{to:?}") };
-            return Err(raise_for(py, error, None));
+            let (expected, found) = ("dir, zip or tar".to_owned(), format!("{:?}", options.to));
+            return Err(raised(Error::Value { field: "to", expected, found }));
         }
     };
-    let tasks: Vec<Task> = tasks
-        .into_iter()
-        .map(|(recording, picture)| {
-            let recording = match recording {
-                Recording::File(path) => Origin::File(path),
-                Recording::Member((archive, member)) => {
-                    Origin::Member(Arc::clone(&archive.get().0), member)
-                }
-            };
-            Task { recording, picture }
-        })
-        .collect();
-    let png = Preset::from_name(png).map_err(|e| raise_for(py, e, None))?;
-    let (config, limits) = (config.core.clone(), limits.into());
-    let job = Job { config, png, segment_s, folder, form, limits, threads };
+    let tasks: Vec<Task> = rows.into_iter().map(task).collect::<PyResult<_>>()?;
+    let Options { folder, header, check, segment_s, max_errors, threads, .. } = options;
+    let (shard_bytes, fsync) = (options.shard_bytes, options.fsync);
+    let job = Job {
+        config: config.core.clone(),
+        png: Preset::from_name(&options.png).map_err(raised)?,
+        segment_s,
+        folder,
+        storage: Storage { form, shard_bytes, fsync },
+        header,
+        check,
+        limits: options.limits.into(),
+        max_errors,
+        threads,
+    };
     let monitor = Monitor::default();
     let report = |py: Python<'_>| match &progress {
         Some(progress) => {
@@ -126,31 +143,35 @@ pub(crate) fn convert<'py>(
         None => Ok(()),
     };
     let work = || run(&tasks, &job, &monitor);
-    let results = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| {
-        let folder = matches!(e, Error::Write(_)).then_some(job.folder.as_path());
-        raise_for(py, e, folder)
-    })?;
+    let outcome = interrupt::run_on_stop(py, &monitor.stop, &monitor.cancel, report, work)?
+        .map_err(raised)?;
     report(py)?;
-    PyList::new(py, results.into_iter().map(|result| result.map(outcome)))
+    let entries = || outcome.entries.iter().enumerate();
+    let pictures =
+        || entries().flat_map(|(_, entry)| entry.iter().flat_map(|e| e.pictures.as_slice()));
+    let failures = entries().filter_map(|(turn, entry)| {
+        let failure = entry.as_ref()?.failure.as_deref()?;
+        Some((turn, (failure.kind.clone(), failure.message.clone(), failure.offset)))
+    });
+    Ok(Outcome {
+        pictures: pictures().count(),
+        duration_s: pictures().map(|picture| picture.duration_s).sum(),
+        failures: failures.collect(),
+        finished: outcome.entries.iter().flatten().count(),
+        known: outcome.known,
+        remade: outcome.remade,
+        interrupted: monitor.stop.is_requested(),
+        too_many_errors: outcome.too_many_errors,
+    })
 }
 
-fn outcome(result: Result<Converted, Error>) -> Outcome {
-    let failure = |error: Error| (error.kind(), error.to_string());
-    match result {
-        Err(error) => Outcome::Failed(failure(error)),
-        Ok(Converted { recording, sha256, segments, error }) => {
-            let sha256 = sha256.map_or_else(String::new, |digest| hex(&digest));
-            if segments.is_empty() {
-                return Outcome::Converted((recording.sample_rate, recording.duration_s, sha256));
-            }
-            let row = |segment: Segment| (segment.start_ms, segment.duration_s);
-            let segments = segments.into_iter().map(row).collect();
-            Outcome::Cut((recording.sample_rate, segments, sha256, error.map(failure)))
+fn task((recording, named, file_name, label, group, source): Row) -> PyResult<Task> {
+    let recording = match recording {
+        Recording::File(path) => Origin::File(path),
+        Recording::Member((archive, member)) => {
+            Origin::Member(Arc::clone(&archive.get().0), member)
         }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    };
+    let path = absolute(&named)?;
+    Ok(Task { recording, named, subject: Subject { path, file_name, label, group, source } })
 }

@@ -27,6 +27,13 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
             }
             _ => PyOSError::new_err(message),
         },
+        Error::File { error, path } => {
+            let text = error.to_string();
+            match error.raw_os_error() {
+                Some(number) => PyOSError::new_err((number, text, path.into_os_string())),
+                None => PyOSError::new_err(format!("{}: {text}", path.display())),
+            }
+        }
         Error::Value { .. } => PyValueError::new_err(message),
         Error::Panic(_) => PyRuntimeError::new_err(message),
         Error::Cancelled => PyKeyboardInterrupt::new_err(message),

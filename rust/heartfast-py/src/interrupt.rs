@@ -4,6 +4,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
 use heartfast_core::Cancel;
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 
 /// How often Python gets a word in.
@@ -27,6 +28,35 @@ pub(crate) fn run_on<T: Send>(
 pub(crate) fn run<T: Send>(
     py: Python<'_>,
     cancel: &Cancel,
+    poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
+    work: impl FnOnce() -> T + Send,
+) -> PyResult<T> {
+    let signals = |py: Python<'_>| py.check_signals();
+    run_polled(py, cancel, signals, poll, work)
+}
+
+/// [`run`], where the first Ctrl-C only sets `stop`, at which `work` ends by itself.
+pub(crate) fn run_on_stop<T: Send>(
+    py: Python<'_>,
+    stop: &Cancel,
+    cancel: &Cancel,
+    poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
+    work: impl FnOnce() -> T + Send,
+) -> PyResult<T> {
+    let signals = |py: Python<'_>| match py.check_signals() {
+        Err(e) if e.is_instance_of::<PyKeyboardInterrupt>(py) && !stop.is_requested() => {
+            stop.request();
+            Ok(())
+        }
+        checked => checked,
+    };
+    run_polled(py, cancel, signals, poll, work)
+}
+
+fn run_polled<T: Send>(
+    py: Python<'_>,
+    cancel: &Cancel,
+    mut signals: impl FnMut(Python<'_>) -> PyResult<()> + Send,
     mut poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
@@ -43,7 +73,7 @@ pub(crate) fn run<T: Send>(
             while outcome.is_ok()
                 && matches!(waiting.recv_timeout(POLL), Err(RecvTimeoutError::Timeout))
             {
-                outcome = Python::attach(|py| py.check_signals().and_then(|()| poll(py)));
+                outcome = Python::attach(|py| signals(py).and_then(|()| poll(py)));
                 if outcome.is_err() {
                     cancel.request();
                 }

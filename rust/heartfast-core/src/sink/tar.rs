@@ -8,12 +8,21 @@ use tar::{EntryType, Header};
 const BLOCK: usize = 512;
 
 pub(super) struct Writer<W> {
-    out: W,
+    pub(super) out: W,
+    /// Bytes written.
+    pub(super) at: u64,
+}
+
+/// Bytes that a member takes, at most: a long name needs one more.
+pub(super) fn size(name: &[u8], file: &[u8]) -> u64 {
+    let long = if name.len() > 100 { 2 * BLOCK + name.len().next_multiple_of(BLOCK) } else { 0 };
+    (long + BLOCK + file.len().next_multiple_of(BLOCK)) as u64
 }
 
 impl<W: Write> Writer<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out }
+    /// A tar that goes on behind the bytes that it has.
+    pub(super) fn new(out: W, at: u64) -> Self {
+        Self { out, at }
     }
 
     /// Appends a member, whose name is UTF-8.
@@ -41,13 +50,14 @@ impl<W: Write> Writer<W> {
         self.out.write_all(header.as_bytes())?;
         self.out.write_all(file)?;
         let rest = file.len().next_multiple_of(BLOCK) - file.len();
-        self.out.write_all(&[0; BLOCK][..rest])
+        self.out.write_all(&[0; BLOCK][..rest])?;
+        self.at += (BLOCK + file.len() + rest) as u64;
+        Ok(())
     }
 
     /// Writes the end; nothing can be added then.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        self.out.write_all(&[0; 2 * BLOCK])?;
-        self.out.flush()
+        self.out.write_all(&[0; 2 * BLOCK])
     }
 }
 

@@ -1,6 +1,6 @@
 //! A ZIP of stored files whose bytes depend on their names and content only.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 /// Sizes, places and numbers up to this have 32 or 16 bits; larger ones stand elsewhere (ZIP64).
 const MOST_32: u64 = 0xffff_ffff;
@@ -15,52 +15,93 @@ const LARGE: u16 = 45;
 const UNIX: u16 = 3 << 8;
 const MODE: u32 = 0o100_644 << 16;
 
-pub(super) struct Writer<W> {
-    out: W,
-    /// Bytes written.
-    at: u64,
-    /// The list of members that comes behind them.
-    directory: Vec<u8>,
+/// What a member's header has, and the directory's entry of it, too.
+const COMMON: usize = 24;
+
+/// The list of members that comes behind them.
+#[derive(Default)]
+pub(super) struct Directory {
+    entries: Vec<u8>,
     members: u64,
 }
 
-impl<W: Write> Writer<W> {
-    pub(super) fn new(out: W) -> Self {
-        Self { out, at: 0, directory: Vec::new(), members: 0 }
+impl Directory {
+    /// The list of an archive that has no list yet, from the headers in front of its members.
+    pub(super) fn of(mut file: impl BufRead + io::Seek, end: u64) -> io::Result<Self> {
+        let mut directory = Self::default();
+        let mut at = 0;
+        while at < end {
+            let mut header = [0; 4 + COMMON];
+            file.read_exact(&mut header)?;
+            let [.., a, b, c, d, e, f] = header;
+            let length = u32::from_le_bytes([a, b, c, d]);
+            let mut name = vec![0; usize::from(u16::from_le_bytes([e, f]))];
+            // Two bytes say that there are no more fields.
+            file.read_exact(&mut [0; 2])?;
+            file.read_exact(&mut name)?;
+            if !header.starts_with(b"PK\x03\x04") {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            directory.add(at, &header[4..], &name);
+            at += (4 + COMMON + 2 + name.len()) as u64 + u64::from(length);
+            file.seek_relative(i64::from(length))?;
+        }
+        Ok(directory)
     }
 
-    /// Appends a member.
-    pub(super) fn add(&mut self, name: &[u8], file: &[u8]) -> io::Result<()> {
-        let too_long = |_| io::Error::from(io::ErrorKind::InvalidFilename);
-        let name_length = u16::try_from(name.len()).map_err(too_long)?;
-        let length = u32::try_from(file.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let large = self.at >= MOST_32;
-
-        // What both headers of a member have.
-        let mut common = Vec::with_capacity(26);
-        common.extend(if large { LARGE } else { PLAIN }.to_le_bytes());
-        common.extend(if name.is_ascii() { 0 } else { UTF8 }.to_le_bytes());
-        common.extend([0; 4]); // stored, at midnight
-        common.extend(DATE.to_le_bytes());
-        common.extend(crc32fast::hash(file).to_le_bytes());
-        common.extend(length.to_le_bytes()); // packed
-        common.extend(length.to_le_bytes());
-        common.extend(name_length.to_le_bytes());
-
-        let entry = &mut self.directory;
+    fn add(&mut self, at: u64, common: &[u8], name: &[u8]) {
+        let large = at >= MOST_32;
+        let entry = &mut self.entries;
         entry.extend(b"PK\x01\x02");
         entry.extend((UNIX | if large { LARGE } else { PLAIN }).to_le_bytes());
-        entry.extend(&common);
+        entry.extend(common);
         entry.extend(if large { 12_u16 } else { 0 }.to_le_bytes()); // more fields
         entry.extend([0; 6]); // no comment, on this disk, binary
         entry.extend(MODE.to_le_bytes());
-        entry.extend((self.at.min(MOST_32) as u32).to_le_bytes());
+        entry.extend((at.min(MOST_32) as u32).to_le_bytes());
         entry.extend(name);
         if large {
             entry.extend([1, 0, 8, 0]);
-            entry.extend(self.at.to_le_bytes());
+            entry.extend(at.to_le_bytes());
         }
         self.members += 1;
+    }
+}
+
+/// Bytes that a member takes, the directory's entry included.
+pub(super) fn size(name: &[u8], file: &[u8]) -> u64 {
+    (4 + COMMON + 2 + name.len() + file.len() + 58 + name.len()) as u64
+}
+
+pub(super) struct Writer<W> {
+    pub(super) out: W,
+    /// Bytes written.
+    pub(super) at: u64,
+    directory: Directory,
+}
+
+impl<W: Write> Writer<W> {
+    /// A ZIP that goes on behind the members that it has.
+    pub(super) fn new(out: W, at: u64, directory: Directory) -> Self {
+        Self { out, at, directory }
+    }
+
+    /// Appends a member.
+    pub(super) fn add(&mut self, name: &[u8], file: &[u8], crc32: u32) -> io::Result<()> {
+        let too_long = |_| io::Error::from(io::ErrorKind::InvalidFilename);
+        let name_length = u16::try_from(name.len()).map_err(too_long)?;
+        let length = u32::try_from(file.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
+
+        let mut common = Vec::with_capacity(COMMON);
+        common.extend(if self.at >= MOST_32 { LARGE } else { PLAIN }.to_le_bytes());
+        common.extend(if name.is_ascii() { 0 } else { UTF8 }.to_le_bytes());
+        common.extend([0; 4]); // stored, at midnight
+        common.extend(DATE.to_le_bytes());
+        common.extend(crc32.to_le_bytes());
+        common.extend(length.to_le_bytes()); // packed
+        common.extend(length.to_le_bytes());
+        common.extend(name_length.to_le_bytes());
+        self.directory.add(self.at, &common, name);
 
         self.write(b"PK\x03\x04")?;
         self.write(&common)?;
@@ -71,17 +112,17 @@ impl<W: Write> Writer<W> {
 
     /// Writes the list of members; nothing can be added then.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        let (start, length) = (self.at, self.directory.len() as u64);
-        let directory = std::mem::take(&mut self.directory);
-        self.write(&directory)?;
-        if self.members >= MOST_16 || start >= MOST_32 || length >= MOST_32 {
+        let Directory { entries, members: count } = std::mem::take(&mut self.directory);
+        let (start, length) = (self.at, entries.len() as u64);
+        self.write(&entries)?;
+        if count >= MOST_16 || start >= MOST_32 || length >= MOST_32 {
             let end = self.at;
             let mut record = b"PK\x06\x06".to_vec();
             record.extend(44_u64.to_le_bytes()); // what follows of this record
             record.extend((UNIX | LARGE).to_le_bytes());
             record.extend(LARGE.to_le_bytes());
             record.extend([0; 8]); // disks
-            for number in [self.members, self.members, length, start] {
+            for number in [count, count, length, start] {
                 record.extend(number.to_le_bytes());
             }
             record.extend(b"PK\x06\x07");
@@ -92,14 +133,13 @@ impl<W: Write> Writer<W> {
         }
         let mut end = b"PK\x05\x06".to_vec();
         end.extend([0; 4]);
-        let members = self.members.min(MOST_16) as u16;
+        let members = count.min(MOST_16) as u16;
         end.extend(members.to_le_bytes());
         end.extend(members.to_le_bytes());
         end.extend((length.min(MOST_32) as u32).to_le_bytes());
         end.extend((start.min(MOST_32) as u32).to_le_bytes());
         end.extend([0; 2]);
-        self.write(&end)?;
-        self.out.flush()
+        self.write(&end)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -115,7 +155,7 @@ mod tests {
     use std::io::{Seek, SeekFrom};
     use std::sync::Arc;
 
-    use super::Writer;
+    use super::{Directory, Writer};
     use crate::archive::Archive;
     use crate::batch::{Origin, read};
     use crate::cancel::Cancel;
@@ -126,13 +166,15 @@ mod tests {
         let path = std::env::temp_dir().join(format!("heartfast-{}.zip", std::process::id()));
         let mut file = File::create(&path).unwrap();
         // A member that is all hole but for its header.
-        let mut writer = Writer::new(&mut file);
-        writer.add(b"first", b"1").unwrap();
+        let mut writer = Writer::new(&mut file, 0, Directory::default());
+        writer.add(b"first", b"1", crc32fast::hash(b"1")).unwrap();
         let starts = [(1 << 32) - 2, (1 << 32) - 1, 1 << 32, 5 << 30];
         for (k, start) in starts.into_iter().enumerate() {
             writer.at = writer.at.max(start);
             writer.out.seek(SeekFrom::Start(writer.at)).unwrap();
-            writer.add(format!("{k}").as_bytes(), &[k as u8; 9]).unwrap();
+            let content = [k as u8; 9];
+            let crc32 = crc32fast::hash(&content);
+            writer.add(format!("{k}").as_bytes(), &content, crc32).unwrap();
         }
         writer.close().unwrap();
         // By rawzip, which is not ours.

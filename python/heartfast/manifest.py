@@ -1,0 +1,154 @@
+"""The manifest of a folder of pictures: what was made of which recording, and by which settings.
+
+The first line is a JSON object with the settings, every other one what became of a recording.
+The Rust core writes it while it works, so that a run that was killed is continued.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+from heartfast.errors import ConfigMismatchError, DatasetError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MANIFEST = "manifest.jsonl"
+_TABLES = ("metadata.csv", "errors.jsonl")
+
+
+def header(settings: dict[str, Any]) -> str:
+    """Return the first line, without its end."""
+    import json
+
+    from heartfast._core import __version__
+
+    return json.dumps({"heartfast": __version__, "settings": settings})
+
+
+def read_entries(folder: str) -> Iterator[dict[str, Any]]:
+    """Give what became of each recording; what a killed run has left of a line is passed over."""
+    import json
+
+    with open(os.path.join(folder, MANIFEST), encoding="ascii") as file:
+        next(file, None)
+        for line in file:
+            if line.endswith("\n"):
+                yield json.loads(line)
+
+
+def require_own(folder: str, line: str) -> None:
+    """Raise unless `folder` is new, empty or left by a run with the same first line.
+
+    Raises
+    ------
+    OSError
+        It has other files in it, or cannot be read.
+    ConfigMismatchError
+        Its manifest is of other settings; the message has the difference.
+    """
+    try:
+        with open(os.path.join(folder, MANIFEST), encoding="ascii") as file:
+            found = file.readline().rstrip("\n")
+    except FileNotFoundError:
+        _require_empty(folder)
+        return
+    except NotADirectoryError:
+        message = "expected a new or empty folder, found a file"
+        raise NotADirectoryError(errno.ENOTDIR, message, folder) from None
+    except UnicodeDecodeError:
+        found = ""
+    if found != line:
+        raise ConfigMismatchError(
+            f"{folder}: expected the settings of the pictures in there, found "
+            f"{_difference(found, line)}; another folder, or --overwrite (overwrite=True)"
+        )
+
+
+def _require_empty(folder: str) -> None:
+    """Raise if there is any file in `folder`; those of a run killed at its start do not count."""
+    if not os.path.isdir(folder):
+        if os.path.lexists(folder):
+            message = "expected a new or empty folder, found a file"
+            raise NotADirectoryError(errno.ENOTDIR, message, folder)
+        return
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for place, _, names in os.walk(folder, onerror=fail):
+        for name in names:
+            if not (name.startswith(".heartfast-") and name.endswith(".part")):
+                found = os.path.relpath(os.path.join(place, name), folder)
+                message = f"expected a new or empty folder, found {found!r} in it"
+                raise FileExistsError(errno.EEXIST, message, folder)
+
+
+def _difference(found: str, wanted: str) -> str:
+    import json
+
+    try:
+        old, new = _flat(json.loads(found)), _flat(json.loads(wanted))
+    except (ValueError, AttributeError):
+        return f"a manifest that is none of heartfast's ({found[:40]!r})"
+    return ", ".join(
+        f"{name} {_shown(new.get(name))} (there {_shown(old.get(name))})"
+        for name in {**new, **old}
+        if new.get(name) != old.get(name)
+    )
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for name, part in value.items():
+        if isinstance(part, dict):
+            flat.update(_flat(part, "" if name in ("settings", "config") else f"{name}."))
+        else:
+            flat[prefix + name] = part
+    return flat
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def clear(folder: str) -> None:
+    """Remove what earlier runs have made, whatever their settings; nothing without a manifest.
+
+    Raises
+    ------
+    OSError
+        It cannot be removed, or `folder` has other files in it and no manifest.
+    DatasetError
+        The manifest is none of heartfast's.
+    """
+    if not os.path.exists(os.path.join(folder, MANIFEST)):
+        _require_empty(folder)
+        return
+    top = os.path.realpath(folder)
+    try:
+        entries = list(read_entries(folder))
+        names = [name for entry in entries for name, *_ in entry["pictures"]]
+        paths = [os.path.join(folder, *name.split("/")) for name in names]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        where = os.path.join(folder, MANIFEST)
+        raise DatasetError(f"{where}: expected a manifest of heartfast's, found: {error}") from None
+    with os.scandir(folder) as found:
+        archives = [entry.name for entry in found if _is_archive(entry.name)]
+    paths += [os.path.join(folder, name) for name in (*archives, *_TABLES)]
+    for path in paths:
+        # A table that someone else has written cannot lead out of the folder.
+        if os.path.realpath(os.path.dirname(path)).startswith(top):
+            try:
+                os.unlink(path)
+            except FileNotFoundError:
+                pass
+    os.unlink(os.path.join(folder, MANIFEST))
+
+
+def _is_archive(name: str) -> bool:
+    import re
+
+    return bool(re.fullmatch(r"\.?pictures(-\d{6,})?\.(zip|tar)(\.part)?", name))

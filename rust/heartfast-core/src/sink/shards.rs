@@ -1,0 +1,176 @@
+//! ZIPs or tars of bounded size, one after the other. The last one goes on where an earlier run has
+//! left it: what was written after the place that is known for certain is cut off.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use crate::manifest::Place;
+use crate::sink::{Form, Member, Storage, sync_folder, tar, zip};
+
+/// Bytes that are written to an archive at a time.
+const BUFFER: usize = 1 << 18;
+
+/// The archives of a folder.
+pub(crate) struct Shards {
+    folder: PathBuf,
+    storage: Storage,
+    /// Where the next member goes.
+    place: Place,
+    open: Option<Output>,
+}
+
+enum Output {
+    Zip(zip::Writer<BufWriter<File>>),
+    Tar(tar::Writer<BufWriter<File>>),
+}
+
+impl Shards {
+    pub(crate) fn new(folder: &Path, storage: Storage, place: Place) -> Self {
+        Self { folder: folder.to_owned(), storage, place, open: None }
+    }
+
+    /// All before this is written.
+    pub(crate) fn place(&self) -> Place {
+        self.place
+    }
+
+    /// The archive in hand, by the name that it will have.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.named(self.place.shard)
+    }
+
+    fn named(&self, shard: u64) -> PathBuf {
+        let extension = if self.storage.form == Form::Tar { "tar" } else { "zip" };
+        self.folder.join(match self.storage.shard_bytes {
+            None => format!("pictures.{extension}"),
+            Some(_) => format!("pictures-{shard:06}.{extension}"),
+        })
+    }
+
+    fn partial(&self, shard: u64) -> PathBuf {
+        let path = self.named(shard);
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        path.with_file_name(format!(".{name}.part"))
+    }
+
+    /// Whether all before the place is there.
+    pub(crate) fn are_there(&self) -> bool {
+        let length = |path: PathBuf| fs::metadata(path).map_or(0, |known| known.len());
+        let Place { shard, end } = self.place;
+        (0..shard).all(|n| length(self.named(n)) > 0)
+            && length(self.named(shard)).max(length(self.partial(shard))) >= end
+    }
+
+    /// Removes what an earlier run has written after the place.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        let gone = |path: PathBuf| match fs::remove_file(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            removed => removed.map(|()| true),
+        };
+        let Place { shard, end } = self.place;
+        let mut next = shard;
+        if end == 0 {
+            gone(self.named(shard))?;
+            gone(self.partial(shard))?;
+        }
+        while self.storage.shard_bytes.is_some() {
+            next += 1;
+            let (partial, whole) = (gone(self.partial(next))?, gone(self.named(next))?);
+            if !(partial || whole) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a picture and what is said of it. The pictures of a recording may be in two
+    /// archives; a picture and its text are in one.
+    pub(crate) fn add(&mut self, member: &Member<'_>) -> io::Result<()> {
+        let name = member.name.as_os_str().as_encoded_bytes();
+        let text_name = [name.strip_suffix(b".png").unwrap_or(name), b".json"].concat();
+        let size = match self.storage.form {
+            Form::Tar => tar::size(name, member.file) + tar::size(&text_name, &member.sidecar),
+            _ => zip::size(name, member.file) + zip::size(&text_name, &member.sidecar),
+        };
+        let full = |most: u64| self.place.end > 0 && self.place.end + size > most;
+        if self.storage.shard_bytes.is_some_and(full) {
+            self.close(true)?;
+            self.place = Place { shard: self.place.shard + 1, end: 0 };
+        }
+        self.place.end = match self.output()? {
+            Output::Zip(writer) => {
+                writer.add(name, member.file, member.crc32)?;
+                writer.add(&text_name, &member.sidecar, crc32fast::hash(&member.sidecar))?;
+                writer.at
+            }
+            Output::Tar(writer) => {
+                writer.add(name, member.file)?;
+                writer.add(&text_name, &member.sidecar)?;
+                writer.at
+            }
+        };
+        Ok(())
+    }
+
+    /// Has all that was added written.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        let out = match &mut self.open {
+            None => return Ok(()),
+            Some(Output::Zip(writer)) => &mut writer.out,
+            Some(Output::Tar(writer)) => &mut writer.out,
+        };
+        out.flush()?;
+        if self.storage.fsync { out.get_ref().sync_data() } else { Ok(()) }
+    }
+
+    /// The archive in hand, opened where it is not yet.
+    fn output(&mut self) -> io::Result<&mut Output> {
+        if self.open.is_none() {
+            self.open = Some(self.opened()?);
+        }
+        self.open.as_mut().ok_or_else(|| io::Error::other("no archive"))
+    }
+
+    fn opened(&self) -> io::Result<Output> {
+        let Place { shard, end } = self.place;
+        let (path, whole) = (self.partial(shard), self.named(shard));
+        if end > 0 && !path.exists() {
+            fs::rename(&whole, &path)?;
+        }
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
+        file.set_len(end)?;
+        let mut members = zip::Directory::default();
+        if self.storage.form == Form::Zip {
+            members = zip::Directory::of(BufReader::new(&file), end)?;
+        }
+        file.seek(SeekFrom::Start(end))?;
+        let file = BufWriter::with_capacity(BUFFER, file);
+        Ok(match self.storage.form {
+            Form::Tar => Output::Tar(tar::Writer::new(file, end)),
+            _ => Output::Zip(zip::Writer::new(file, end, members)),
+        })
+    }
+
+    /// Ends the archive in hand, and gives it its name if it is `complete`; else it is left as
+    /// it is, for a run that goes on with it.
+    pub(crate) fn close(&mut self, complete: bool) -> io::Result<()> {
+        let (partial, path) = (self.partial(self.place.shard), self.path());
+        if !complete {
+            return self.flush();
+        }
+        // All was there already; a run that made nothing has an empty archive to show for it.
+        if self.open.is_none() && path.exists() {
+            return Ok(());
+        }
+        match self.output()? {
+            Output::Zip(writer) => writer.close()?,
+            Output::Tar(writer) => writer.close()?,
+        }
+        self.flush()?;
+        self.open = None;
+        fs::rename(partial, path)?;
+        if self.storage.fsync { sync_folder(&self.folder) } else { Ok(()) }
+    }
+}
