@@ -57,10 +57,12 @@ def pictures(out: Path) -> dict[str, bytes]:
     if (out / "pictures.zip").exists():
         with zipfile.ZipFile(out / "pictures.zip") as archive:
             assert archive.testzip() is None
-            return {name: archive.read(name) for name in archive.namelist()}
+            names = [name for name in archive.namelist() if not name.endswith(".json")]
+            return {name: archive.read(name) for name in names}
     if (out / "pictures.tar").exists():
         with tarfile.open(out / "pictures.tar") as archive:
-            return {member.name: archive.extractfile(member).read() for member in archive}
+            members = [member for member in archive if not member.name.endswith(".json")]
+            return {member.name: archive.extractfile(member).read() for member in members}
     return {str(p.relative_to(out)): p.read_bytes() for p in out.rglob("*.png")}
 
 
@@ -238,7 +240,11 @@ def test_pictures_in_an_archive(loose, tmp_path, to, segment_s):
         out = tmp_path / f"{to}{jobs}"
         result = heartfast.convert(loose, out, to=to, jobs=jobs, **options)
         assert [r[:7] for r in result.records] == [r[:7] for r in plain.records]
-        assert sorted(p.name for p in out.iterdir()) == ["metadata.csv", f"pictures.{to}"]
+        assert sorted(p.name for p in out.iterdir()) == [
+            "manifest.jsonl",
+            "metadata.csv",
+            f"pictures.{to}",
+        ]
         assert pictures(out) == pictures(tmp_path / "dir")
         seen.add((out / f"pictures.{to}").read_bytes())
     assert len(seen) == 1
@@ -280,8 +286,8 @@ def test_more_pictures_than_a_plain_zip_has_room_for(tmp_path):
     result = heartfast.convert(tmp_path / "x.wav", tmp_path / "out", segment_s=0.01, to="zip")
     assert len(result.records) == 70_000
     with zipfile.ZipFile(tmp_path / "out/pictures.zip") as archive:
-        assert len(archive.namelist()) == 70_000
-        assert archive.namelist()[-1] == "x_699990.png"
+        assert len(archive.namelist()) == 140_000
+        assert archive.namelist()[-2] == "x_699990.png"
         assert archive.read("x_699990.png").startswith(b"\x89PNG")
 
 
@@ -313,7 +319,9 @@ def test_nothing_half_written_is_left(tmp_path, to):
         heartfast.convert(tmp_path, tmp_path / "out", progress=stop, jobs=2, to=to,
                           config=heartfast.SpectrogramConfig(overlap=97))  # fmt: skip
     assert time.monotonic() - started < 2
-    assert list((tmp_path / "out").iterdir()) == []
+    # What is there goes on under a hidden name.
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names <= {"manifest.jsonl", f".pictures.{to}.part"}
 
 
 def test_a_full_disk_fails_the_run(tmp_path):
@@ -334,7 +342,13 @@ def test_a_full_disk_fails_the_run(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, usual)
         signal.signal(signal.SIGXFSZ, handler)
-    assert list((tmp_path / "out").iterdir()) == []
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"manifest.jsonl", ".pictures.zip.part"}
+    # Once there is room, it goes on.
+    assert heartfast.convert(tmp_path / "in", tmp_path / "out", to="zip").pictures == 30
+    heartfast.convert(tmp_path / "in", tmp_path / "fresh", to="zip")
+    a, b = ((tmp_path / name / "pictures.zip").read_bytes() for name in ("out", "fresh"))
+    assert a == b
 
 
 def test_no_other_kind(loose, tmp_path):

@@ -266,20 +266,24 @@ def test_closed_streams(mixed: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out/errors.jsonl").exists()
 
 
-def test_a_full_disk_names_the_file_and_still_the_recordings(mixed: Path, tmp_path: Path) -> None:
-    # No file may have more than 8 KiB: the picture has not, but errors.jsonl.
+def test_a_full_disk_names_the_file_and_is_gone_on_from(mixed: Path, tmp_path: Path) -> None:
+    # No file may have more than 8 KiB: the picture has not, but the tables.
     samples, sr = synth.heart_sound(duration_s=1.0)
     synth.write_wav(mixed / "good.wav", samples[: sr // 10], sr)
     for i in range(100):
         (mixed / f"bad{i}.wav").touch()
     command = f"ulimit -f 8; exec {shlex.quote(str(HEARTFAST))} convert {mixed} -o {tmp_path}/out"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
-    *failed, last = ran.stderr.splitlines()
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert last == f"heartfast convert: {tmp_path}/out/errors.jsonl: File too large"
-    names = {line.split(": ")[1] for line in failed}
-    assert names == {str(path) for path in mixed.glob("bad*.wav")}
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["good.png", "metadata.csv"]
+    assert ran.stderr == f"heartfast convert: {tmp_path}/out/manifest.jsonl: File too large\n"
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["good.png", "manifest.jsonl"]
+    # Once there is room, what failed is named.
+    again = heartfast("convert", mixed, "-o", tmp_path / "out")
+    assert again.returncode == 3
+    errors = (tmp_path / "out/errors.jsonl").read_text().splitlines()
+    assert {json.loads(line)["path"] for line in errors} == {
+        str(path) for path in mixed.glob("bad*.wav")
+    }
 
 
 def test_notes_are_written_once(finished: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

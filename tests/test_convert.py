@@ -49,7 +49,7 @@ def test_tree_of_folders_without_labels(tmp_path):
     (source / "notes.txt").write_text("no recording")
     result = heartfast.convert(source, tmp_path / "out")
     pictures = ["a.png", "b.png", "one/c.png", "one/deep/d.png", "two/c.png"]
-    assert files(tmp_path / "out") == sorted([*pictures, "metadata.csv"])
+    assert files(tmp_path / "out") == sorted([*pictures, "manifest.jsonl", "metadata.csv"])
     assert [r.file_name for r in result.records] == pictures
     assert result.out == str(tmp_path / "out")
     assert result.errors == []
@@ -72,7 +72,7 @@ def test_folders_of_classes(tmp_path):
         record(tmp_path / "in" / name)
     result = heartfast.convert(tmp_path / "in", tmp_path / "out", labels="folders")
     pictures = ["more/c.png", "murmur/b.png", "normal/a.png", "unlabelled/d.png"]
-    assert files(tmp_path / "out") == sorted([*pictures, "metadata.csv"])
+    assert files(tmp_path / "out") == sorted([*pictures, "manifest.jsonl", "metadata.csv"])
     assert [row["label"] for row in metadata(tmp_path / "out")] == ["more", "murmur", "normal", ""]
     assert [r.label for r in result.records] == ["more", "murmur", "normal", ""]
 
@@ -84,7 +84,7 @@ def test_table_of_labels(tmp_path):
     table.write_text("file_name,label,group,source\nx/1.wav,é,p1,s\ny/1.wav,é,p2,s\n")
     result = heartfast.convert(tmp_path / "in", tmp_path / "out", labels=table)
     pictures = ["unlabelled/2.png", "é/x__1.wav.png", "é/y__1.wav.png"]
-    assert files(tmp_path / "out") == sorted([*pictures, "metadata.csv"])
+    assert files(tmp_path / "out") == sorted([*pictures, "manifest.jsonl", "metadata.csv"])
     assert [(r.file_name, *r[1:4]) for r in result.records] == [
         ("unlabelled/2.png", "", "", ""),
         ("é/x__1.wav.png", "é", "p1", "s"),
@@ -148,7 +148,7 @@ def test_bad_recordings_among_good_ones(tmp_path):
         other = (tmp_path / "only good" / kept.file_name).read_bytes()
         assert (tmp_path / "out" / kept.file_name).read_bytes() == other
     assert files(tmp_path / "out") == sorted(
-        [*(f"good{k}.png" for k in range(8)), "errors.jsonl", "metadata.csv"]
+        [*(f"good{k}.png" for k in range(8)), "errors.jsonl", "manifest.jsonl", "metadata.csv"]
     )
     assert not (tmp_path / "only good/errors.jsonl").exists()
     kinds = {os.path.basename(e.path): e.kind for e in result.errors}
@@ -159,7 +159,7 @@ def test_bad_recordings_among_good_ones(tmp_path):
         "gone\n.wav": "missing", "pipe.wav": "io",
     }  # fmt: skip
     lines = (tmp_path / "out/errors.jsonl").read_text(encoding="ascii").splitlines()
-    assert [json.loads(line) for line in lines] == [e._asdict() for e in result.errors]
+    assert [json.loads(line) for line in lines] == [e.to_dict() for e in result.errors]
     for error in result.errors:
         assert error.message
         assert "\n" not in error.message
@@ -173,7 +173,7 @@ def test_all_recordings_bad(tmp_path):
     (tmp_path / "x.wav").write_bytes(b"")
     result = heartfast.convert(tmp_path / "x.wav", tmp_path / "out")
     assert (len(result.records), len(result.errors)) == (0, 1)
-    assert files(tmp_path / "out") == ["errors.jsonl", "metadata.csv"]
+    assert files(tmp_path / "out") == ["errors.jsonl", "manifest.jsonl", "metadata.csv"]
     assert (tmp_path / "out/metadata.csv").read_text() == ",".join(HEADER) + "\n"
 
 
@@ -196,9 +196,11 @@ def test_target_is_new_or_empty(tmp_path):
     (tmp_path / "empty").mkdir()
     assert len(heartfast.convert(source, tmp_path / "empty").records) == 1
     before = files(tmp_path / "empty")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/x").touch()
     with pytest.raises(FileExistsError) as caught:
-        heartfast.convert(source, tmp_path / "empty")
-    assert caught.value.filename == str(tmp_path / "empty")
+        heartfast.convert(source, tmp_path / "full")
+    assert caught.value.filename == str(tmp_path / "full")
     assert "expected a new or empty folder, found '" in str(caught.value)
     assert files(tmp_path / "empty") == before
     with pytest.raises(NotADirectoryError):
@@ -297,10 +299,15 @@ except KeyboardInterrupt:
     assert took < 1
     assert process.returncode == -signal.SIGINT
     assert output.splitlines()[-1] == "interrupted"
-    assert errors.splitlines()[-1] == "KeyboardInterrupt"
+    (last,) = errors.splitlines()[-1:]
+    assert last.startswith("KeyboardInterrupt: ")
+    assert last.endswith(" of 500 recordings are done, the same command goes on from there")
     made = files(tmp_path / "out")
     assert 0 < len(made) < 500
+    assert f" {len(made) - 2} of 500" in last
     for name in made:
+        if name in ("manifest.jsonl", "metadata.csv"):
+            continue
         assert name.endswith(".png")
         with Image.open(tmp_path / "out" / name) as image:
             image.load()

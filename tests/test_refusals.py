@@ -168,11 +168,11 @@ def test_outputs_are_tried_before_any_work(place: Path) -> None:
 def test_folders_for_results_are_new_or_empty(place: Path) -> None:
     verbs = ("convert wav", "pack png", "run wav --labels none", "demo")
     for verb in verbs:
-        full, file = refusals(place, [[*verb.split(), "-o", out] for out in ("png", "model")])
-        assert "png: expected a new or empty folder, found '" in full
+        full, file = refusals(place, [[*verb.split(), "-o", out] for out in ("wav", "model")])
+        assert "wav: expected a new or empty folder, found '" in full
         assert file.endswith("model: expected a new or empty folder, found a file\n")
         assert full.count("\n") == file.count("\n") == 1
-    assert sorted(path.name for path in (place / "png").iterdir()) == ["metadata.csv", "x.png"]
+    assert [path.name for path in (place / "wav").iterdir()] == ["x.wav"]
 
 
 def test_results_are_replaced(place: Path, tmp_path: Path) -> None:

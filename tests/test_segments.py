@@ -134,7 +134,7 @@ def test_damage_in_the_middle_keeps_what_was_before(tmp_path):
         assert (tmp_path / "out" / r.file_name).read_bytes() == same
     assert len(result.records) == sum(p.suffix == ".png" for p in (tmp_path / "out").iterdir())
     (line,) = (tmp_path / "out/errors.jsonl").read_text().splitlines()
-    assert json.loads(line) == error._asdict()
+    assert json.loads(line) == error.to_dict()
     command = [sys.executable, "-m", "heartfast", "convert", str(path), "-o",
                str(tmp_path / "again"), "--segment-s", "1"]  # fmt: skip
     assert subprocess.run(command, check=False, capture_output=True).returncode == 3
@@ -177,8 +177,14 @@ def test_ctrl_c(tmp_path):
         _, errors = process.communicate(timeout=30)
         assert time.monotonic() - started < 1
     assert process.returncode == 130
-    assert errors == "heartfast convert: interrupted\n"
-    assert all(p.suffix == ".png" for p in (tmp_path / "out").iterdir())
+    said, last = errors.splitlines()
+    assert said == "finishing what is in hand; once more to stop at once"
+    assert last == (
+        "heartfast convert: interrupted: 0 of 1 recordings are done, the same command goes on "
+        "from there"
+    )
+    tables = {"manifest.jsonl", "metadata.csv"}
+    assert all(p.suffix == ".png" or p.name in tables for p in (tmp_path / "out").iterdir())
 
 
 def test_progress_counts_recordings(tmp_path):

@@ -120,8 +120,9 @@ def _stopped(options: Namespace | None, signals: Sequence[int], said: str) -> in
 
     terminated = signals[:1] == [signal.SIGTERM]
     message, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
-    # Of a batch: how far it is, and how it goes on.
-    _fail(options, f"{message}: {said}" if " are done" in said else message, code)
+    # How far it is, and how it goes on.
+    batch = options is not None and options.__dict__.get("verb") == "convert" and said
+    _fail(options, f"{message}: {said}" if batch else message, code)
     if working():
         # A call that cannot be stopped would keep the process, or crash at its end.
         os._exit(code)

@@ -112,6 +112,13 @@ def portable_name(name: str) -> str:
     return re.sub(r"[\\\udc80-\udcff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)
 
 
+def webdataset_name(name: str) -> str:
+    """Change a picture's name into one for archives, where a key ends at the first dot."""
+    folder, slash, base = portable_name(name).rpartition("/")
+    stem, dot, extension = base.rpartition(".")
+    return folder + slash + stem.replace(".", "%2E") + dot + extension
+
+
 def zip_member(name: str) -> zipfile.ZipInfo:
     """Describe a ZIP member without time, owner or system: equal content gives equal bytes."""
     import zipfile

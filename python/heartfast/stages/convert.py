@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.errors import HeartfastError
-from heartfast.files import portable_name
+from heartfast.files import webdataset_name
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, read_entries, require_own
@@ -114,10 +114,6 @@ class Conversion:
             "errors": [error.to_dict() for error in self.errors],
             "notes": self.notes,
         }
-
-
-class InterruptedRun(KeyboardInterrupt):
-    """Ctrl-C, after what was in hand has been finished: the same call goes on from there."""
 
 
 class TooManyErrors(HeartfastError):
@@ -265,7 +261,7 @@ def convert(
     else:
         folders = [label.label or UNLABELLED for label in known]
     packed = to != "dir"
-    names, renamed = picture_names(recordings, folders, portable_name if packed else None)
+    names, renamed = picture_names(recordings, folders, webdataset_name if packed else None)
     if overwrite:
         clear(folder)
 
@@ -311,7 +307,7 @@ def convert(
         stopped.errors = errors
         raise stopped
     if outcome["interrupted"] and outcome["finished"] < len(recordings):
-        raise InterruptedRun(f"{count} are done, the same command goes on from there")
+        raise KeyboardInterrupt(f"{count} are done, the same command goes on from there")
     if outcome["remade"]:
         notes.append(
             f"{outcome['remade']} recordings had changed, had failed for now, or their pictures were "

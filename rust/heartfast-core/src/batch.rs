@@ -148,7 +148,7 @@ pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
     };
     let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
-    let worker = || Worker::new(job, &sink, &monitor.cancel);
+    let worker = || Worker::new(job, &sink, monitor);
     let _ = share(tasks.iter().enumerate(), threads, worker, work);
     let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
     sink.close(complete)?;
@@ -189,6 +189,7 @@ const PASSING: [&str; 4] = ["missing", "permission", "io", "internal"];
 struct Worker<'a> {
     job: &'a Job,
     sink: &'a Sink,
+    monitor: &'a Monitor,
     cancel: &'a Cancel,
     converter: Converter<'a>,
     opener: Opener,
@@ -198,11 +199,12 @@ struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    fn new(job: &'a Job, sink: &'a Sink, cancel: &'a Cancel) -> Result<Self> {
+    fn new(job: &'a Job, sink: &'a Sink, monitor: &'a Monitor) -> Result<Self> {
         Ok(Self {
             job,
             sink,
-            cancel,
+            monitor,
+            cancel: &monitor.cancel,
             converter: Converter::with_preset(&job.config, job.png)?,
             opener: Opener::default(),
             recording: Vec::new(),
@@ -231,7 +233,7 @@ impl<'a> Worker<'a> {
             Ok(Err(Error::Cancelled)) => return Err(Error::Cancelled),
             Ok(Err(error)) => error,
             Err(panic) => {
-                *self = Self::new(self.job, self.sink, self.cancel)?;
+                *self = Self::new(self.job, self.sink, self.monitor)?;
                 Error::Panic(panic_text(&*panic))
             }
         };
@@ -270,6 +272,8 @@ impl<'a> Worker<'a> {
         let mut draw = || {
             let mut cut = Segments::open(&stream, segment_s)?;
             while let Some(segment) = cut.next(&mut self.audio, self.cancel)? {
+                // A recording of a day is not waited for: it is done anew.
+                self.monitor.stop.check()?;
                 let drawn = self.converter.draw(&mut self.audio, &mut self.picture, self.cancel)?;
                 entry.sample_rate = drawn.sample_rate;
                 let name = segment_name(&task.subject.file_name, segment.start_ms);
