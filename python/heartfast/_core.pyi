@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from typing_extensions import Unpack
 
 from heartfast.limits import Limits
+from heartfast.selection import Selection
 
 __all__ = [
     "MAX_N_FFT",
@@ -24,6 +25,7 @@ __all__ = [
     "open_archive",
     "paint",
     "palette",
+    "selection_json",
     "stage_times",
     "stft",
 ]
@@ -191,14 +193,18 @@ class Archive:
 
 _Failure: TypeAlias = tuple[str, str]
 _Outcome: TypeAlias = (
-    tuple[int, float, str] | tuple[int, list[tuple[int, float]], str, _Failure | None] | _Failure
+    tuple[int, float, str] | tuple[int, list[tuple[str, float]], str, _Failure | None] | _Failure
 )
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
 def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
 def magnitudes(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
 def load(
-    path: str | os.PathLike[str], sr: int | None, mono: bool
+    path: str | os.PathLike[str],
+    sr: int | None,
+    mono: bool,
+    offset: float,
+    duration: float | None,
 ) -> tuple[NDArray[np.float32], int]: ...
 def convert(
     tasks: Sequence[tuple[str | tuple[Archive, int], str]],
@@ -206,7 +212,7 @@ def convert(
     to: str,
     png: str,
     config: SpectrogramConfig,
-    segment_s: float | None,
+    selection: Selection,
     limits: Limits,
     threads: int,
     progress: Callable[[int, int], object] | None,
@@ -220,6 +226,7 @@ def encode_png(
 def open_archive(path: str | os.PathLike[str]) -> tuple[Archive, list[str]] | None: ...
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
+def selection_json(selection: Selection) -> str: ...
 def build_info() -> dict[str, Any]: ...
 def stage_times(
     tasks: Sequence[tuple[str, str]], config: SpectrogramConfig, passes: int

@@ -16,7 +16,8 @@ use crate::limits::Limits;
 use crate::pipeline::{Converter, Recording};
 use crate::png::Preset;
 pub use crate::segments::Segment;
-use crate::segments::{self, Segments};
+use crate::segments::Segments;
+use crate::selection::{Channel, Selection};
 pub use crate::sink::Form;
 use crate::sink::Sink;
 pub use crate::source::Origin;
@@ -28,8 +29,8 @@ use crate::threads::{lock, share};
 pub struct Task {
     /// The recording.
     pub recording: Origin,
-    /// The PNG to write, relative to the folder of all; its own folder exists. The pictures of
-    /// segments add their start, in milliseconds: `x_0.png`, `x_10000.png`.
+    /// The PNG to write, relative to the folder of all; its own folder exists. Where there are
+    /// several pictures, they add their [`Segment::suffix`]: `x_0.png`, `x_10000.png`.
     pub picture: PathBuf,
 }
 
@@ -40,8 +41,8 @@ pub struct Job {
     pub config: SpectrogramConfig,
     /// How their files are written.
     pub png: Preset,
-    /// The length of segments in seconds, at least 0.01; without, recordings are taken whole.
-    pub segment_s: Option<f64>,
+    /// What of the recordings is in them.
+    pub selection: Selection,
     /// The folder for the pictures, which exists.
     pub folder: PathBuf,
     /// What they are gathered in there.
@@ -59,9 +60,9 @@ pub struct Converted {
     pub recording: Recording,
     /// SHA-256 of all its bytes, unless they could not be read.
     pub sha256: Option<[u8; 32]>,
-    /// Its segments, where it was cut.
+    /// Its pictures, where it was cut into segments or channels.
     pub segments: Vec<Segment>,
-    /// Why there are no further segments, if there should be.
+    /// Why there are no further ones, if there should be.
     pub error: Option<Error>,
 }
 
@@ -80,13 +81,13 @@ pub struct Monitor {
 /// before it. The pictures do not depend on the number of threads.
 ///
 /// # Errors
-/// Those of [`SpectrogramConfig::validate`]; [`Error::Value`] for segments too short;
+/// Those of [`SpectrogramConfig::validate`] and [`Selection::validate`];
 /// [`Error::Write`] for an archive of pictures that cannot be written, and [`Error::Cancelled`]
 /// for one that is not complete, which is removed. A failed recording is only its own entry's
 /// error.
 pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Vec<Option<Result<Converted>>>> {
     job.config.validate()?;
-    segments::check(job.segment_s)?;
+    job.selection.validate()?;
     let sink = Sink::new(&job.folder, job.form)?;
     let results = Mutex::new(Vec::new());
     lock(&results).resize_with(tasks.len(), || None);
@@ -123,6 +124,8 @@ struct Worker<'a> {
     opener: Opener,
     recording: Vec<u8>,
     audio: Audio,
+    /// One of its channels.
+    channel: Audio,
     picture: Vec<u8>,
 }
 
@@ -136,15 +139,18 @@ impl<'a> Worker<'a> {
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
+            channel: Audio::default(),
             picture: Vec::new(),
         })
     }
 
     /// Converts a task, with a panic (of a decoder, most likely) as its error.
     fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Converted> {
-        let convert = || match self.job.segment_s {
-            None => self.convert(turn, task),
-            Some(segment_s) => self.cut(turn, task, segment_s),
+        let selection = &self.job.selection;
+        let convert = || match (selection.is_whole(), selection.is_cut()) {
+            (true, _) => self.convert(turn, task),
+            (_, false) => self.convert_part(turn, task),
+            (_, true) => self.cut(turn, task),
         };
         catch_unwind(AssertUnwindSafe(convert)).unwrap_or_else(|panic| {
             *self = Self::new(self.job, self.sink, self.cancel)?;
@@ -168,22 +174,53 @@ impl<'a> Worker<'a> {
         Ok(Converted { recording, sha256, segments: Vec::new(), error: None })
     }
 
-    /// The recording into a picture of each segment. Those before an error stay.
-    fn cut(&mut self, turn: usize, task: &Task, segment_s: f64) -> Result<Converted> {
+    /// What is selected of the recording into one picture.
+    fn convert_part(&mut self, turn: usize, task: &Task) -> Result<Converted> {
+        let Job { selection, limits, .. } = self.job;
+        let source = self.opener.open(&task.recording)?;
+        let stream = Mutex::new(self.opener.stream(source, &mut self.recording, self.cancel)?);
+        let (part, _) = Segments::open(&stream, selection, limits, self.cancel)?
+            .next(&mut self.audio, self.cancel)?
+            .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        let (audio, picture) = (&mut self.audio, &mut self.picture);
+        let recording = self.converter.draw(audio, &part, picture, self.cancel)?;
+        let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
+        let sha256 = Some(stream.finish(self.cancel)?);
+        self.sink.put(turn, &task.picture, &self.picture, self.cancel)?;
+        Ok(Converted { recording, sha256, segments: Vec::new(), error: None })
+    }
+
+    /// The recording into a picture of each segment and channel. Those before an error stay.
+    fn cut(&mut self, turn: usize, task: &Task) -> Result<Converted> {
+        let Job { selection, limits, .. } = self.job;
         let source = self.opener.open(&task.recording)?;
         let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
         let stream = Mutex::new(stream);
         let mut recording = Recording { sample_rate: 0, duration_s: 0.0 };
         let mut segments = Vec::new();
+        let each = selection.channel == Channel::Each;
         let mut draw = || {
-            let mut cut = Segments::open(&stream, segment_s)?;
-            while let Some(segment) = cut.next(&mut self.audio, self.cancel)? {
-                let drawn = self.converter.draw(&mut self.audio, &mut self.picture, self.cancel)?;
-                let name = segment_name(&task.picture, segment.start_ms);
-                self.sink.put(turn, &name, &self.picture, self.cancel)?;
-                recording.sample_rate = drawn.sample_rate;
-                recording.duration_s += drawn.duration_s;
-                segments.push(segment);
+            let mut cut = Segments::open(&stream, selection, limits, self.cancel)?;
+            while let Some((mut part, start_ms)) = cut.next(&mut self.audio, self.cancel)? {
+                for index in 0..self.audio.channels {
+                    let (mut audio, mut suffix) = (&mut self.audio, String::new());
+                    if each {
+                        audio.channel(index, &mut self.channel)?;
+                        audio = &mut self.channel;
+                        part.channel = Some(index as u32 + 1);
+                        suffix += &format!("_ch{}", index + 1);
+                    }
+                    if selection.segment_s.is_some() {
+                        suffix += &format!("_{start_ms}");
+                    }
+                    let drawn =
+                        self.converter.draw(audio, &part, &mut self.picture, self.cancel)?;
+                    let name = with_suffix(&task.picture, &suffix);
+                    self.sink.put(turn, &name, &self.picture, self.cancel)?;
+                    recording.sample_rate = drawn.sample_rate;
+                    recording.duration_s += drawn.duration_s;
+                    segments.push(Segment { suffix, duration_s: drawn.duration_s });
+                }
             }
             Ok(())
         };
@@ -201,11 +238,33 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// What the picture of a segment is called.
-fn segment_name(picture: &Path, start_ms: u64) -> PathBuf {
+/// What a picture with this suffix is called.
+fn with_suffix(picture: &Path, suffix: &str) -> PathBuf {
     let mut name = picture.file_stem().map(OsString::from).unwrap_or_default();
-    name.push(format!("_{start_ms}.png"));
+    name.push(format!("{suffix}.png"));
     picture.with_file_name(name)
+}
+
+/// The samples that are selected of a recording, without segments; several channels only where
+/// each is selected.
+///
+/// # Errors
+/// Those of [`Selection::validate`], [`read`] and [`decode`](crate::audio::decode); [`Error::Decode`] if the
+/// recording ends before the selected part.
+pub fn load(
+    recording: &Origin,
+    selection: &Selection,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Audio> {
+    selection.validate()?;
+    let mut opener = Opener::default();
+    let source = opener.open(recording)?;
+    let mut bytes = Vec::new();
+    let stream = Mutex::new(opener.stream(source, &mut bytes, cancel)?);
+    let mut audio = Audio::default();
+    Segments::open(&stream, selection, limits, cancel)?.next(&mut audio, cancel)?;
+    Ok(audio)
 }
 
 /// All bytes of a recording, into a buffer whose memory is used again.

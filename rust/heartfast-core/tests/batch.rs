@@ -12,9 +12,10 @@ use heartfast_core::Cancel;
 use heartfast_core::Error;
 use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
-use heartfast_core::pipeline::Converter;
 use heartfast_core::limits::Limits;
+use heartfast_core::pipeline::Converter;
 use heartfast_core::png::Preset;
+use heartfast_core::selection::Selection;
 
 /// An empty folder of this test's own.
 fn folder(name: &str) -> PathBuf {
@@ -66,7 +67,8 @@ fn path(task: &Task) -> &Path {
 fn job(folder: &Path, threads: usize) -> Job {
     let (config, folder) = (SpectrogramConfig::default(), folder.to_owned());
     let (form, limits) = (Form::Folder, Limits::default());
-    Job { config, png: Preset::Fast, segment_s: None, folder, form, limits, threads }
+    let selection = Selection::default();
+    Job { config, png: Preset::Fast, selection, folder, form, limits, threads }
 }
 
 fn others(folder: &Path) -> Vec<String> {
@@ -180,7 +182,7 @@ fn nothing_to_do() {
     let mut job = job(&folder("nothing"), 4);
     assert!(run(&[], &job, &Monitor::default()).unwrap().is_empty());
     for segment_s in [0.0, 0.009, -1.0, f64::NAN, f64::INFINITY] {
-        job.segment_s = Some(segment_s);
+        job.selection.segment_s = Some(segment_s);
         let outcome = run(&[], &job, &Monitor::default());
         assert!(matches!(outcome, Err(Error::Value { field: "segment_s", .. })), "{segment_s}");
     }

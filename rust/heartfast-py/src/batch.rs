@@ -15,6 +15,7 @@ use pyo3::types::PyList;
 use crate::config::SpectrogramConfig;
 use crate::errors::raise_for;
 use crate::interrupt;
+use crate::selection::Selection;
 
 /// A ZIP or tar that is read in place; its members are known by their place in its list.
 #[pyclass(frozen, module = "heartfast._core")]
@@ -67,13 +68,13 @@ impl From<Limits> for limits::Limits {
 type Failure = (&'static str, String);
 
 /// (sample rate, seconds, SHA-256) of a converted recording, (kind, message) of an error, or
-/// (sample rate, segments, SHA-256, error) of one that was cut, its segments (milliseconds where
-/// they begin, seconds).
+/// (sample rate, segments, SHA-256, error) of one that was cut, its segments (what their names
+/// have behind the recording's, seconds).
 #[derive(IntoPyObject)]
 enum Outcome {
     Converted((u32, f64, String)),
     Failed(Failure),
-    Cut((u32, Vec<(u64, f64)>, String, Option<Failure>)),
+    Cut((u32, Vec<(String, f64)>, String, Option<Failure>)),
 }
 
 /// Converts (recording, picture) pairs into `folder`; `progress` gets (done, failed) now and then.
@@ -86,7 +87,7 @@ pub(crate) fn convert<'py>(
     to: &str,
     png: &str,
     config: &SpectrogramConfig,
-    segment_s: Option<f64>,
+    selection: Selection,
     limits: Limits,
     threads: usize,
     progress: Option<Py<PyAny>>,
@@ -115,7 +116,8 @@ pub(crate) fn convert<'py>(
         .collect();
     let png = Preset::from_name(png).map_err(|e| raise_for(py, e, None))?;
     let (config, limits) = (config.core.clone(), limits.into());
-    let job = Job { config, png, segment_s, folder, form, limits, threads };
+    let selection = selection.core(py)?;
+    let job = Job { config, png, selection, folder, form, limits, threads };
     let monitor = Monitor::default();
     let report = |py: Python<'_>| match &progress {
         Some(progress) => {
@@ -143,7 +145,7 @@ fn outcome(result: Result<Converted, Error>) -> Outcome {
             if segments.is_empty() {
                 return Outcome::Converted((recording.sample_rate, recording.duration_s, sha256));
             }
-            let row = |segment: Segment| (segment.start_ms, segment.duration_s);
+            let row = |segment: Segment| (segment.suffix, segment.duration_s);
             let segments = segments.into_iter().map(row).collect();
             Outcome::Cut((recording.sample_rate, segments, sha256, error.map(failure)))
         }
