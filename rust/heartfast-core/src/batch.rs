@@ -15,6 +15,7 @@ use crate::error::{Error, Result, panic_text};
 use crate::limits::Limits;
 use crate::pipeline::{Converter, Recording};
 use crate::png::Preset;
+use crate::resample::Resamplings;
 pub use crate::segments::Segment;
 use crate::segments::Segments;
 use crate::selection::{Channel, Selection};
@@ -126,6 +127,7 @@ struct Worker<'a> {
     audio: Audio,
     /// One of its channels.
     channel: Audio,
+    resamplings: Resamplings,
     picture: Vec<u8>,
 }
 
@@ -140,6 +142,7 @@ impl<'a> Worker<'a> {
             recording: Vec::new(),
             audio: Audio::default(),
             channel: Audio::default(),
+            resamplings: Resamplings::default(),
             picture: Vec::new(),
         })
     }
@@ -179,9 +182,10 @@ impl<'a> Worker<'a> {
         let Job { selection, limits, .. } = self.job;
         let source = self.opener.open(&task.recording)?;
         let stream = Mutex::new(self.opener.stream(source, &mut self.recording, self.cancel)?);
-        let (part, _) = Segments::open(&stream, selection, limits, self.cancel)?
-            .next(&mut self.audio, self.cancel)?
-            .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        let (part, _) =
+            Segments::open(&stream, selection, limits, &mut self.resamplings, self.cancel)?
+                .next(&mut self.audio, self.cancel)?
+                .ok_or_else(|| Error::decode("at least one sample", "none"))?;
         let (audio, picture) = (&mut self.audio, &mut self.picture);
         let recording = self.converter.draw(audio, &part, picture, self.cancel)?;
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -200,7 +204,8 @@ impl<'a> Worker<'a> {
         let mut segments = Vec::new();
         let each = selection.channel == Channel::Each;
         let mut draw = || {
-            let mut cut = Segments::open(&stream, selection, limits, self.cancel)?;
+            let kept = &mut self.resamplings;
+            let mut cut = Segments::open(&stream, selection, limits, kept, self.cancel)?;
             while let Some((mut part, start_ms)) = cut.next(&mut self.audio, self.cancel)? {
                 for index in 0..self.audio.channels {
                     let (mut audio, mut suffix) = (&mut self.audio, String::new());
@@ -263,7 +268,8 @@ pub fn load(
     let mut bytes = Vec::new();
     let stream = Mutex::new(opener.stream(source, &mut bytes, cancel)?);
     let mut audio = Audio::default();
-    Segments::open(&stream, selection, limits, cancel)?.next(&mut audio, cancel)?;
+    let mut new = Resamplings::default();
+    Segments::open(&stream, selection, limits, &mut new, cancel)?.next(&mut audio, cancel)?;
     Ok(audio)
 }
 

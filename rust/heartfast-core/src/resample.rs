@@ -18,6 +18,33 @@ const LARGEST: usize = 1 << 19;
 /// Samples of all channels in a block at most.
 const LARGEST_OF_ALL: usize = 8 * LARGEST;
 
+/// As many pairs of rates stay planned: finding a filter takes longer than resampling seconds.
+const MOST_KEPT: usize = 4;
+
+/// One thread's resampling, of recordings at several rates.
+#[derive(Default)]
+pub(crate) struct Resamplings(Vec<Resampling>);
+
+impl Resamplings {
+    /// A resampling at its start.
+    ///
+    /// # Errors
+    /// Those of [`Resampling::new`].
+    pub(crate) fn get(&mut self, from: u32, to: u32, channels: usize) -> Result<&mut Resampling> {
+        let asked = (from, to, channels);
+        let kept = self.0.iter().position(|kept| (kept.from, kept.to, kept.channels) == asked);
+        let mut resampling = match kept {
+            Some(at) => self.0.remove(at),
+            None => Resampling::new(from, to, channels)?,
+        };
+        resampling.reset();
+        // The last one used is the last one to go.
+        self.0.truncate(MOST_KEPT - 1);
+        self.0.insert(0, resampling);
+        Ok(&mut self.0[0])
+    }
+}
+
 /// A signal that is being resampled, with an anti-aliasing filter that passes up to about 95 % of
 /// the lower of the two Nyquist frequencies.
 pub(crate) struct Resampling {
@@ -64,6 +91,13 @@ impl Resampling {
             read: 0,
             made: 0,
         })
+    }
+
+    fn reset(&mut self) {
+        self.fft.reset();
+        self.input.clear();
+        self.delay = self.fft.output_delay();
+        (self.read, self.made) = (0, 0);
     }
 
     /// Samples of all channels that come out of a block: so many more than the signal has come out
@@ -165,7 +199,7 @@ fn gcd(a: usize, b: usize) -> usize {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{LARGEST, Resampling, STEEP, block, resampled_length};
+    use super::{LARGEST, MOST_KEPT, Resampling, Resamplings, STEEP, block, resampled_length};
     use crate::cancel::Cancel;
 
     proptest! {
@@ -202,6 +236,30 @@ mod tests {
             prop_assert_eq!((a % 2, b % 2), (0, 0));
             prop_assert!(a.min(b) >= STEEP || 2 * a.max(b) > LARGEST);
         }
+    }
+
+    /// Also after one that broke off, and after others.
+    #[test]
+    fn kept_ones_are_as_new() {
+        let cancel = Cancel::new();
+        let samples: Vec<f32> = (0..9000).map(|k| (k * k % 1013) as f32 / 1013.0).collect();
+        let resampled = |resampling: &mut Resampling| {
+            let mut out = Vec::new();
+            resampling.push(&samples, &mut out, &cancel).expect("memory");
+            resampling.finish(&mut out, &cancel).expect("memory");
+            out
+        };
+        let mut kept = Resamplings::default();
+        for round in 0..4 {
+            for to in 1000..1000 + MOST_KEPT as u32 + round % 2 {
+                let mut new = Resampling::new(8000, to, 2).expect("two rates");
+                let resampling = kept.get(8000, to, 2).expect("two rates");
+                assert!(resampled(resampling) == resampled(&mut new));
+                let broken = kept.get(8000, to, 2).expect("two rates");
+                broken.push(&samples[..5000], &mut Vec::new(), &cancel).expect("memory");
+            }
+        }
+        assert_eq!(kept.0.len(), MOST_KEPT);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::pipeline::Part;
+use crate::resample::Resamplings;
 use crate::selection::Selection;
 use crate::signal::Signal;
 use crate::source::Hashed;
@@ -47,9 +48,10 @@ impl<'l, 'i> Segments<'l, 'i> {
         stream: &'l Mutex<Hashed<'i>>,
         selection: &Selection,
         limits: &Limits,
+        resamplings: &'l mut Resamplings,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let signal = Signal::open(stream, selection, cancel)?;
+        let signal = Signal::open(stream, selection, resamplings, cancel)?;
         let rate = f64::from(signal.sample_rate);
         let length =
             selection.segment_s.map_or(usize::MAX, |s| ((s * rate).round() as usize).max(1));

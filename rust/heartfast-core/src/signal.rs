@@ -8,7 +8,7 @@ use crate::cancel::Cancel;
 use crate::channels::reduce;
 use crate::error::{Error, Result};
 use crate::memory::{fit, reserve};
-use crate::resample::Resampling;
+use crate::resample::{Resampling, Resamplings};
 use crate::selection::{Channel, Selection};
 use crate::source::{Hashed, Lent, STEP};
 use crate::threads::lock;
@@ -20,7 +20,7 @@ const STEP_FRAMES: usize = STEP / 8;
 /// The selected samples of a stream, which is hashed as far as it is read.
 pub(crate) struct Signal<'l, 'i> {
     part: Part<'l, 'i>,
-    resampled: Option<Resampled>,
+    resampled: Option<Resampled<'l>>,
     /// Of what is read here.
     pub(crate) channels: usize,
     pub(crate) sample_rate: u32,
@@ -29,10 +29,11 @@ pub(crate) struct Signal<'l, 'i> {
 impl<'l, 'i> Signal<'l, 'i> {
     /// # Errors
     /// Those of [`audio::decode`](crate::audio::decode) for what is no recording, or has nothing
-    /// of what is selected; those of [`Resampling::new`].
+    /// of what is selected; those of [`Resamplings::get`].
     pub(crate) fn open(
         stream: &'l Mutex<Hashed<'i>>,
         selection: &Selection,
+        resamplings: &'l mut Resamplings,
         cancel: &Cancel,
     ) -> Result<Self> {
         let part = Part::open(stream, selection, cancel)?;
@@ -42,7 +43,7 @@ impl<'l, 'i> Signal<'l, 'i> {
             None
         } else {
             Some(Resampled {
-                resampling: Resampling::new(part.sample_rate, sample_rate, channels)?,
+                resampling: resamplings.get(part.sample_rate, sample_rate, channels)?,
                 raw: Vec::new(),
                 ready: Vec::new(),
                 used: 0,
@@ -142,8 +143,8 @@ impl<'l, 'i> Part<'l, 'i> {
 }
 
 /// That at another rate.
-struct Resampled {
-    resampling: Resampling,
+struct Resampled<'l> {
+    resampling: &'l mut Resampling,
     raw: Vec<f32>,
     /// What came out of the resampling, of which the first `used` samples are read.
     ready: Vec<f32>,
@@ -151,7 +152,7 @@ struct Resampled {
     finished: bool,
 }
 
-impl Resampled {
+impl Resampled<'_> {
     /// Appends some samples, up to so many; returns whether there may be more.
     fn read(
         &mut self,
