@@ -250,6 +250,20 @@ def test_resampled_pictures_are_scipys(tmp_path, old, new):
     assert difference.mean() < 0.1
 
 
+def test_resampling_does_not_depend_on_threads(tmp_path):
+    """Each keeps its filters from recording to recording, and of several rates."""
+    for k in range(60):
+        write(tmp_path / f"in/{k}.wav", noise(3000 + 7 * k), [4000, 8000, 11_025, 44_100, 48_000,
+                                                              16_000][k % 6])  # fmt: skip
+    made = []
+    for jobs in (1, 4):
+        out = tmp_path / str(jobs)
+        assert heartfast.convert(tmp_path / "in", out, sr=5000, jobs=jobs).errors == []
+        made.append({p.name: p.read_bytes() for p in out.iterdir()})
+    assert made[0] == made[1]
+    assert len(made[0]) == 61
+
+
 def test_names_count_from_the_start_of_the_file(tmp_path):
     path = write(tmp_path / "x.wav", noise(44_100), 44_100)
     result = heartfast.convert(
@@ -324,6 +338,47 @@ def test_load_a_part(tmp_path, name, mono):
         heartfast.load(path, offset=-1)
     with pytest.raises(ValueError, match=r"duration: expected more than 0 seconds, found 0"):
         heartfast.load(path, duration=0)
+
+
+@given(
+    n=st.integers(1, 3000),
+    sr=st.sampled_from([1000, 4000, 11_025]),
+    offset=st.floats(0, 1),
+    duration=st.none() | st.floats(1e-6, 2),
+    channels=st.integers(1, 3),
+    form=st.sampled_from([("WAV", "PCM_16"), ("WAV", "DOUBLE"), ("FLAC", "PCM_24")]),
+)
+def test_any_part(tmp_path_factory, n, sr, offset, duration, channels, form):
+    path = tmp_path_factory.getbasetemp() / "part"
+    soundfile.write(path, noise(n, channels), sr, format=form[0], subtype=form[1])
+    y, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    start = math.floor(offset * sr + 0.5)
+    stop = n if duration is None else start + max(1, math.floor(duration * sr + 0.5))
+    if start >= n:
+        with pytest.raises(heartfast.DecodeError, match="expected a recording of more than"):
+            heartfast.load(path, offset=offset, duration=duration)
+        return
+    got, _ = heartfast.load(path, offset=offset, duration=duration, mono=False)
+    assert np.array_equal(np.atleast_2d(got).T, y[start:stop])
+
+
+def test_a_part_of_what_can_only_be_read_on(tmp_path):
+    """A compressed member too long to be kept in memory."""
+    n, sr = 17_500_000, 44_100
+    y = np.tile(np.random.default_rng(0).integers(-9999, 9999, 25_000, np.int16), n // 25_000)
+    soundfile.write(tmp_path / "x.wav", y, sr, subtype="PCM_16")
+    assert (tmp_path / "x.wav").stat().st_size > 33 << 20
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.write(tmp_path / "x.wav", "x.wav")
+    rows = [
+        heartfast.convert(tmp_path / f"x.{kind}", tmp_path / kind, start=300.3, duration=2).records
+        for kind in ("wav", "zip")
+    ]
+    assert [row[:7] for row in rows[0]] == [row[:7] for row in rows[1]]
+    first = math.floor(300.3 * sr + 0.5)
+    expected = drawn(y[first : first + 2 * sr] / np.float32(32768), sr, tmp_path)
+    for kind in ("wav", "zip"):
+        assert np.array_equal(pixels(tmp_path / kind / "x.png"), expected)
 
 
 def long_wav(path: Path, seconds: int, sr: int = 96_000) -> None:

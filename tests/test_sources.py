@@ -6,9 +6,11 @@ import glob
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import tarfile
+import time
 import zipfile
 from pathlib import Path
 
@@ -127,6 +129,19 @@ def test_a_list_with_what_is_not_there(tmp_path):
     ]  # fmt: skip
     made = sorted(os.listdir(tmp_path / "out"))
     assert made == ["a.png", "b.png", "errors.jsonl", "member.png", "metadata.csv"]
+
+
+def test_ctrl_c_while_a_list_is_awaited(tmp_path):
+    command = [*HEARTFAST, "convert", "-", "-o", "out"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path
+    ) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        started = time.monotonic()
+        assert process.wait(timeout=30) == 130
+        assert time.monotonic() - started < 1
+        assert process.stderr.read().startswith(b"heartfast convert: interrupted")
 
 
 def test_an_empty_list(tmp_path):

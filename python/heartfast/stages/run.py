@@ -108,7 +108,8 @@ def run(
     sources, labels, config, jobs, recursive, any_extension
         As in `convert`.
     channel, sr, start, duration, segment_s, segment_overlap
-        As in `convert`. A segment then is what is learned from and scored.
+        As in `convert`. A segment then is what is learned from and scored. The model does not keep
+        them: to score other recordings, `convert` them with the same ones first.
     out : path
         A new or empty folder.
     test_size : float
