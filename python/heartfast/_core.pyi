@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
+from heartfast.selection import Selection
+
 __all__ = [
     "MAX_N_FFT",
     "Archive",
@@ -22,6 +24,7 @@ __all__ = [
     "open_archive",
     "paint",
     "palette",
+    "selection_json",
     "stage_times",
     "stft",
 ]
@@ -205,7 +208,11 @@ def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
 def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
 def magnitudes(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
 def load(
-    path: str | os.PathLike[str], sr: int | None, mono: bool
+    path: str | os.PathLike[str],
+    sr: int | None,
+    mono: bool,
+    offset: float,
+    duration: float | None,
 ) -> tuple[NDArray[np.float32], int]: ...
 def convert(
     rows: Sequence[_Row],
@@ -223,6 +230,7 @@ def open_archive(path: str | os.PathLike[str]) -> tuple[Archive, list[str]] | No
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
 def build_info() -> dict[str, Any]: ...
+def selection_json(selection: Selection) -> str: ...
 def stage_times(
     tasks: Sequence[tuple[str, str]], config: SpectrogramConfig, passes: int
 ) -> dict[str, float]: ...

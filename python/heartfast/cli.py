@@ -196,6 +196,12 @@ def _config(options: Namespace) -> SpectrogramConfig:
     return SpectrogramConfig(**given)
 
 
+def _selection(options: Namespace) -> dict[str, Any]:
+    from heartfast.selection import Selection
+
+    return {name: getattr(options, name) for name in Selection._fields if hasattr(options, name)}
+
+
 def _limits(options: Namespace) -> Limits:
     from heartfast.limits import Limits
 
@@ -221,7 +227,8 @@ def _convert(options: Namespace) -> int:
                 labels=options.labels,
                 jobs=options.jobs,
                 recursive=options.recursive,
-                segment_s=options.segment_s,
+                any_extension=options.any_extension,
+                **_selection(options),
                 to=options.to,
                 png=options.png,
                 shard_mb=options.shard_mb,
@@ -340,6 +347,9 @@ def _run(options: Namespace) -> int:
             options.out,
             labels=options.labels,
             config=config,
+            recursive=options.recursive,
+            any_extension=options.any_extension,
+            **_selection(options),
             test_size=options.test_size,
             metric=options.metric,
             trials=options.trials,

@@ -104,7 +104,7 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat = {}
     for name, part in value.items():
         if isinstance(part, dict):
-            flat.update(_flat(part, "" if name in ("settings", "config") else f"{name}."))
+            flat.update(_flat(part, "" if name in ("settings", "config", "selection") else f"{name}."))
         else:
             flat[prefix + name] = part
     return flat

@@ -35,15 +35,7 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast convert recordings/ -o pictures --labels folders --overlap 75",
     )  # fmt: skip
     _add_sources(p, "none", "a new or empty folder, or one to continue")
-    p.add_argument(
-        "--recursive",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="search folders in folders, too (default)",
-    )
-    p.add_argument(
-        "--segment-s", type=float, metavar="S", help="cut recordings into segments of S seconds"
-    )
+    _add_selection(p)
     p.add_argument(
         "--to",
         choices=("dir", "zip", "tar"),
@@ -149,6 +141,7 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
     _add_sources(p, None, "a new or empty folder")
+    _add_selection(p)
     _add_test_size(p)
     _add_training(p)
     _add_config(p)
@@ -189,10 +182,42 @@ def _add_sources(p: argparse.ArgumentParser, labels: str | None, out: str) -> No
         "sources",
         metavar="SRC",
         nargs="+",
-        help="recordings, and folders, ZIPs and tars of them",
+        help="recordings, and folders, ZIPs and tars of them; '*.wav', '**/*.wav'; - for a list "
+        "on standard input, a path a line or with NULs",
+    )
+    p.add_argument(
+        "--recursive",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="search folders in folders, too (default)",
+    )
+    p.add_argument(
+        "--any-extension",
+        action="store_true",
+        help="try every file in folders and archives, whatever its name",
     )
     p.add_argument("-o", "--out", metavar="OUT", required=True, help=out)
     p.add_argument("--labels", metavar="L", default=labels, required=labels is None, help=_LABELS)
+
+
+def _add_selection(p: argparse.ArgumentParser) -> None:
+    # Without defaults: the stages have their own.
+    group = p.add_argument_group("what of a recording", argument_default=argparse.SUPPRESS)
+    group.add_argument(
+        "--channel",
+        type=_channel,
+        metavar="C",
+        help="mix (default), left, right, a number from 1, or each: a picture of each",
+    )
+    group.add_argument("--sr", type=int, metavar="HZ", help="resample (the recording's own rate)")
+    group.add_argument("--start", type=float, metavar="S", help="begin S seconds in (0)")
+    group.add_argument("--duration", type=float, metavar="S", help="end S seconds later")
+    group.add_argument(
+        "--segment-s", type=float, metavar="S", help="cut recordings into segments of S seconds"
+    )
+    group.add_argument(
+        "--segment-overlap", type=float, metavar="PERCENT", help="of neighbouring segments (0)"
+    )
 
 
 def _add_config(p: argparse.ArgumentParser) -> None:
@@ -240,6 +265,13 @@ def _add_jobs(p: argparse.ArgumentParser) -> None:
 def _reference(text: str) -> str | float:
     try:
         return float(text)
+    except ValueError:
+        return text
+
+
+def _channel(text: str) -> str | int:
+    try:
+        return int(text)
     except ValueError:
         return text
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections import Counter
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
+from heartfast.patterns import expand, is_folder, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,81 +48,139 @@ def _stem(name: str) -> str:
 
 
 def find_recordings(
-    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, recursive: bool = True
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    recursive: bool = True,
+    any_extension: bool = False,
 ) -> list[Recording]:
     """List the recordings in files, folders and archives (ZIP, tar): each once, sorted by name.
 
     An archive is searched where it is named outright, and not in a folder, where it may be a
-    second copy of what lies beside it.
+    second copy of what lies beside it. With `any_extension` everything in a folder or an archive
+    counts as a recording, except what is hidden.
+
+    A source that is not there is a pattern if it has ``*``, ``?`` or ``[...]``, with ``**`` for
+    any folders; what matches counts as named outright. ``-`` is a list on standard input, a path
+    a line, or with a NUL behind each; one that is not there then fails as a recording does.
 
     Raises
     ------
     FileNotFoundError
-        A source is not there.
+        A source is not there, or no file that matches.
     DatasetError
         There is no recording in any of them.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     paths = [os.fspath(source) for source in sources]
-    found = [_search(source, recursive) for source in paths]
-    recordings = found[0] if len(found) == 1 else _each_once(paths, found)
+    found = (
+        (source, _search(source, recursive, any_extension, listed))
+        for source, listed in _named(paths)
+    )
+    if len(paths) == 1 and paths[0] != "-" and not is_pattern(paths[0]):
+        recordings = [recording for _, searched in found for recording in searched]
+    else:
+        recordings = [*_each_once(found)]
     if not recordings:
         looked = ", ".join(paths) or "no source"
-        known = " ".join(extension[1:] for extension in EXTENSIONS)
+        known = "with any name" if any_extension else " ".join(e[1:] for e in EXTENSIONS)
         raise DatasetError(f"{looked}: expected recordings ({known}), found none")
     recordings.sort(key=itemgetter(1, 0))
     return recordings
 
 
-def _each_once(sources: Sequence[str], found: Sequence[list[Recording]]) -> list[Recording]:
+def _named(sources: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """The sources, with whether they come from a list."""
+    for source in sources:
+        if source == "-":
+            for path in _listed():
+                yield path, True
+        elif is_pattern(source) and not os.path.lexists(source):
+            matching = expand(source)
+            if not matching:
+                import errno
+
+                message = "expected recordings that match this pattern, found none"
+                raise FileNotFoundError(errno.ENOENT, message, source)
+            for path in matching:
+                yield path, False
+        else:
+            yield source, False
+
+
+def _listed() -> Iterator[str]:
+    """Paths on standard input, one by one: a list of millions stands in memory as bytes only."""
+    import sys
+
+    if sys.stdin is None:
+        raise OSError("standard input: expected a list of recordings, found it closed")
+    data = sys.stdin.buffer.read()
+    separator = b"\0" if b"\0" in data else b"\n"
+    start = 0
+    while start < len(data):
+        end = data.find(separator, start)
+        if end < 0:
+            end = len(data)
+        if end > start:
+            yield os.fsdecode(data[start:end])
+        start = end + 1
+
+
+def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Recording]:
     """Join what was found in the sources, one of which may be in another."""
-    paths: dict[str, Recording] = {}
-    for source, recordings in zip(sources, found, strict=True):
+    seen: set[str] = set()
+    for source, recordings in found:
         top = os.path.abspath(source)
         below = os.path.join(top, "")
         for recording in recordings:
             path = top if recording.path == source else below + recording.name
-            paths.setdefault(path, recording)
-    return list(paths.values())
+            if path not in seen:
+                # The same string once, where it is the same.
+                seen.add(recording.path if recording.path == path else path)
+                yield recording
 
 
-def _search(source: str, recursive: bool) -> list[Recording]:
-    if os.path.isdir(source):
+def _search(source: str, recursive: bool, any_extension: bool, listed: bool) -> Iterator[Recording]:
+    try:
+        mode = os.stat(source).st_mode
+    except (OSError, ValueError):
+        mode = 0
+    if stat.S_ISDIR(mode):
         below = os.path.join(source, "")
-        names = _walk(source, recursive)
-        if os.sep != "/":
-            return [Recording(below + name.replace("/", os.sep), name) for name in names]
-        return [Recording(below + name, name) for name in names]
-    if not os.path.lexists(source):
+        for name in _walk(source, recursive, any_extension):
+            path = name if os.sep == "/" else name.replace("/", os.sep)
+            yield Recording(below + path, name)
+        return
+    if not mode and not listed and not os.path.lexists(source):
         import errno
 
         message = "expected a recording or a folder of recordings, found nothing"
         raise FileNotFoundError(errno.ENOENT, message, source)
-    name = os.path.basename(source)
-    if not name.lower().endswith(EXTENSIONS):
+    name = os.path.basename(source.rstrip("/")) or source
+    if mode and not name.lower().endswith(EXTENSIONS):
         from heartfast._core import open_archive
 
         opened = open_archive(source)
         if opened is not None:
-            return [*_members(source, *opened, recursive)]
-    return [Recording(source, name)]
+            yield from _members(source, *opened, recursive, any_extension)
+            return
+    yield Recording(source, name)
 
 
 def _members(
-    source: str, archive: Archive, names: Sequence[str], recursive: bool
+    source: str, archive: Archive, names: Sequence[str], recursive: bool, any_extension: bool
 ) -> Iterator[Recording]:
     for i, name in enumerate(names):
         if not name:
             # What could not be listed: as if it were a recording, it fails by name.
             yield Recording(source, os.path.basename(source), (archive, i))
             continue
-        known = name.lower().endswith(EXTENSIONS) and "/." not in f"/{name}"
-        if known and (recursive or "/" not in name):
+        known = any_extension or name.lower().endswith(EXTENSIONS)
+        if known and "/." not in f"/{name}" and (recursive or "/" not in name):
             yield Recording(os.path.join(source, *name.split("/")), name, (archive, i))
 
 
-def _walk(root: str, recursive: bool) -> Iterator[str]:
+def _walk(root: str, recursive: bool, any_extension: bool) -> Iterator[str]:
     """Names, with "/", of the recordings under a folder; a loop of links is entered once."""
     waiting = [""]
     seen = set()
@@ -145,24 +205,35 @@ def _walk(root: str, recursive: bool) -> Iterator[str]:
             name = entry.name
             if name.startswith("."):
                 continue
-            if _is_folder(entry):
+            if is_folder(entry):
                 if recursive:
                     waiting.append(prefix + name)
-            elif name.lower().endswith(EXTENSIONS):
+            elif any_extension or name.lower().endswith(EXTENSIONS):
                 yield prefix + name
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a link that leads to itself
-        return False
+# Bytes of a name that every usual file system takes.
+_LONGEST = 255
+
+
+def _shortened(name: str, most: int) -> str:
+    """The name in so many bytes at most: its start, with a mark of all of it."""
+    if len(name) * 4 <= most or len(os.fsencode(name)) <= most:
+        return name
+    from hashlib import sha256
+
+    mark = f"~{sha256(os.fsencode(name)).hexdigest()[:12]}"
+    start = name[: most - len(mark)]
+    while len(os.fsencode(start)) > most - len(mark):
+        start = start[:-1]  # whole letters
+    return start + mark
 
 
 def picture_names(
     recordings: Sequence[Recording],
     folders: Sequence[str],
     clean: Callable[[str], str] | None = None,
+    room: int = 0,
 ) -> tuple[list[str], list[str]]:
     """Names, relative with "/", of the recordings' pictures in their `folders`; and notes.
 
@@ -170,7 +241,8 @@ def picture_names(
     extension (``x.wav.png``), and those that still would, as many of their folders' names
     as tell them apart (``site1__x.wav.png``). Where the case of letters alone does, which some
     systems do not see, they are numbered (``X.wav.png``, ``x.wav~2.png``). Where not every name
-    is possible, `clean` makes it so.
+    is possible, `clean` makes it so. Names of more than 255 bytes, less `room` for what is put
+    behind the stem later, end in a mark instead: ``~`` and 12 digits of the whole one's SHA-256.
 
     Raises
     ------
@@ -178,10 +250,18 @@ def picture_names(
         Nothing of this tells them apart.
     """
     clean = clean or str
-    names = [
-        clean(f"{folder}/{_stem(r.name)}.png" if folder else f"{_stem(r.name)}.png")
-        for r, folder in zip(recordings, folders, strict=True)
-    ]
+    places = {
+        folder: "".join(f"{_shortened(part, _LONGEST)}/" for part in clean(folder).split("/"))
+        if folder
+        else ""
+        for folder in {*folders}
+    }
+    most = _LONGEST - len(".png") - room
+
+    def picture(folder: str, stem: str) -> str:
+        return f"{places[folder]}{_shortened(clean(stem), most)}.png"
+
+    names = [picture(folder, _stem(r.name)) for r, folder in zip(recordings, folders, strict=True)]
     # Two names that differ in case only are one file on some systems.
     if len({name.casefold() for name in names}) == len(names):
         return names, []
@@ -200,8 +280,7 @@ def picture_names(
         old = [names[i] for i in clashing]
         for i in clashing:
             parts = os.path.abspath(recordings[i].path).split(os.sep)
-            name = "__".join(parts[-1 - depth :]) + f"{numbers[i]}.png"
-            names[i] = clean(f"{folders[i]}/{name}" if folders[i] else name)
+            names[i] = picture(folders[i], "__".join(parts[-1 - depth :]) + numbers[i])
         notes.append(
             f"{len(clashing)} recordings share {len(set(old))} picture names, so they keep "
             f"{'their folder' if depth else 'the extension'} in it ({old[0]}: {names[clashing[0]]})"

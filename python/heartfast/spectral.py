@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: str | os.PathLike[str], *, sr: int | None = None, mono: bool = True
+    path: str | os.PathLike[str],
+    *,
+    sr: int | None = None,
+    mono: bool = True,
+    offset: float = 0.0,
+    duration: float | None = None,
 ) -> tuple[NDArray[np.float32], int]:
     """Read a recording.
 
@@ -32,6 +37,9 @@ def load(
         Resample to this many samples per second; by default the recording's own rate is kept.
     mono : bool
         Mix all channels to one, their mean.
+    offset, duration : float
+        Read only this part, in seconds to the nearest sample (librosa.load drops fractions of
+        samples). The rest is not decoded, or not kept: it may be longer than the memory.
 
     Returns
     -------
@@ -45,7 +53,9 @@ def load(
     OSError
         The file cannot be read.
     UnsupportedFormatError, DecodeError
-        It is not a recording, or a damaged one.
+        It is not a recording, or a damaged one, or one that ends before `offset`.
+    ValueError
+        An argument out of range.
 
     Notes
     -----
@@ -63,7 +73,10 @@ def load(
     """
     import numpy as np  # noqa: F401 - here, where Ctrl-C may end it; the core would import it
 
-    samples, rate = _core.load(path, None if sr is None else sample_rate(sr), mono)
+    if not 0 <= offset < float("inf"):
+        raise ValueError(f"offset: expected at least 0 seconds, found {offset}")
+    rate = None if sr is None else sample_rate(sr)
+    samples, rate = _core.load(path, rate, mono, offset, duration)
     if samples.shape[1] == 1:
         return samples[:, 0], rate
     return samples.T, rate

@@ -15,6 +15,7 @@ from heartfast.manifest import clear, header, read_entries, require_own
 from heartfast.parallel import cores
 from heartfast.progress import Progress
 from heartfast.recordings import find_recordings, picture_names
+from heartfast.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from heartfast.labels import Label
     from heartfast.progress import ProgressCallback
     from heartfast.recordings import Recording
+
+
+# Bytes that channel and start take behind a name: `_ch256_`, and milliseconds of 300 years.
+_SUFFIX = 20
 
 
 class Converted(NamedTuple):
@@ -130,7 +135,13 @@ def convert(
     labels: str | os.PathLike[str] = "none",
     jobs: int | None = None,
     recursive: bool = True,
+    any_extension: bool = False,
+    channel: str | int = "mix",
+    sr: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
     segment_s: float | None = None,
+    segment_overlap: float = 0.0,
     to: Literal["dir", "zip", "tar"] = "dir",
     png: Literal["fast", "small"] = "fast",
     shard_mb: float | None = None,
@@ -152,13 +163,19 @@ def convert(
     ``<stem>_<start in ms>.png``, in its row its own duration_s, and the recording's sha256 and
     group (its name without extension, where it has none), so that the segments of a recording
     stay on one side of a split. Recordings then may be longer than the memory. The last segment
-    is what is left. Where a recording is damaged, the segments before stay.
+    is what is left. Where a recording is damaged, the segments before stay. With
+    ``channel="each"`` it is the same with channels: ``<stem>_ch1.png``, ``<stem>_ch1_0.png``.
+
+    A name of more than 255 bytes is shortened: its start, ``~``, and 12 digits of the SHA-256 of
+    all of it.
 
     Parameters
     ----------
     sources : path or paths
         Recordings, and folders and archives (ZIP, tar) to search for them. Those in an archive
-        are read where they are; it must not be compressed as a whole (tar.gz).
+        are read where they are; it must not be compressed as a whole (tar.gz). A path that is
+        not there is a pattern, if it has ``*``, ``?``, ``[...]`` or ``**``. ``-`` is a list on
+        standard input: a path a line, or a NUL behind each, as from ``find -print0``.
     out : path
         A new or empty folder, or one of an earlier run with the same settings, which is continued.
     config : SpectrogramConfig, optional
@@ -169,8 +186,24 @@ def convert(
         Threads; by default one per core.
     recursive : bool
         Search folders in folders, too.
+    any_extension : bool
+        Try every file in a folder or archive, whatever its name, except hidden ones.
+    channel : str or int
+        ``mix`` (the mean of all channels), ``left`` (the first), ``right`` (the second, or the
+        only one), ``each`` (a picture of each), or a number, counted from 1 as by sox. A channel
+        that a recording does not have is that recording's error.
+    sr : int, optional
+        Resample to so many samples per second, as `load` does; the rate in rows and pictures.
+        Segments are then exactly the parts of the resampled recording.
+    start, duration : float
+        Draw only this part, in seconds to the nearest sample; a recording that ends before it is
+        an error. It is resampled as if there were silence around it.
     segment_s : float, optional
-        The length of segments in seconds, at least 0.01; to the nearest sample.
+        The length of segments in seconds, at least 0.01; to the nearest sample. Their names count
+        from the recording's start, not from `start`.
+    segment_overlap : float
+        The share of a segment, in percent, that the next one has, too: 0 to below 100, with
+        segments that begin at least 2 ms apart. The last one has something of its own.
     to : str
         ``dir``: a file per picture; ``zip`` or ``tar``: all in ``out/pictures.zip`` or
         ``out/pictures.tar``, uncompressed, each ``<key>.png`` with its row as ``<key>.json``
@@ -227,8 +260,8 @@ def convert(
     (8, 0)
     """
     threads = cores(jobs)
-    if segment_s is not None and not 0.01 <= segment_s < float("inf"):
-        raise ValueError(f"segment_s: expected at least 0.01 seconds, found {segment_s}")
+    selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
+    _core.selection_json(selection)  # checks it, before anything is written
     if to not in ("dir", "zip", "tar"):
         raise ValueError(f"to: expected dir, zip or tar, found {to!r}")
     if png not in ("fast", "small"):
@@ -245,7 +278,7 @@ def convert(
     line = header(
         {
             "config": config.to_dict(),
-            "segment_s": segment_s,
+            "selection": selection._asdict(),
             "to": to,
             "shard_mb": shard_mb,
             "png": png,
@@ -254,18 +287,20 @@ def convert(
     )
     if not overwrite:
         require_own(folder, line)
-    recordings = find_recordings(paths, recursive=recursive)
+    recordings = find_recordings(paths, recursive=recursive, any_extension=any_extension)
     known, notes = read_labels(labels, recordings, paths)
     if scheme == "none":
         folders = [os.path.dirname(recording.name) for recording in recordings]
     else:
         folders = [label.label or UNLABELLED for label in known]
     packed = to != "dir"
-    names, renamed = picture_names(recordings, folders, webdataset_name if packed else None)
+    names, renamed = picture_names(
+        recordings, folders, webdataset_name if packed else None, _SUFFIX if selection.cuts else 0
+    )
     if overwrite:
         clear(folder)
 
-    places = [] if packed else sorted({*folders})
+    places = [] if packed else sorted({name.rpartition("/")[0] for name in names})
     for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
         os.makedirs(place, exist_ok=True)
 
@@ -274,8 +309,8 @@ def convert(
             progress(Progress("convert", done, len(recordings), failed))
 
     def row(recording: Recording, name: str, label: Label) -> _core._Row:
-        # The segments of a recording stay together.
-        group = label.group or (name.removesuffix(".png") if segment_s is not None else "")
+        # The segments and channels of a recording stay together.
+        group = label.group or (name.removesuffix(".png") if selection.cuts else "")
         source = recording.member or recording.path
         return source, recording.path, name, label.label, group, label.source
 
@@ -290,7 +325,7 @@ def convert(
             fsync,
             check,
             png,
-            segment_s,
+            selection,
             limits or Limits(),
             max_errors,
             threads,
@@ -327,7 +362,7 @@ class _Options(NamedTuple):
     fsync: bool
     check: bool
     png: str
-    segment_s: float | None
+    selection: Selection
     limits: Limits
     max_errors: int | None
     threads: int

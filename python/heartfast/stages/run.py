@@ -10,6 +10,7 @@ from heartfast.files import require_empty
 from heartfast.labels import UNLABELLED
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
+from heartfast.selection import Selection
 from heartfast.stages.convert import Conversion, convert
 from heartfast.stages.evaluate import Evaluation, evaluate
 from heartfast.stages.pack import Packing, check_split, pack_into
@@ -78,6 +79,14 @@ def run(
     *,
     labels: str | os.PathLike[str],
     config: SpectrogramConfig | None = None,
+    recursive: bool = True,
+    any_extension: bool = False,
+    channel: str | int = "mix",
+    sr: int | None = None,
+    start: float = 0.0,
+    duration: float | None = None,
+    segment_s: float | None = None,
+    segment_overlap: float = 0.0,
     test_size: float = 0.2,
     metric: str = "logloss",
     trials: int = 12,
@@ -96,8 +105,11 @@ def run(
 
     Parameters
     ----------
-    sources, labels, config, jobs
+    sources, labels, config, jobs, recursive, any_extension
         As in `convert`.
+    channel, sr, start, duration, segment_s, segment_overlap
+        As in `convert`. A segment then is what is learned from and scored. The model does not keep
+        them: to score other recordings, `convert` them with the same ones first.
     out : path
         A new or empty folder.
     test_size : float
@@ -126,11 +138,18 @@ def run(
     check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
+    selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
+    converting = {
+        "recursive": recursive,
+        "any_extension": any_extension,
+        **selection._asdict(),
+    }
     return _run(
         sources,
         os.fspath(out),
         labels=labels,
         config=config,
+        converting=converting,
         test_size=test_size,
         training=training,
         seed=seed,
@@ -195,6 +214,7 @@ def _run(
     *,
     labels: str | os.PathLike[str],
     config: SpectrogramConfig | None = None,
+    converting: dict[str, Any] | None = None,
     test_size: float = 0.2,
     training: dict[str, Any] | None = None,
     seed: int,
@@ -206,7 +226,13 @@ def _run(
         return os.path.join(folder, name)
 
     conversion = convert(
-        sources, at("images"), config=config, labels=labels, jobs=jobs, progress=progress
+        sources,
+        at("images"),
+        config=config,
+        labels=labels,
+        jobs=jobs,
+        progress=progress,
+        **(converting or {}),
     )
     if not conversion.pictures:
         first = conversion.errors[0]

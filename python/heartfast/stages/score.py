@@ -83,7 +83,8 @@ def score(
         A saved model, or one already loaded.
     source
         A ZIP or folder of pictures, one picture or a list of them; else recordings (a
-        folder, a file or a list of both), which are converted as the model's pictures were.
+        folder, a file or a list of both), which are converted with the configuration of the
+        model's pictures: each whole, the mix of its channels, at its own rate.
         Recordings beside pictures in a folder are passed over. Rows are in sorted order of
         the names.
     output

@@ -3,8 +3,6 @@
 use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{FixedSync, Indexing, Resampler, WindowFunction};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
@@ -12,9 +10,11 @@ use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
-use crate::cancel::{Cancel, STRIDE};
+use crate::cancel::Cancel;
+use crate::channels::reduce;
 use crate::error::{Error, Result, panic_text};
 use crate::memory::reserve;
+use crate::resample::{Resampling, resampled_length};
 use crate::wav;
 
 /// What is read, in the words of an error message.
@@ -47,25 +47,25 @@ impl Audio {
         self.frames() as f64 / f64::from(self.sample_rate)
     }
 
+    /// One of several channels, counted from 0, into `one`, whose memory is used again.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] if there is no memory for it.
+    pub(crate) fn channel(&self, index: usize, one: &mut Self) -> Result<()> {
+        one.interleaved.clear();
+        reserve(&mut one.interleaved, self.frames())?;
+        one.interleaved.extend(self.interleaved.iter().skip(index).step_by(self.channels));
+        (one.channels, one.sample_rate) = (1, self.sample_rate);
+        Ok(())
+    }
+
     /// Makes one channel of all: their mean.
     ///
     /// # Errors
     /// [`Error::Cancelled`] soon after `cancel` is set.
     pub fn mix(&mut self, cancel: &Cancel) -> Result<()> {
-        let channels = self.channels;
-        if channels > 1 {
-            let share = 1.0 / channels as f32;
-            for frame in 0..self.frames() {
-                if frame % STRIDE == 0 {
-                    cancel.check()?;
-                }
-                let start = frame * channels;
-                let sum: f32 = self.interleaved[start..start + channels].iter().sum();
-                self.interleaved[frame] = sum * share;
-            }
-            self.interleaved.truncate(self.interleaved.len() / channels);
-            self.channels = 1;
-        }
+        reduce(&mut self.interleaved, 0, self.channels, None, cancel)?;
+        self.channels = self.channels.min(1);
         Ok(())
     }
 
@@ -74,56 +74,19 @@ impl Audio {
     ///
     /// # Errors
     /// [`Error::Value`] for a rate of 0 or beyond what any recording has, [`Error::Decode`] if the
-    /// result does not fit into memory, [`Error::Cancelled`] soon after `cancel` is set.
+    /// result does not fit into memory, or for two rates with next to no common divisor,
+    /// [`Error::Cancelled`] soon after `cancel` is set.
     pub fn resample(&mut self, sample_rate: u32, cancel: &Cancel) -> Result<()> {
         if sample_rate == self.sample_rate {
             return Ok(());
         }
-        if sample_rate == 0 || sample_rate > MAX_SAMPLE_RATE {
-            let expected = format!("a sample rate of 1 to {MAX_SAMPLE_RATE} Hz");
-            return Err(Error::value("sr", expected, sample_rate));
-        }
-        let (from, to) = (self.sample_rate as usize, sample_rate as usize);
-        // Blocks of some thousand samples of the slower side make the filter steep enough. An
-        // even number of them, else rubato's delay is half a sample more than it says.
-        let step = 2 * from / gcd(from, to);
-        let chunk = (2048 * from.div_ceil(to)).next_multiple_of(step);
-        let window = WindowFunction::BlackmanHarris2;
-        let failed = |e: &dyn std::fmt::Display| {
-            Error::decode(format!("audio that can be resampled to {sample_rate} Hz"), e.to_string())
-        };
-        let channels = self.channels;
-        let mut resampler =
-            rubato::Fft::<f32>::new_custom(from, to, chunk, 1, channels, window, FixedSync::Input)
-                .map_err(|e| failed(&e))?;
-        let frames = self.frames();
-        let input =
-            InterleavedSlice::new(&self.interleaved, channels, frames).map_err(|e| failed(&e))?;
-        let block_frames = resampler.output_frames_max();
-        let mut block = vec![0.0; block_frames * channels];
-        // The filter's delay, which is no part of the signal.
-        let mut delay = resampler.output_delay();
-        let length = (frames as u128 * to as u128).div_ceil(from as u128) as usize * channels;
+        let mut resampling = Resampling::new(self.sample_rate, sample_rate, self.channels)?;
+        let length = resampled_length(self.frames() as u64, self.sample_rate, sample_rate);
         let mut resampled = Vec::new();
-        reserve(&mut resampled, length + block.len())?;
-        let mut read = 0;
-        while resampled.len() < length {
-            cancel.check()?;
-            let mut output = InterleavedSlice::new_mut(&mut block, channels, block_frames)
-                .map_err(|e| failed(&e))?;
-            let left = frames - read;
-            // Behind the end there is silence.
-            let partial_len = (left < resampler.input_frames_next()).then_some(left);
-            let indexing = Indexing { input_offset: read, partial_len, ..Indexing::default() };
-            let (used, made) = resampler
-                .process_into_buffer(&input, &mut output, Some(&indexing))
-                .map_err(|e| failed(&e))?;
-            read += used.min(left);
-            let skipped = delay.min(made);
-            delay -= skipped;
-            resampled.extend_from_slice(&block[skipped * channels..made * channels]);
-        }
-        resampled.truncate(length);
+        let beyond = resampling.block_len();
+        reserve(&mut resampled, length as usize * self.channels + beyond)?;
+        resampling.push(&self.interleaved, &mut resampled, cancel)?;
+        resampling.finish(&mut resampled, cancel)?;
         self.interleaved = resampled;
         self.sample_rate = sample_rate;
         Ok(())
@@ -316,11 +279,6 @@ fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
         let found = format!("damage that its decoder cannot take ({})", panic_text(&*panic));
         Err(Error::decode("sound data", found))
     })
-}
-
-/// The greatest common divisor.
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 fn unsupported(found: impl Into<String>) -> Error {

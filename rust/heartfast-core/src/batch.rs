@@ -20,7 +20,9 @@ use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
 use crate::pipeline::Converter;
 use crate::png::Preset;
-use crate::segments::{self, Segments};
+use crate::resample::Resamplings;
+use crate::segments::Segments;
+use crate::selection::{Channel, Selection};
 pub use crate::sink::{Form, Storage};
 use crate::sink::{Member, Shards, Sink};
 pub use crate::source::Origin;
@@ -35,7 +37,8 @@ pub struct Task {
     /// What the caller calls it.
     pub named: PathBuf,
     /// Its path, the PNG to write, whose own folder exists, and the rest of its row in the table.
-    /// The pictures of segments add their start, in milliseconds: `x_0.png`, `x_10000.png`.
+    /// Where there are several pictures, they add channel and start in milliseconds to its name:
+    /// `x_0.png`, `x_10000.png`, `x_ch2_10000.png`.
     pub subject: Subject,
 }
 
@@ -56,8 +59,8 @@ pub struct Job {
     pub config: SpectrogramConfig,
     /// How their files are written.
     pub png: Preset,
-    /// The length of segments in seconds, at least 0.01; without, recordings are taken whole.
-    pub segment_s: Option<f64>,
+    /// What of the recordings is in them.
+    pub selection: Selection,
     /// The folder for the pictures, which exists.
     pub folder: PathBuf,
     /// What they are gathered in there.
@@ -105,12 +108,12 @@ pub struct Outcome {
 /// failed recording is only its own entry's failure.
 ///
 /// # Errors
-/// Those of [`SpectrogramConfig::validate`]; [`Error::Value`] for segments too short;
+/// Those of [`SpectrogramConfig::validate`] and [`Selection::validate`];
 /// [`Error::File`] for a manifest, a table or an archive of pictures that cannot be written, and
 /// [`Error::Cancelled`] once `monitor.cancel` is set. What was done until then is in the manifest.
 pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.config.validate()?;
-    segments::check(job.segment_s)?;
+    job.selection.validate()?;
     let ledger = Ledger::open(tasks, job)?;
     let place = ledger.place();
     if job.storage.form != Form::Folder {
@@ -195,6 +198,9 @@ struct Worker<'a> {
     opener: Opener,
     recording: Vec<u8>,
     audio: Audio,
+    /// One of its channels.
+    channel: Audio,
+    resamplings: Resamplings,
     picture: Vec<u8>,
 }
 
@@ -209,6 +215,8 @@ impl<'a> Worker<'a> {
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
+            channel: Audio::default(),
+            resamplings: Resamplings::default(),
             picture: Vec::new(),
         })
     }
@@ -224,9 +232,11 @@ impl<'a> Worker<'a> {
             failure: None,
             place: None,
         };
-        let mut convert = || match self.job.segment_s {
-            None => self.convert(turn, task, &mut entry),
-            Some(segment_s) => self.cut(turn, task, segment_s, &mut entry),
+        let selection = &self.job.selection;
+        let mut convert = || match (selection.is_whole(), selection.is_cut()) {
+            (true, _) => self.convert(turn, task, &mut entry),
+            (_, false) => self.convert_part(turn, task, &mut entry),
+            (_, true) => self.cut(turn, task, &mut entry),
         };
         let failed = match catch_unwind(AssertUnwindSafe(&mut convert)) {
             Ok(Ok(())) => return Ok(entry),
@@ -261,23 +271,59 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// The recording into a picture of each segment. Those before an error stay.
-    fn cut(&mut self, turn: usize, task: &Task, segment_s: f64, entry: &mut Entry) -> Result<()> {
+    /// What is selected of the recording into one picture.
+    fn convert_part(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
+        let Job { selection, limits, .. } = self.job;
+        let source = self.opener.open(&task.recording)?;
+        entry.stamp = source.stamp;
+        let stream = Mutex::new(self.opener.stream(source, &mut self.recording, self.cancel)?);
+        let (part, _) =
+            Segments::open(&stream, selection, limits, &mut self.resamplings, self.cancel)?
+                .next(&mut self.audio, self.cancel)?
+                .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        let (audio, picture) = (&mut self.audio, &mut self.picture);
+        let drawn = self.converter.draw(audio, &part, picture, self.cancel)?;
+        let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
+        entry.sha256 = Some(stream.finish(self.cancel)?);
+        entry.sample_rate = drawn.sample_rate;
+        let picture = self.put(turn, task, None, drawn.duration_s, entry)?;
+        entry.pictures = Pictures::One(picture);
+        Ok(())
+    }
+
+    /// The recording into a picture of each segment and channel. Those before an error stay.
+    fn cut(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
+        let Job { selection, limits, .. } = self.job;
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
         let mut bytes = std::mem::take(&mut self.recording);
         let mut opener = std::mem::take(&mut self.opener);
+        let mut kept = std::mem::take(&mut self.resamplings);
         let stream = Mutex::new(opener.stream(source, &mut bytes, self.cancel)?);
         let mut pictures = Vec::new();
+        let each = selection.channel == Channel::Each;
         let mut draw = || {
-            let mut cut = Segments::open(&stream, segment_s)?;
-            while let Some(segment) = cut.next(&mut self.audio, self.cancel)? {
+            let mut cut = Segments::open(&stream, selection, limits, &mut kept, self.cancel)?;
+            while let Some((mut part, start_ms)) = cut.next(&mut self.audio, self.cancel)? {
                 // A recording of a day is not waited for: it is done anew.
                 self.monitor.stop.check()?;
-                let drawn = self.converter.draw(&mut self.audio, &mut self.picture, self.cancel)?;
-                entry.sample_rate = drawn.sample_rate;
-                let name = segment_name(&task.subject.file_name, segment.start_ms);
-                pictures.push(self.put(turn, task, Some(name), drawn.duration_s, entry)?);
+                for index in 0..self.audio.channels {
+                    let (mut audio, mut suffix) = (&mut self.audio, String::new());
+                    if each {
+                        audio.channel(index, &mut self.channel)?;
+                        audio = &mut self.channel;
+                        part.channel = Some(index as u32 + 1);
+                        suffix += &format!("_ch{}", index + 1);
+                    }
+                    if selection.segment_s.is_some() {
+                        suffix += &format!("_{start_ms}");
+                    }
+                    let drawn =
+                        self.converter.draw(audio, &part, &mut self.picture, self.cancel)?;
+                    entry.sample_rate = drawn.sample_rate;
+                    let name = with_suffix(&task.subject.file_name, &suffix);
+                    pictures.push(self.put(turn, task, Some(name), drawn.duration_s, entry)?);
+                }
             }
             Ok(())
         };
@@ -291,7 +337,7 @@ impl<'a> Worker<'a> {
             Err(_) if !some => Ok(None),
             _ => stream.finish(self.cancel).map(Some),
         };
-        (self.recording, self.opener) = (bytes, opener);
+        (self.recording, self.opener, self.resamplings) = (bytes, opener, kept);
         entry.sha256 = hashed.as_ref().ok().copied().flatten();
         drawn.and(hashed.map(drop))
     }
@@ -316,11 +362,34 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// What the picture of a segment is called.
-fn segment_name(picture: &Path, start_ms: u64) -> PathBuf {
+/// What a picture with this suffix is called.
+fn with_suffix(picture: &Path, suffix: &str) -> PathBuf {
     let mut name = picture.file_stem().map(OsString::from).unwrap_or_default();
-    name.push(format!("_{start_ms}.png"));
+    name.push(format!("{suffix}.png"));
     picture.with_file_name(name)
+}
+
+/// The samples that are selected of a recording, without segments; several channels only where
+/// each is selected.
+///
+/// # Errors
+/// Those of [`Selection::validate`], [`read`] and [`decode`](crate::audio::decode); [`Error::Decode`] if the
+/// recording ends before the selected part.
+pub fn load(
+    recording: &Origin,
+    selection: &Selection,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Audio> {
+    selection.validate()?;
+    let mut opener = Opener::default();
+    let source = opener.open(recording)?;
+    let mut bytes = Vec::new();
+    let stream = Mutex::new(opener.stream(source, &mut bytes, cancel)?);
+    let mut audio = Audio::default();
+    let mut new = Resamplings::default();
+    Segments::open(&stream, selection, limits, &mut new, cancel)?.next(&mut audio, cancel)?;
+    Ok(audio)
 }
 
 /// All bytes of a recording, into a buffer whose memory is used again.

@@ -1,6 +1,8 @@
 //! One recording into one picture. A [`Converter`] belongs to one thread and keeps its plans
 //! and buffers from recording to recording.
 
+use std::fmt::Write;
+
 use crate::audio::{self, Audio};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
@@ -16,6 +18,17 @@ pub struct Recording {
     pub sample_rate: u32,
     /// Seconds.
     pub duration_s: f64,
+}
+
+/// Where samples are from, as far as they are not just a recording's mix from its start.
+#[derive(Debug, Default, Clone, Copy, PartialEq)]
+pub struct Part {
+    /// The channel that they are, counted from 1.
+    pub channel: Option<u32>,
+    /// Where they begin in the recording, in seconds.
+    pub start_s: f64,
+    /// The recording's own sample rate, where it is another.
+    pub resampled_from: Option<u32>,
 }
 
 /// Converts recordings, one at a time, by one configuration.
@@ -68,12 +81,13 @@ impl<'a> Converter<'a> {
     ) -> Result<Recording> {
         let mut audio = std::mem::take(&mut self.audio);
         let drawn = audio::decode(recording, &mut audio, cancel)
-            .and_then(|()| self.draw(&mut audio, file, cancel));
+            .and_then(|()| self.draw(&mut audio, &Part::default(), file, cancel));
         self.audio = audio;
         drawn
     }
 
-    /// The PNG, into `file`, of these samples, which are changed on the way.
+    /// The PNG, into `file`, of these samples, which are changed on the way, and are this part of
+    /// a recording.
     ///
     /// # Errors
     /// Those of [`Painter::tile`] and [`Encoder::encode_into`];
@@ -81,12 +95,13 @@ impl<'a> Converter<'a> {
     pub fn draw(
         &mut self,
         audio: &mut Audio,
+        part: &Part,
         file: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<Recording> {
         audio.mix(cancel)?;
         let known = Recording { sample_rate: audio.sample_rate, duration_s: audio.duration_s() };
-        let provenance = provenance(self.config, &self.config_json, &known)?;
+        let provenance = provenance(self.config, &self.config_json, &known, part)?;
         let tile = self.painter.tile(&mut audio.interleaved, audio.sample_rate, cancel)?;
         let Tile { width, height, pixels } = tile;
         let image = Image { width, height, pixels, color: Color::from(self.config.colormap) };
@@ -100,12 +115,24 @@ fn provenance(
     config: &SpectrogramConfig,
     config_json: &str,
     recording: &Recording,
+    part: &Part,
 ) -> Result<String> {
+    // What is as it is by default is left out, so that a segment at the start is like a recording.
+    let mut from = String::new();
+    if let Some(channel) = part.channel {
+        let _ = write!(from, "\"channel\": {channel}, ");
+    }
+    if part.start_s > 0.0 {
+        let _ = write!(from, "\"start_s\": {:?}, ", part.start_s);
+    }
+    if let Some(rate) = part.resampled_from {
+        let _ = write!(from, "\"resampled_from\": {rate}, ");
+    }
     let geometry = config.geometry(recording.sample_rate)?;
     let hz = f64::from(recording.sample_rate) / geometry.n_fft as f64;
     Ok(format!(
         "{{\"config\": {config_json}, \"sample_rate\": {}, \"duration_s\": {:?}, \
-         \"win_length\": {}, \"hop_length\": {}, \"n_fft\": {}, \"fmin\": {:?}, \"fmax\": {:?}, \
+         {from}\"win_length\": {}, \"hop_length\": {}, \"n_fft\": {}, \"fmin\": {:?}, \"fmax\": {:?}, \
          \"version\": \"{}\"}}",
         recording.sample_rate,
         recording.duration_s,

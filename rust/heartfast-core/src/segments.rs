@@ -1,115 +1,98 @@
-//! A recording in segments of one length, read one after the other: one that is longer than the
-//! memory goes through as any other.
+//! The selected samples of a recording in segments of one length, read one after the other: a
+//! recording that is longer than the memory goes through as any other.
 
 use std::sync::Mutex;
 
-use crate::audio::{Audio, Packets};
+use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
-use crate::memory::fit;
-use crate::source::{Hashed, Lent, STEP};
-use crate::threads::lock;
-use crate::wav::{self, Pcm};
-
-/// Shorter segments could begin in the same millisecond, which is part of their names.
-const SHORTEST_S: f64 = 0.01;
-
-/// A segment that became a picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Segment {
-    /// Where it begins, in milliseconds.
-    pub(crate) start_ms: u64,
-    /// Its length, in seconds; the last one may be shorter than the others.
-    pub(crate) duration_s: f64,
-}
-
-/// # Errors
-/// [`Error::Value`] unless recordings can be cut into segments of this length.
-pub(crate) fn check(segment_s: Option<f64>) -> Result<()> {
-    match segment_s {
-        Some(s) if !s.is_finite() || s < SHORTEST_S => {
-            let expected = format!("at least {SHORTEST_S} seconds");
-            Err(Error::value("segment_s", expected, s))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Samples of a segment. All have as many, so that all pictures have one size: where the seconds
-/// are no whole samples, segments begin a little beside their multiples.
-fn frames(segment_s: f64, sample_rate: u32) -> usize {
-    ((segment_s * f64::from(sample_rate)).round() as usize).max(1)
-}
+use crate::limits::Limits;
+use crate::pipeline::Part;
+use crate::resample::Resamplings;
+use crate::selection::Selection;
+use crate::signal::Signal;
+use crate::source::Hashed;
 
 /// Cuts a stream, which is hashed meanwhile.
 pub(crate) struct Segments<'l, 'i> {
-    stream: &'l Mutex<Hashed<'i>>,
-    reader: Reader<'l>,
-    segment_s: f64,
-    /// Samples of a channel that have been read.
-    read: u64,
-}
-
-enum Reader<'l> {
-    Pcm { pcm: Pcm, bytes: Vec<u8> },
-    Packets(Box<Packets<'l>>),
+    signal: Signal<'l, 'i>,
+    /// Samples of a segment. All have as many, so that all pictures have one size: where the
+    /// seconds are no whole samples, segments begin a little beside their multiples.
+    length: usize,
+    /// Samples from the start of one to the start of the next.
+    hop: usize,
+    /// What the next segment has of the last one.
+    shared: Vec<f32>,
+    /// Where the next one begins, in samples from the start of the signal.
+    next: u64,
+    /// The most samples that a segment may have.
+    most: usize,
+    max_duration_s: f64,
 }
 
 impl<'l, 'i> Segments<'l, 'i> {
+    /// Cuts by a selection that is valid; without segments, all of it is one.
+    ///
     /// # Errors
-    /// Those of [`audio::decode`](crate::audio::decode) for what is no recording.
-    pub(crate) fn open(stream: &'l Mutex<Hashed<'i>>, segment_s: f64) -> Result<Self> {
-        let plain = {
-            let mut stream = lock(stream);
-            let length = stream.length;
-            // Else the header could only be read once.
-            let seekable = stream.is_seekable();
-            seekable
-                .then(|| wav::plain(length, |at, to| stream.read_exact_at(at, to).ok()))
-                .flatten()
-        };
-        let reader = match plain {
-            Some(pcm) => Reader::Pcm { pcm, bytes: Vec::new() },
-            None => {
-                let start = || lock(stream).start;
-                Reader::Packets(Box::new(Packets::open(Box::new(Lent(stream)), start)?))
-            }
-        };
-        Ok(Self { stream, reader, segment_s, read: 0 })
+    /// Those of [`Signal::open`].
+    pub(crate) fn open(
+        stream: &'l Mutex<Hashed<'i>>,
+        selection: &Selection,
+        limits: &Limits,
+        resamplings: &'l mut Resamplings,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let signal = Signal::open(stream, selection, resamplings, cancel)?;
+        let rate = f64::from(signal.sample_rate);
+        let length =
+            selection.segment_s.map_or(usize::MAX, |s| ((s * rate).round() as usize).max(1));
+        let apart = length as f64 * (1.0 - selection.segment_overlap / 100.0);
+        let hop = (apart.round() as usize).clamp(1, length);
+        let max_duration_s = limits.max_duration_s;
+        let most = (max_duration_s * rate) as usize;
+        Ok(Self { signal, length, hop, shared: Vec::new(), next: 0, most, max_duration_s })
     }
 
-    /// Reads the next segment's samples, or gives `None` at the end.
+    /// Reads the next segment's samples, with where they are from and where that is in
+    /// milliseconds; gives `None` once nothing is left beyond the last one.
     ///
     /// # Errors
     /// Those of [`audio::decode`](crate::audio::decode).
-    pub(crate) fn next(&mut self, audio: &mut Audio, cancel: &Cancel) -> Result<Option<Segment>> {
-        match &mut self.reader {
-            Reader::Pcm { pcm, bytes } => {
-                audio.interleaved.clear();
-                (audio.channels, audio.sample_rate) = (pcm.channels, pcm.sample_rate);
-                let frame = pcm.frame_bytes();
-                let mut left = frames(self.segment_s, pcm.sample_rate).saturating_mul(frame) as u64;
-                fit(bytes, STEP / frame * frame, cancel)?;
-                while left > 0 && !pcm.data.is_empty() {
-                    let n = left.min(pcm.data.end - pcm.data.start).min(bytes.len() as u64);
-                    let step = &mut bytes[..n as usize];
-                    lock(self.stream).read_exact_at(pcm.data.start, step)?;
-                    pcm.samples(step, &mut audio.interleaved, cancel)?;
-                    pcm.data.start += n;
-                    left -= n;
-                }
-            }
-            Reader::Packets(packets) => {
-                let most = |sample_rate| frames(self.segment_s, sample_rate);
-                packets.read(&most, audio, cancel)?;
-            }
+    pub(crate) fn next(
+        &mut self,
+        audio: &mut Audio,
+        cancel: &Cancel,
+    ) -> Result<Option<(Part, u64)>> {
+        let signal = &mut self.signal;
+        (audio.channels, audio.sample_rate) = (signal.channels, signal.sample_rate);
+        audio.interleaved.clear();
+        audio.interleaved.append(&mut self.shared);
+        let shared = audio.frames();
+        // One more than there may be shows that there is more.
+        let length = self.length.min(self.most.saturating_add(1));
+        signal.read(length.saturating_sub(shared), &mut audio.interleaved, cancel)?;
+        if audio.frames() > self.most {
+            let expected =
+                format!("at most {} s in a picture (max_duration_s)", self.max_duration_s);
+            return Err(Error::decode(expected, "more"));
         }
-        if audio.interleaved.is_empty() {
+        if audio.frames() == shared {
             return Ok(None);
         }
-        let rate = u64::from(audio.sample_rate);
-        let start_ms = (1000 * self.read + rate / 2) / rate;
-        self.read += audio.frames() as u64;
-        Ok(Some(Segment { start_ms, duration_s: audio.duration_s() }))
+        if self.hop < self.length && audio.frames() == self.length {
+            self.shared.extend_from_slice(&audio.interleaved[self.hop * audio.channels..]);
+        }
+        let (own, new) = (u128::from(signal.own_rate()), u128::from(signal.sample_rate));
+        // In whole numbers: rounded seconds could give two segments one millisecond.
+        let start = u128::from(signal.start()) * new + u128::from(self.next) * own;
+        let second = own * new;
+        let start_ms = ((1000 * start + second / 2) / second) as u64;
+        self.next += self.hop as u64;
+        let part = Part {
+            channel: signal.channel(),
+            start_s: start as f64 / second as f64,
+            resampled_from: (own != new).then_some(signal.own_rate()),
+        };
+        Ok(Some((part, start_ms)))
     }
 }

@@ -15,6 +15,7 @@ use heartfast_core::config::{Hop, SpectrogramConfig};
 use heartfast_core::limits::Limits;
 use heartfast_core::pipeline::Converter;
 use heartfast_core::png::Preset;
+use heartfast_core::selection::Selection;
 
 /// An empty folder of this test's own.
 fn folder(name: &str) -> PathBuf {
@@ -70,7 +71,7 @@ fn job(folder: &Path, threads: usize) -> Job {
     Job {
         config,
         png: Preset::Fast,
-        segment_s: None,
+        selection: Selection::default(),
         folder,
         storage: Storage { form: Form::Folder, shard_bytes: None, fsync: false },
         header: "{}".to_owned(),
@@ -200,7 +201,7 @@ fn nothing_to_do() {
     let mut job = job(&folder("nothing"), 4);
     assert!(run(&[], &job, &Monitor::default()).unwrap().entries.is_empty());
     for segment_s in [0.0, 0.009, -1.0, f64::NAN, f64::INFINITY] {
-        job.segment_s = Some(segment_s);
+        job.selection.segment_s = Some(segment_s);
         let outcome = run(&[], &job, &Monitor::default());
         assert!(matches!(outcome, Err(Error::Value { field: "segment_s", .. })), "{segment_s}");
     }

@@ -4,25 +4,37 @@ use std::path::PathBuf;
 
 use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
-use heartfast_core::batch::{Origin, read};
+use heartfast_core::batch::{Origin, load as load_part, read};
+use heartfast_core::limits::Limits;
+use heartfast_core::selection::{Channel, Selection};
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 
 use crate::errors::raise_for;
 use crate::interrupt;
 
-/// Interleaved samples of shape (n, channels), and the sample rate.
+/// Interleaved samples of shape (n, channels), and the sample rate; `duration` seconds from
+/// `offset` on, or all.
 #[pyfunction]
 pub(crate) fn load<'py>(
     py: Python<'py>,
     path: PathBuf,
     sr: Option<u32>,
     mono: bool,
+    offset: f64,
+    duration: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, u32)> {
     let cancel = Cancel::new();
+    let origin = Origin::File(path.clone());
     let work = || {
+        if offset != 0.0 || duration.is_some() {
+            let channel = if mono { Channel::Mix } else { Channel::Each };
+            let part = Selection { channel, sample_rate: sr, ..Selection::default() };
+            let part = Selection { start_s: offset, duration_s: duration, ..part };
+            return load_part(&origin, &part, &Limits::default(), &cancel);
+        }
         let mut bytes = Vec::new();
-        read(&Origin::File(path.clone()), &mut bytes, &cancel)?;
+        read(&origin, &mut bytes, &cancel)?;
         let mut audio = Audio::default();
         decode(&bytes, &mut audio, &cancel)?;
         if mono {

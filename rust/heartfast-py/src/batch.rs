@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use crate::config::SpectrogramConfig;
 use crate::errors::raise_for;
 use crate::interrupt;
+use crate::selection::Selection;
 
 /// A ZIP or tar that is read in place; its members are known by their place in its list.
 #[pyclass(frozen, module = "heartfast._core")]
@@ -73,7 +74,7 @@ pub(crate) struct Options {
     fsync: bool,
     check: bool,
     png: String,
-    segment_s: Option<f64>,
+    selection: Selection,
     limits: Limits,
     max_errors: Option<u64>,
     threads: usize,
@@ -119,12 +120,12 @@ pub(crate) fn convert(
         }
     };
     let tasks: Vec<Task> = rows.into_iter().map(task).collect::<PyResult<_>>()?;
-    let Options { folder, header, check, segment_s, max_errors, threads, .. } = options;
+    let Options { folder, header, check, selection, max_errors, threads, .. } = options;
     let (shard_bytes, fsync) = (options.shard_bytes, options.fsync);
     let job = Job {
         config: config.core.clone(),
         png: Preset::from_name(&options.png).map_err(raised)?,
-        segment_s,
+        selection: selection.core(py)?,
         folder,
         storage: Storage { form, shard_bytes, fsync },
         header,

@@ -11,6 +11,7 @@ mod errors;
 mod image;
 mod info;
 mod interrupt;
+mod selection;
 mod stages;
 
 #[pymodule]
@@ -29,6 +30,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(image::paint, m)?)?;
     m.add_function(wrap_pyfunction!(image::palette, m)?)?;
     m.add_function(wrap_pyfunction!(info::build_info, m)?)?;
+    m.add_function(wrap_pyfunction!(selection::selection_json, m)?)?;
     m.add_function(wrap_pyfunction!(stages::stage_times, m)?)?;
     Ok(())
 }

@@ -1,0 +1,295 @@
+//! What is selected of a recording, as a stream of samples: a part of it, some of its channels, at
+//! another rate. The memory for it does not depend on the recording's length.
+
+use std::sync::Mutex;
+
+use crate::audio::{Audio, Packets};
+use crate::cancel::Cancel;
+use crate::channels::reduce;
+use crate::error::{Error, Result};
+use crate::memory::{fit, reserve};
+use crate::resample::{Resampling, Resamplings};
+use crate::selection::{Channel, Selection};
+use crate::source::{Hashed, Lent, STEP};
+use crate::threads::lock;
+use crate::wav::{self, Pcm};
+
+/// Samples of a channel that are decoded at a time.
+const STEP_FRAMES: usize = STEP / 8;
+
+/// The selected samples of a stream, which is hashed as far as it is read.
+pub(crate) struct Signal<'l, 'i> {
+    part: Part<'l, 'i>,
+    resampled: Option<Resampled<'l>>,
+    /// Of what is read here.
+    pub(crate) channels: usize,
+    pub(crate) sample_rate: u32,
+}
+
+impl<'l, 'i> Signal<'l, 'i> {
+    /// # Errors
+    /// Those of [`audio::decode`](crate::audio::decode) for what is no recording, or has nothing
+    /// of what is selected; those of [`Resamplings::get`].
+    pub(crate) fn open(
+        stream: &'l Mutex<Hashed<'i>>,
+        selection: &Selection,
+        resamplings: &'l mut Resamplings,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let part = Part::open(stream, selection, cancel)?;
+        let channels = if part.all { part.channels } else { 1 };
+        let sample_rate = selection.sample_rate.unwrap_or(part.sample_rate);
+        let resampled = if sample_rate == part.sample_rate {
+            None
+        } else {
+            Some(Resampled {
+                resampling: resamplings.get(part.sample_rate, sample_rate, channels)?,
+                raw: Vec::new(),
+                ready: Vec::new(),
+                used: 0,
+                finished: false,
+            })
+        };
+        Ok(Self { part, resampled, channels, sample_rate })
+    }
+
+    /// The channel that was chosen, counted from 1, unless it is the mean of all, or each.
+    pub(crate) fn channel(&self) -> Option<u32> {
+        self.part.index.map(|index| index as u32 + 1)
+    }
+
+    /// The recording's own sample rate.
+    pub(crate) fn own_rate(&self) -> u32 {
+        self.part.sample_rate
+    }
+
+    /// Where it begins in the recording, in samples at its own rate.
+    pub(crate) fn start(&self) -> u64 {
+        self.part.start
+    }
+
+    /// Appends so many samples of each channel to `out`; fewer only at the end.
+    ///
+    /// # Errors
+    /// Those of [`audio::decode`](crate::audio::decode).
+    pub(crate) fn read(
+        &mut self,
+        frames: usize,
+        out: &mut Vec<f32>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let full = out.len().saturating_add(frames.saturating_mul(self.channels));
+        while out.len() < full {
+            let wanted = full - out.len();
+            let more = match &mut self.resampled {
+                None => self.part.read(wanted / self.channels, out, cancel)?,
+                Some(resampled) => resampled.read(&mut self.part, wanted, out, cancel)?,
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The selected part and channels, at the recording's own rate.
+struct Part<'l, 'i> {
+    stream: &'l Mutex<Hashed<'i>>,
+    reader: Reader<'l>,
+    channels: usize,
+    sample_rate: u32,
+    /// The one channel that is chosen, from 0.
+    index: Option<usize>,
+    /// Whether all stay beside each other.
+    all: bool,
+    start: u64,
+    /// Samples of a channel that are still to be read.
+    left: u64,
+}
+
+impl<'l, 'i> Part<'l, 'i> {
+    fn open(stream: &'l Mutex<Hashed<'i>>, selection: &Selection, cancel: &Cancel) -> Result<Self> {
+        let mut reader = Reader::open(stream)?;
+        reader.more(cancel)?;
+        let (channels, sample_rate) = reader.shape();
+        let index = selection.channel.index(channels)?;
+        let frames = |s: f64| (s * f64::from(sample_rate)).round() as u64;
+        let start = frames(selection.start_s);
+        let skipped = reader.skip(start, cancel)?;
+        if skipped < start || !reader.more(cancel)? {
+            let expected =
+                format!("a recording of more than the {} s that are skipped", selection.start_s);
+            let found = skipped as f64 / f64::from(sample_rate.max(1));
+            return Err(Error::decode(expected, format!("one of {found} s")));
+        }
+        let left = selection.duration_s.map_or(u64::MAX, |s| frames(s).max(1));
+        let all = selection.channel == Channel::Each;
+        Ok(Self { stream, reader, channels, sample_rate, index, all, start, left })
+    }
+
+    /// Appends some samples, up to so many of each channel; returns whether there were any.
+    fn read(&mut self, frames: usize, out: &mut Vec<f32>, cancel: &Cancel) -> Result<bool> {
+        let frames = usize::try_from(self.left).unwrap_or(usize::MAX).min(frames);
+        let before = out.len();
+        self.reader.read(self.stream, frames, out, cancel)?;
+        let read = (out.len() - before) / self.channels;
+        self.left -= read as u64;
+        if !self.all {
+            reduce(out, before, self.channels, self.index, cancel)?;
+        }
+        Ok(read > 0)
+    }
+}
+
+/// That at another rate.
+struct Resampled<'l> {
+    resampling: &'l mut Resampling,
+    raw: Vec<f32>,
+    /// What came out of the resampling, of which the first `used` samples are read.
+    ready: Vec<f32>,
+    used: usize,
+    finished: bool,
+}
+
+impl Resampled<'_> {
+    /// Appends some samples, up to so many; returns whether there may be more.
+    fn read(
+        &mut self,
+        part: &mut Part<'_, '_>,
+        samples: usize,
+        out: &mut Vec<f32>,
+        cancel: &Cancel,
+    ) -> Result<bool> {
+        while self.used == self.ready.len() {
+            if self.finished {
+                return Ok(false);
+            }
+            self.ready.clear();
+            self.raw.clear();
+            self.used = 0;
+            if part.read(STEP_FRAMES, &mut self.raw, cancel)? {
+                self.resampling.push(&self.raw, &mut self.ready, cancel)?;
+            } else {
+                self.resampling.finish(&mut self.ready, cancel)?;
+                self.finished = true;
+            }
+        }
+        let left = &self.ready[self.used..];
+        let taken = &left[..left.len().min(samples)];
+        reserve(out, taken.len())?;
+        out.extend_from_slice(taken);
+        self.used += taken.len();
+        Ok(true)
+    }
+}
+
+/// Decodes a recording bit by bit.
+enum Reader<'l> {
+    Pcm {
+        pcm: Pcm,
+        bytes: Vec<u8>,
+    },
+    Packets {
+        packets: Box<Packets<'l>>,
+        /// What was decoded, of which the first `used` samples are read.
+        step: Audio,
+        used: usize,
+    },
+}
+
+impl<'l> Reader<'l> {
+    fn open(stream: &'l Mutex<Hashed<'_>>) -> Result<Self> {
+        let plain = {
+            let mut stream = lock(stream);
+            let length = stream.length;
+            // Else the header could only be read once.
+            let seekable = stream.is_seekable();
+            seekable
+                .then(|| wav::plain(length, |at, to| stream.read_exact_at(at, to).ok()))
+                .flatten()
+        };
+        if let Some(pcm) = plain {
+            return Ok(Self::Pcm { pcm, bytes: Vec::new() });
+        }
+        let start = || lock(stream).start;
+        let packets = Box::new(Packets::open(Box::new(Lent(stream)), start)?);
+        Ok(Self::Packets { packets, step: Audio::default(), used: 0 })
+    }
+
+    /// Whether there are more samples. Before this is asked, the shape may not be known.
+    fn more(&mut self, cancel: &Cancel) -> Result<bool> {
+        match self {
+            Self::Pcm { pcm, .. } => Ok(!pcm.data.is_empty()),
+            Self::Packets { step, used, .. } if *used < step.interleaved.len() => Ok(true),
+            Self::Packets { packets, step, used } => {
+                *used = 0;
+                packets.read(&|_| STEP_FRAMES, step, cancel)
+            }
+        }
+    }
+
+    /// Channels and sample rate.
+    fn shape(&self) -> (usize, u32) {
+        match self {
+            Self::Pcm { pcm, .. } => (pcm.channels, pcm.sample_rate),
+            Self::Packets { step, .. } => (step.channels, step.sample_rate),
+        }
+    }
+
+    /// Passes over so many samples of each channel, or those that are left; returns how many.
+    fn skip(&mut self, frames: u64, cancel: &Cancel) -> Result<u64> {
+        let mut skipped = 0;
+        while skipped < frames && self.more(cancel)? {
+            let wanted = frames - skipped;
+            skipped += match self {
+                Self::Pcm { pcm, .. } => {
+                    let frame = pcm.frame_bytes() as u64;
+                    let n = wanted.min((pcm.data.end - pcm.data.start) / frame);
+                    pcm.data.start += n * frame;
+                    n
+                }
+                Self::Packets { step, used, .. } => {
+                    let left = (step.interleaved.len() - *used) / step.channels;
+                    let n = wanted.min(left as u64);
+                    *used += n as usize * step.channels;
+                    n
+                }
+            };
+        }
+        Ok(skipped)
+    }
+
+    /// Appends some samples, up to so many of each channel; none only at the end.
+    fn read(
+        &mut self,
+        stream: &Mutex<Hashed<'_>>,
+        frames: usize,
+        out: &mut Vec<f32>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        if frames == 0 || !self.more(cancel)? {
+            return Ok(());
+        }
+        match self {
+            Self::Pcm { pcm, bytes } => {
+                let frame = pcm.frame_bytes();
+                fit(bytes, STEP / frame * frame, cancel)?;
+                let left = (pcm.data.end - pcm.data.start).min(bytes.len() as u64);
+                let n = frames.saturating_mul(frame).min(left as usize);
+                let step = &mut bytes[..n];
+                lock(stream).read_exact_at(pcm.data.start, step)?;
+                pcm.samples(step, out, cancel)?;
+                pcm.data.start += n as u64;
+            }
+            Self::Packets { step, used, .. } => {
+                let left = &step.interleaved[*used..];
+                let taken = &left[..left.len().min(frames.saturating_mul(step.channels))];
+                reserve(out, taken.len())?;
+                out.extend_from_slice(taken);
+                *used += taken.len();
+            }
+        }
+        Ok(())
+    }
+}
