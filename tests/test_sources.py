@@ -110,7 +110,7 @@ def test_a_list(tmp_path, separator, last):
     done = listed(data, tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["pictures"] == len(names)
-    made = {os.fsencode(p) for p in os.listdir(tmp_path / "out")} - {b"metadata.csv"}
+    made = {os.fsencode(p) for p in os.listdir(tmp_path / "out")} - {b"metadata.csv", b"manifest.jsonl"}
     assert made == {os.fsencode(name[:-4] + ".png") for name in names}
 
 
@@ -128,7 +128,7 @@ def test_a_list_with_what_is_not_there(tmp_path):
         ("gone.wav", "missing", missing),
     ]  # fmt: skip
     made = sorted(os.listdir(tmp_path / "out"))
-    assert made == ["a.png", "b.png", "errors.jsonl", "member.png", "metadata.csv"]
+    assert made == ["a.png", "b.png", "errors.jsonl", "manifest.jsonl", "member.png", "metadata.csv"]
 
 
 def test_ctrl_c_while_a_list_is_awaited(tmp_path):
@@ -226,14 +226,15 @@ def test_names(tmp_path, kind, to, options):
     pieces = 1 if not options else 3
     assert len(result.records) == pieces * len(names)
     if to == "dir":
-        made = set(os.listdir(tmp_path / "out")) - {"metadata.csv"}
+        made = set(os.listdir(tmp_path / "out")) - {"metadata.csv", "manifest.jsonl"}
     elif to == "zip":
         with zipfile.ZipFile(tmp_path / "out/pictures.zip") as archive:
-            made = set(archive.namelist()) - {"metadata.csv"}
+            made = set(archive.namelist())
     else:
         with tarfile.open(tmp_path / "out/pictures.tar") as archive:
-            made = set(archive.getnames()) - {"metadata.csv"}
-    assert made == {r.file_name for r in result.records}
+            made = set(archive.getnames())
+    rows = {f"{r.file_name[:-4]}.json" for r in result.records} if to != "dir" else set()
+    assert made == {r.file_name for r in result.records} | rows
     assert max(len(os.fsencode(name)) for name in made) <= 255
     for name in names:
         stem = name[:-4]

@@ -250,7 +250,7 @@ def test_same_bytes_on_any_number_of_threads(tmp_path, size):
         out = tmp_path / f"out{jobs}"
         heartfast.convert(tmp_path / "in", out, config=config, jobs=jobs)
         made.append({p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()})
-    assert len(made[0]) == 25
+    assert len(made[0]) == 26
     assert all(files == made[0] for files in made)
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from heartfast._core import SpectrogramConfig
     from heartfast.limits import Limits
+    from heartfast.progress import Progress
     from heartfast.stages.convert import Failed
 
 # Exit codes.
@@ -217,9 +218,14 @@ def _convert(options: Namespace) -> int:
     config = _config(options)
     # Rows by the million, none of them in a cycle: looking through them takes longer each time.
     gc.disable()
-    options.signals.patient = True
     try:
-        with progress_bars() as progress:
+        with progress_bars() as bars:
+
+            def progress(report: Progress) -> None:
+                options.signals.patient = True  # the work has begun
+                if bars:
+                    bars(report)
+
             result = convert(
                 options.sources,
                 options.out,

@@ -294,8 +294,10 @@ def convert(
     else:
         folders = [label.label or UNLABELLED for label in known]
     packed = to != "dir"
+    # In an archive, a name ends in .json, too.
+    room = _SUFFIX * selection.cuts + packed
     names, renamed = picture_names(
-        recordings, folders, webdataset_name if packed else None, _SUFFIX if selection.cuts else 0
+        recordings, folders, webdataset_name if packed else None, room
     )
     if overwrite:
         clear(folder)
