@@ -261,7 +261,7 @@ def convert(
     """
     threads = cores(jobs)
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
-    _core.selection_json(selection)  # checks it, before anything is written
+    checked = _core.selection_json(selection)  # before anything is written
     if to not in ("dir", "zip", "tar"):
         raise ValueError(f"to: expected dir, zip or tar, found {to!r}")
     if png not in ("fast", "small"):
@@ -275,10 +275,12 @@ def convert(
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
     scheme = os.fspath(labels)
+    import json
+
     line = header(
         {
             "config": config.to_dict(),
-            "selection": selection._asdict(),
+            "selection": json.loads(checked),
             "to": to,
             "shard_mb": shard_mb,
             "png": png,

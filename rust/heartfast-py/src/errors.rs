@@ -30,7 +30,11 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
         Error::File { error, path } => {
             let text = error.to_string();
             match error.raw_os_error() {
-                Some(number) => PyOSError::new_err((number, text, path.into_os_string())),
+                Some(number) => {
+                    // Python has the number beside it.
+                    let text = text.trim_end_matches(&format!(" (os error {number})")).to_owned();
+                    PyOSError::new_err((number, text, path.into_os_string()))
+                }
                 None => PyOSError::new_err(format!("{}: {text}", path.display())),
             }
         }
