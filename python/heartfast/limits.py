@@ -23,6 +23,10 @@ class Limits(NamedTuple):
     max_archive_members : int
         Members of an archive.
 
+    Notes
+    -----
+    The error says the limit's name, what it allows, and what was found.
+
     Examples
     --------
     >>> heartfast.Limits(max_duration_s=3600).max_channels

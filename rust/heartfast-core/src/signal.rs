@@ -19,7 +19,7 @@ const STEP_FRAMES: usize = STEP / 8;
 
 /// The selected samples of a stream, which is hashed as far as it is read.
 pub(crate) struct Signal<'l, 'i> {
-    part: Part<'l, 'i>,
+    taken: Taken<'l, 'i>,
     resampled: Option<Resampled<'l>>,
     /// Of what is read here.
     pub(crate) channels: usize,
@@ -36,36 +36,36 @@ impl<'l, 'i> Signal<'l, 'i> {
         resamplings: &'l mut Resamplings,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let part = Part::open(stream, selection, cancel)?;
-        let channels = if part.all { part.channels } else { 1 };
-        let sample_rate = selection.sample_rate.unwrap_or(part.sample_rate);
-        let resampled = if sample_rate == part.sample_rate {
+        let taken = Taken::open(stream, selection, cancel)?;
+        let channels = if taken.all { taken.channels } else { 1 };
+        let sample_rate = selection.sample_rate.unwrap_or(taken.sample_rate);
+        let resampled = if sample_rate == taken.sample_rate {
             None
         } else {
             Some(Resampled {
-                resampling: resamplings.get(part.sample_rate, sample_rate, channels)?,
+                resampling: resamplings.get(taken.sample_rate, sample_rate, channels)?,
                 raw: Vec::new(),
                 ready: Vec::new(),
                 used: 0,
                 finished: false,
             })
         };
-        Ok(Self { part, resampled, channels, sample_rate })
+        Ok(Self { taken, resampled, channels, sample_rate })
     }
 
     /// The channel that was chosen, counted from 1, unless it is the mean of all, or each.
     pub(crate) fn channel(&self) -> Option<u32> {
-        self.part.index.map(|index| index as u32 + 1)
+        self.taken.index.map(|index| index as u32 + 1)
     }
 
     /// The recording's own sample rate.
     pub(crate) fn own_rate(&self) -> u32 {
-        self.part.sample_rate
+        self.taken.sample_rate
     }
 
     /// Where it begins in the recording, in samples at its own rate.
     pub(crate) fn start(&self) -> u64 {
-        self.part.start
+        self.taken.start
     }
 
     /// Appends so many samples of each channel to `out`; fewer only at the end.
@@ -82,8 +82,8 @@ impl<'l, 'i> Signal<'l, 'i> {
         while out.len() < full {
             let wanted = full - out.len();
             let more = match &mut self.resampled {
-                None => self.part.read(wanted / self.channels, out, cancel)?,
-                Some(resampled) => resampled.read(&mut self.part, wanted, out, cancel)?,
+                None => self.taken.read(wanted / self.channels, out, cancel)?,
+                Some(resampled) => resampled.read(&mut self.taken, wanted, out, cancel)?,
             };
             if !more {
                 break;
@@ -94,7 +94,7 @@ impl<'l, 'i> Signal<'l, 'i> {
 }
 
 /// The selected part and channels, at the recording's own rate.
-struct Part<'l, 'i> {
+struct Taken<'l, 'i> {
     stream: &'l Mutex<Hashed<'i>>,
     reader: Reader<'l>,
     channels: usize,
@@ -108,7 +108,7 @@ struct Part<'l, 'i> {
     left: u64,
 }
 
-impl<'l, 'i> Part<'l, 'i> {
+impl<'l, 'i> Taken<'l, 'i> {
     fn open(stream: &'l Mutex<Hashed<'i>>, selection: &Selection, cancel: &Cancel) -> Result<Self> {
         let mut reader = Reader::open(stream)?;
         reader.more(cancel)?;
@@ -156,7 +156,7 @@ impl Resampled<'_> {
     /// Appends some samples, up to so many; returns whether there may be more.
     fn read(
         &mut self,
-        part: &mut Part<'_, '_>,
+        taken: &mut Taken<'_, '_>,
         samples: usize,
         out: &mut Vec<f32>,
         cancel: &Cancel,
@@ -168,7 +168,7 @@ impl Resampled<'_> {
             self.ready.clear();
             self.raw.clear();
             self.used = 0;
-            if part.read(STEP_FRAMES, &mut self.raw, cancel)? {
+            if taken.read(STEP_FRAMES, &mut self.raw, cancel)? {
                 self.resampling.push(&self.raw, &mut self.ready, cancel)?;
             } else {
                 self.resampling.finish(&mut self.ready, cancel)?;
