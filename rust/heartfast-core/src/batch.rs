@@ -132,7 +132,7 @@ impl<'a> Worker<'a> {
             job,
             sink,
             cancel,
-            converter: Converter::with_preset(&job.config, job.png)?,
+            converter: Converter::with_preset(&job.config, job.png)?.with_limits(job.limits),
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
@@ -173,16 +173,17 @@ impl<'a> Worker<'a> {
         let source = self.opener.open(&task.recording)?;
         let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
         let stream = Mutex::new(stream);
-        let mut recording = Recording { sample_rate: 0, duration_s: 0.0 };
+        let mut recording = Recording { sample_rate: 0, duration_s: 0.0, silenced: 0 };
         let mut segments = Vec::new();
         let mut draw = || {
-            let mut cut = Segments::open(&stream, segment_s)?;
+            let mut cut = Segments::open(&stream, segment_s, &self.job.limits)?;
             while let Some(segment) = cut.next(&mut self.audio, self.cancel)? {
                 let drawn = self.converter.draw(&mut self.audio, &mut self.picture, self.cancel)?;
                 let name = segment_name(&task.picture, segment.start_ms);
                 self.sink.put(turn, &name, &self.picture, self.cancel)?;
                 recording.sample_rate = drawn.sample_rate;
                 recording.duration_s += drawn.duration_s;
+                recording.silenced += drawn.silenced;
                 segments.push(segment);
             }
             Ok(())

@@ -3,13 +3,15 @@
 
 use std::sync::Mutex;
 
-use crate::audio::{Audio, Packets};
+use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::memory::fit;
+use crate::packets::Packets;
+use crate::pcm::{self, Coding, Content, Input, Sound};
 use crate::source::{Hashed, Lent, STEP};
 use crate::threads::lock;
-use crate::wav::{self, Pcm};
 
 /// Shorter segments could begin in the same millisecond, which is part of their names.
 const SHORTEST_S: f64 = 0.01;
@@ -46,36 +48,43 @@ pub(crate) struct Segments<'l, 'i> {
     stream: &'l Mutex<Hashed<'i>>,
     reader: Reader<'l>,
     segment_s: f64,
+    limits: &'l Limits,
     /// Samples of a channel that have been read.
     read: u64,
 }
 
 enum Reader<'l> {
-    Pcm { pcm: Pcm, bytes: Vec<u8> },
+    Samples { sound: Sound, coding: Coding, bytes: Vec<u8> },
     Packets(Box<Packets<'l>>),
 }
 
 impl<'l, 'i> Segments<'l, 'i> {
     /// # Errors
     /// Those of [`audio::decode`](crate::audio::decode) for what is no recording.
-    pub(crate) fn open(stream: &'l Mutex<Hashed<'i>>, segment_s: f64) -> Result<Self> {
-        let plain = {
+    pub(crate) fn open(
+        stream: &'l Mutex<Hashed<'i>>,
+        segment_s: f64,
+        limits: &'l Limits,
+    ) -> Result<Self> {
+        let found = {
             let mut stream = lock(stream);
             let length = stream.length;
-            // Else the header could only be read once.
-            let seekable = stream.is_seekable();
-            seekable
-                .then(|| wav::plain(length, |at, to| stream.read_exact_at(at, to).ok()))
-                .flatten()
+            let mut read_at = |at, to: &mut [u8]| stream.read_header_at(at, to);
+            pcm::open(&mut Input { length, read_at: &mut read_at }, limits)?
         };
-        let reader = match plain {
-            Some(pcm) => Reader::Pcm { pcm, bytes: Vec::new() },
-            None => {
-                let start = || lock(stream).start;
-                Reader::Packets(Box::new(Packets::open(Box::new(Lent(stream)), start)?))
-            }
+        let source = Box::new(Lent(stream));
+        let packets = match found {
+            Some(sound) => match sound.content {
+                Content::Samples(coding) => {
+                    let reader = Reader::Samples { sound, coding, bytes: Vec::new() };
+                    return Ok(Self { stream, reader, segment_s, limits, read: 0 });
+                }
+                Content::Blocks(_) => Packets::of_blocks(source, sound, limits)?,
+            },
+            None => Packets::open(source, || lock(stream).start, limits)?,
         };
-        Ok(Self { stream, reader, segment_s, read: 0 })
+        let reader = Reader::Packets(Box::new(packets));
+        Ok(Self { stream, reader, segment_s, limits, read: 0 })
     }
 
     /// Reads the next segment's samples, or gives `None` at the end.
@@ -84,18 +93,21 @@ impl<'l, 'i> Segments<'l, 'i> {
     /// Those of [`audio::decode`](crate::audio::decode).
     pub(crate) fn next(&mut self, audio: &mut Audio, cancel: &Cancel) -> Result<Option<Segment>> {
         match &mut self.reader {
-            Reader::Pcm { pcm, bytes } => {
+            Reader::Samples { sound, coding, bytes } => {
+                let Sound { channels, sample_rate, data, .. } = sound;
                 audio.interleaved.clear();
-                (audio.channels, audio.sample_rate) = (pcm.channels, pcm.sample_rate);
-                let frame = pcm.frame_bytes();
-                let mut left = frames(self.segment_s, pcm.sample_rate).saturating_mul(frame) as u64;
-                fit(bytes, STEP / frame * frame, cancel)?;
-                while left > 0 && !pcm.data.is_empty() {
-                    let n = left.min(pcm.data.end - pcm.data.start).min(bytes.len() as u64);
+                (audio.channels, audio.sample_rate) = (*channels, *sample_rate);
+                let frame = (*channels * coding.bytes) as u64;
+                let most = (frames(self.segment_s, *sample_rate) as u64).saturating_mul(frame);
+                let mut left = most.min(data.end - data.start);
+                self.limits.check_duration(left / frame, *sample_rate)?;
+                fit(bytes, (STEP / frame as usize).max(1) * frame as usize, cancel)?;
+                while left > 0 {
+                    let n = left.min(bytes.len() as u64);
                     let step = &mut bytes[..n as usize];
-                    lock(self.stream).read_exact_at(pcm.data.start, step)?;
-                    pcm.samples(step, &mut audio.interleaved, cancel)?;
-                    pcm.data.start += n;
+                    lock(self.stream).read_exact_at(data.start, step)?;
+                    coding.samples(step, &mut audio.interleaved, cancel)?;
+                    data.start += n;
                     left -= n;
                 }
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
 use heartfast_core::batch::{Origin, read};
+use heartfast_core::limits::Limits;
 use numpy::{PyArray1, PyArrayMethods};
 use pyo3::prelude::*;
 
@@ -24,7 +25,9 @@ pub(crate) fn load<'py>(
         let mut bytes = Vec::new();
         read(&Origin::File(path.clone()), &mut bytes, &cancel)?;
         let mut audio = Audio::default();
-        decode(&bytes, &mut audio, &cancel)?;
+        // One recording, that someone asked for: as long as it is.
+        let limits = Limits { max_duration_s: f64::INFINITY, ..Limits::default() };
+        decode(&bytes, &mut audio, &limits, &cancel)?;
         if mono {
             audio.mix(&cancel)?;
         }
