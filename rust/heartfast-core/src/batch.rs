@@ -137,7 +137,7 @@ impl<'a> Worker<'a> {
             job,
             sink,
             cancel,
-            converter: Converter::with_preset(&job.config, job.png)?,
+            converter: Converter::with_preset(&job.config, job.png)?.with_limits(job.limits),
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
@@ -200,7 +200,7 @@ impl<'a> Worker<'a> {
         let source = self.opener.open(&task.recording)?;
         let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
         let stream = Mutex::new(stream);
-        let mut recording = Recording { sample_rate: 0, duration_s: 0.0 };
+        let mut recording = Recording { sample_rate: 0, duration_s: 0.0, silenced: 0 };
         let mut segments = Vec::new();
         let each = selection.channel == Channel::Each;
         let mut draw = || {
@@ -224,6 +224,7 @@ impl<'a> Worker<'a> {
                     self.sink.put(turn, &name, &self.picture, self.cancel)?;
                     recording.sample_rate = drawn.sample_rate;
                     recording.duration_s += drawn.duration_s;
+                    recording.silenced += drawn.silenced;
                     segments.push(Segment { suffix, duration_s: drawn.duration_s });
                 }
             }
