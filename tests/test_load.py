@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import struct
@@ -28,7 +27,13 @@ EXACT = [
     *(("AIFF", s) for s in ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE",
                             "ULAW", "ALAW")),
     *(("RF64", s) for s in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT")),
-    *(("CAF", s) for s in ("PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")),
+    *(("RF64", s) for s in ("DOUBLE", "ULAW", "ALAW")),
+    *(("W64", s) for s in ("PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW",
+                           "ALAW")),
+    *(("AU", s) for s in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW",
+                          "ALAW")),
+    *(("CAF", s) for s in ("PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW",
+                           "ALAW")),
 ]  # fmt: skip
 # Decoders of these may round otherwise: samples to so much.
 CLOSE = [
@@ -39,7 +44,7 @@ CLOSE = [
 ]
 UNREAD = [
     ("WAV", "GSM610"), ("WAV", "G721_32"), ("WAV", "NMS_ADPCM_16"), ("AIFF", "GSM610"),
-    ("AU", "PCM_16"), ("W64", "PCM_16"), ("OGG", "OPUS"),
+    ("AU", "G721_32"), ("OGG", "OPUS"),
 ]  # fmt: skip
 
 
@@ -60,7 +65,7 @@ def both(path) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("channels", [1, 2, 6])
 @pytest.mark.parametrize(("form", "subtype"), EXACT)
 def test_samples_are_soundfiles(tmp_path, form, subtype, channels):
-    for n in (5000,) if form == "CAF" else (1, 2, 5000):
+    for n in (1, 2, 5000):
         # The name does not count.
         soundfile.write(tmp_path / "x.mp3", noise(n, channels), 8000, format=form, subtype=subtype)
         y, expected = both(tmp_path / "x.mp3")
@@ -87,7 +92,7 @@ def test_what_is_not_read_is_said_to_be_unsupported(tmp_path, form, subtype):
     with pytest.raises(UnsupportedFormatError) as caught:
         heartfast.load(tmp_path / "x")
     said = str(caught.value)
-    assert said.startswith(f"{tmp_path / 'x'}: expected a WAV, AIFF, FLAC, OGG Vorbis, MP3, CAF")
+    assert said.startswith(f"{tmp_path / 'x'}: expected a WAV, AIFF, AU, FLAC, OGG Vorbis")
     assert ", found " in said
     assert "\n" not in said
 
@@ -129,8 +134,10 @@ DATA = SAMPLES.tobytes()
         wav(FMT, chunk(b"data", DATA)) + b"left over",
         # Written to a pipe: the sizes were not known.
         wav(FMT, chunk(b"data", DATA, 2**32 - 1), declared=2**32 - 1),
+        wav(FMT, chunk(b"data", DATA, 4_000_000_000)),
     ],
-    ids=["LIST before data", "odd chunk", "LIST after data", "bytes behind", "sizes unknown"],
+    ids=["LIST before data", "odd chunk", "LIST after data", "bytes behind", "sizes unknown",
+         "over-declared"],
 )
 def test_chunks(tmp_path, content):
     (tmp_path / "x.wav").write_bytes(content)
@@ -148,6 +155,33 @@ def test_what_is_there_of_a_truncated_wav(tmp_path, subtype, cut):
     assert np.array_equal(y, expected)
 
 
+@pytest.mark.parametrize("cut", [5001, 9999, 14002])
+@pytest.mark.parametrize(
+    ("form", "subtype"),
+    [("AIFF", "PCM_16"), ("AIFF", "ULAW"), ("CAF", "PCM_24"), ("AU", "FLOAT"), ("W64", "PCM_16"),
+     ("WAV", "IMA_ADPCM"), ("WAV", "MS_ADPCM")],
+)  # fmt: skip
+def test_what_is_there_of_other_truncated_files(tmp_path, form, subtype, cut):
+    path = tmp_path / "x"
+    soundfile.write(path, 0.5 * noise(30000), 8000, format=form, subtype=subtype)
+    whole, size = heartfast.load(path)[0], os.path.getsize(path)
+    os.truncate(path, cut)
+    y, _ = heartfast.load(path)
+    assert np.array_equal(y, whole[: len(y)])
+    # All but what the header takes, in proportion.
+    assert (cut - 4096) / size < len(y) / len(whole) <= cut / size
+
+
+def test_a_flac_with_a_hole_is_damaged(tmp_path):
+    path = tmp_path / "x.flac"
+    soundfile.write(path, noise(50000), 8000)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DecodeError, match=r"found \d+ samples missing, \d+\.\d+ s in$"):
+        heartfast.load(path)
+
+
 def test_what_is_there_of_a_truncated_flac(tmp_path):
     whole = noise(50000)
     soundfile.write(tmp_path / "x.flac", whole, 8000)
@@ -157,7 +191,7 @@ def test_what_is_there_of_a_truncated_flac(tmp_path):
     assert np.abs(y - whole[: len(y), 0]).max() < 1e-4
 
 
-READABLE = "a WAV, AIFF, FLAC, OGG Vorbis, MP3, CAF or M4A recording"
+READABLE = "a WAV, AIFF, AU, FLAC, OGG Vorbis, MP3, CAF or M4A recording"
 
 
 @pytest.mark.parametrize(
@@ -165,20 +199,18 @@ READABLE = "a WAV, AIFF, FLAC, OGG Vorbis, MP3, CAF or M4A recording"
     [
         (b"", DecodeError, f"expected {READABLE}, found an empty file"),
         (b"%PDF-1.7 is no sound" * 20, UnsupportedFormatError,
-         f'expected {READABLE}, found a file that starts with "%PDF-1.7 is "'),
+         f"expected {READABLE}, found a PDF document"),
+        (b"Dear diary, " * 20, UnsupportedFormatError,
+         f'expected {READABLE}, found a file that starts with "Dear diary, "'),
         (wav(FMT, chunk(b"data", b"")), DecodeError, "expected at least one sample, found none"),
         (wav(FMT, chunk(b"data", DATA))[:44], DecodeError,
          "expected at least one sample, found none"),
         (wav(FMT, chunk(b"data", DATA))[:30], DecodeError,
-         f'expected {READABLE}, found 30 bytes that start with '
-         r'"RIFF\x94\x17\x00\x00WAVE" and end early'),
-        (wav(FMT), UnsupportedFormatError,
-         f'expected {READABLE}, found "RIFF\\x1c\\x00\\x00\\x00WAVE..." (wav: missing data chunk)'),
-        (wav(FMT, chunk(b"data", DATA, 4_000_000_000)), DecodeError,
-         f"expected {READABLE}, found riff: chunk length exceeds parent (list) chunk length"),
+         "expected a WAV format of at least 14 bytes, found 10"),
+        (wav(FMT), DecodeError, 'expected a "data" chunk in the WAV file, found none'),
     ],
-    ids=["empty", "foreign", "no data", "cut after header", "cut in header", "no data chunk",
-         "over-declared"],
+    ids=["empty", "foreign", "text", "no data", "cut after header", "cut in header",
+         "no data chunk"],
 )  # fmt: skip
 def test_bad_recordings(tmp_path, content, error, message):
     path = tmp_path / "x.wav"
@@ -356,41 +388,3 @@ def test_what_ffmpeg_writes(tool, tmp_path, name, codec, error, channels):
         y, expected = y[1024:], expected[1024:]
     assert y.shape == expected.shape
     assert np.abs(y - expected).max() <= error
-
-
-def test_conformance_files(shared_data):
-    """No crash, every failure told in one line; PCM that others read is what they read."""
-    folder = shared_data / "audio_conformance"
-    with open(folder / "MANIFEST.csv", encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 237
-    compared, refused = 0, []
-    exact = ("RIFF", "FORM/AIFF", "FORM/AIFC", "FLAC")
-    tags = ("", "0x0001", "0x0003", "0x0006", "0x0007", "0xfffe")
-    for row in rows:
-        path = folder / row["path"]
-        others = row["ffmpeg"] == row["sox"] == "ok"
-        y, said = None, f"{path} is read"
-        try:
-            y, sr = heartfast.load(path, mono=False)
-        except (HeartfastError, OSError) as error:
-            said = str(error)
-            refused += [row["path"]] * others
-        assert str(path) in said
-        assert "\n" not in said
-        if y is None:
-            continue
-        assert y.size > 0
-        # soundfile believes a FLAC header that counts too few samples; ffmpeg and we do not.
-        if not others or row["kind"] not in exact or row["tag"] not in tags or "05 - " in path.name:
-            continue
-        try:
-            expected, expected_sr = soundfile.read(path, dtype="float32", always_2d=True)
-        except (soundfile.SoundFileError, ValueError):
-            continue
-        assert sr == expected_sr
-        assert np.array_equal(np.atleast_2d(y).T, expected), path
-        compared += 1
-    assert compared >= 90
-    # Known gaps: RF64 and RIFX, unusual A-law and mu-law headers, lists longer than their file.
-    assert len(refused) <= 20, refused

@@ -201,6 +201,8 @@ class _Outcome(TypedDict):
     finished: int
     known: int
     remade: int
+    # Samples that are no finite numbers, of the recordings that have such.
+    silenced: list[int]
     interrupted: bool
     too_many_errors: bool
 

@@ -8,6 +8,7 @@ use cpu_time::ThreadTime;
 use heartfast_core::Cancel;
 use heartfast_core::audio::{self, Audio};
 use heartfast_core::config::{Hop, SpectrogramConfig};
+use heartfast_core::limits::Limits;
 use heartfast_harness::{Result, read, recordings};
 use rustfft::FftPlanner;
 use rustfft::num_complex::Complex;
@@ -52,7 +53,7 @@ pub(crate) fn frames_by_length(
     let mut frames = BTreeMap::new();
     for path in recordings(folder)? {
         read(&path, &mut bytes)?;
-        audio::decode(&bytes, &mut audio, &Cancel::new())?;
+        audio::decode(&bytes, &mut audio, &Limits::default(), &Cancel::new())?;
         let geometry = config.geometry(audio.sample_rate)?;
         *frames.entry(geometry.n_fft * pad).or_insert(0) +=
             audio.frames() / geometry.hop_length + 1;

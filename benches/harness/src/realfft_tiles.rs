@@ -10,6 +10,7 @@ use heartfast_core::Cancel;
 use heartfast_core::audio::{self, Audio};
 use heartfast_core::config::{Geometry, SpectrogramConfig};
 use heartfast_core::level::GrayScale;
+use heartfast_core::limits::Limits;
 use heartfast_harness::{Result, read, recordings};
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
@@ -51,7 +52,7 @@ pub(crate) fn convert(folder: &Path) -> Result<(usize, usize)> {
     let paths = recordings(folder)?;
     for path in &paths {
         read(path, &mut recording)?;
-        audio::decode(&recording, &mut audio, &cancel)?;
+        audio::decode(&recording, &mut audio, &Limits::default(), &cancel)?;
         audio.mix(&cancel)?;
         let plan = match plans.entry(audio.sample_rate) {
             Entry::Occupied(plan) => plan.into_mut(),

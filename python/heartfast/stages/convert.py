@@ -352,6 +352,11 @@ def convert(
             f"{outcome['remade']} recordings had changed, had failed for now, or their pictures were "
             "not as the manifest says: converted once more"
         )
+    if silenced := outcome["silenced"]:
+        notes.append(
+            f"{len(silenced)} recordings have {sum(silenced)} samples that are no finite numbers: "
+            "they count as silence"
+        )
     of = {name: recording.path for name, recording in zip(names, recordings, strict=True)}
     return Conversion(folder, of, outcome, errors, notes + renamed)
 

@@ -11,6 +11,7 @@ use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
 use heartfast_core::config::SpectrogramConfig;
 use heartfast_core::level::{GrayScale, fast_log2};
+use heartfast_core::limits::Limits;
 use heartfast_core::png::Encoder;
 use heartfast_core::raster::{Color, Image};
 use heartfast_core::stft::{Complex, Framing, Stft, spectra};
@@ -104,7 +105,7 @@ fn tile_and_png(c: &mut Criterion) {
     for rate in RATES {
         let mut painter = Painter::new(&config).expect("a painter");
         let mut samples = noise(8 * rate as usize);
-        let Tile { width, height, pixels } =
+        let Tile { width, height, pixels, .. } =
             painter.tile(&mut samples, rate, &Cancel::new()).expect("a tile");
         let pixels = pixels.to_vec();
         let image = Image { width, height, pixels: &pixels, color: Color::Gray };
@@ -140,7 +141,10 @@ fn decoding(c: &mut Criterion) {
     let mut audio = Audio::default();
     let mut group = c.benchmark_group("decode");
     group.throughput(Throughput::Bytes(file.len() as u64));
-    group.bench_function("wav", |b| b.iter(|| decode(&file, &mut audio, &Cancel::new())));
+    let limits = Limits::default();
+    group.bench_function("wav", |b| {
+        b.iter(|| decode(&file, &mut audio, &limits, &Cancel::new()));
+    });
 }
 
 criterion_group!(kernels, window, fft, levels, tile_and_png, decoding);

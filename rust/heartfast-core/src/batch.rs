@@ -211,7 +211,7 @@ impl<'a> Worker<'a> {
             sink,
             monitor,
             cancel: &monitor.cancel,
-            converter: Converter::with_preset(&job.config, job.png)?,
+            converter: Converter::with_preset(&job.config, job.png)?.with_limits(job.limits),
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
@@ -228,6 +228,7 @@ impl<'a> Worker<'a> {
             stamp: Stamp::default(),
             sha256: None,
             sample_rate: 0,
+            silenced: 0,
             pictures: nothing(),
             failure: None,
             place: None,
@@ -248,7 +249,8 @@ impl<'a> Worker<'a> {
             }
         };
         let (kind, message) = (failed.kind().to_owned(), failed.to_string());
-        entry.failure = Some(Box::new(Failure { kind, message, offset: None }));
+        let offset = failed.offset();
+        entry.failure = Some(Box::new(Failure { kind, message, offset }));
         Ok(entry)
     }
 
@@ -266,6 +268,7 @@ impl<'a> Worker<'a> {
         }
         entry.sha256 = Some(sha256.finalize().into());
         entry.sample_rate = recording.sample_rate;
+        entry.silenced = recording.silenced;
         let picture = self.put(turn, task, None, recording.duration_s, entry)?;
         entry.pictures = Pictures::One(picture);
         Ok(())
@@ -286,6 +289,7 @@ impl<'a> Worker<'a> {
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
         entry.sha256 = Some(stream.finish(self.cancel)?);
         entry.sample_rate = drawn.sample_rate;
+        entry.silenced = drawn.silenced;
         let picture = self.put(turn, task, None, drawn.duration_s, entry)?;
         entry.pictures = Pictures::One(picture);
         Ok(())
@@ -321,6 +325,7 @@ impl<'a> Worker<'a> {
                     let drawn =
                         self.converter.draw(audio, &part, &mut self.picture, self.cancel)?;
                     entry.sample_rate = drawn.sample_rate;
+                    entry.silenced += drawn.silenced;
                     let name = with_suffix(&task.subject.file_name, &suffix);
                     pictures.push(self.put(turn, task, Some(name), drawn.duration_s, entry)?);
                 }

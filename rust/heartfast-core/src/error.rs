@@ -5,6 +5,9 @@ use std::any::Any;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What is read, in the words of an error message.
+pub(crate) const READABLE: &str = "a WAV, AIFF, AU, FLAC, OGG Vorbis, MP3, CAF or M4A recording";
+
 /// What can go wrong while a recording becomes a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,6 +31,18 @@ pub enum Error {
         /// What a good file has there.
         expected: String,
         /// What this one has.
+        found: String,
+        /// Where in the file, in bytes, where that is known.
+        offset: Option<u64>,
+    },
+    /// A recording, or its picture, that goes beyond one of [`Limits`](crate::limits::Limits).
+    #[error("expected {expected} (limit {limit}), found {found}")]
+    Limit {
+        /// The limit's name.
+        limit: &'static str,
+        /// What it allows.
+        expected: String,
+        /// What there is.
         found: String,
     },
     /// A container or codec that is not read.
@@ -78,6 +93,7 @@ impl Error {
             }
             Self::Read(_) | Self::Write(_) | Self::File { .. } => "io",
             Self::Decode { .. } => "decode",
+            Self::Limit { .. } => "limit",
             Self::Unsupported { .. } => "unsupported",
             Self::Encode { .. } => "encode",
             Self::Value { .. } => "value",
@@ -94,8 +110,38 @@ impl Error {
         }
     }
 
+    /// Where in its file a recording is damaged, in bytes, where that is known.
+    #[must_use]
+    pub fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Decode { offset, .. } => *offset,
+            _ => None,
+        }
+    }
+
     pub(crate) fn decode(expected: impl Into<String>, found: impl Into<String>) -> Self {
-        Self::Decode { expected: expected.into(), found: found.into() }
+        Self::Decode { expected: expected.into(), found: found.into(), offset: None }
+    }
+
+    /// The same error, at this place in the file.
+    pub(crate) fn at(mut self, place: u64) -> Self {
+        if let Self::Decode { offset, .. } = &mut self {
+            *offset = Some(place);
+        }
+        self
+    }
+
+    /// The error of a file that is none of those that are read.
+    pub(crate) fn unsupported(found: impl Into<String>) -> Self {
+        Self::Unsupported { expected: READABLE.into(), found: found.into() }
+    }
+
+    pub(crate) fn limit(
+        limit: &'static str,
+        expected: impl Into<String>,
+        found: impl std::fmt::Display,
+    ) -> Self {
+        Self::Limit { limit, expected: expected.into(), found: found.to_string() }
     }
 
     pub(crate) fn value(

@@ -88,6 +88,8 @@ pub struct Entry {
     pub sha256: Option<[u8; 32]>,
     /// Samples per second, or 0 where nothing of it could be read.
     pub sample_rate: u32,
+    /// Samples in its pictures that are no finite numbers, and count as silence.
+    pub silenced: u64,
     /// Its pictures, in order.
     pub pictures: Pictures,
     /// Why there are no further ones, if there should be.
@@ -130,7 +132,11 @@ pub(crate) fn write(out: &mut Vec<u8>, subject: &Subject, entry: &Entry) {
     for byte in entry.sha256.iter().flatten() {
         put(format_args!("{byte:02x}"));
     }
-    put(format_args!("\", \"pictures\": ["));
+    put(format_args!("\""));
+    if entry.silenced > 0 {
+        put(format_args!(", \"silenced\": {}", entry.silenced));
+    }
+    put(format_args!(", \"pictures\": ["));
     for (i, picture) in entry.pictures.as_slice().iter().enumerate() {
         let name = picture.name.as_deref().unwrap_or(&subject.file_name);
         put(format_args!(
@@ -214,6 +220,10 @@ pub(crate) fn parse(line: &[u8]) -> Option<(Subject, Entry)> {
     let sample_rate = scan.after(", \"sample_rate\": ")?.number()?;
     let digest = scan.after(", \"sha256\": ")?.text()?;
     let sha256 = if digest.is_empty() { None } else { Some(hex(&digest)?) };
+    let mut silenced = 0;
+    if scan.0.starts_with(b", \"silenced\"") {
+        silenced = scan.after(", \"silenced\": ")?.number()?;
+    }
     scan.after(", \"pictures\": [")?;
     let mut pictures = Vec::new();
     while scan.0.first() == Some(&b'[') {
@@ -253,7 +263,7 @@ pub(crate) fn parse(line: &[u8]) -> Option<(Subject, Entry)> {
     };
     let stamp = Stamp { size, mtime_ns };
     let subject = Subject { path: path.into(), file_name: file_name.into(), label, group, source };
-    Some((subject, Entry { stamp, sha256, sample_rate, pictures, failure, place }))
+    Some((subject, Entry { stamp, sha256, sample_rate, silenced, pictures, failure, place }))
 }
 
 fn hex(digest: &str) -> Option<[u8; 32]> {
@@ -328,7 +338,9 @@ mod tests {
             });
             let place = place.map(|(shard, end)| Place { shard, end });
             let stamp = Stamp { size, mtime_ns };
-            let entry = Entry { stamp, sha256, sample_rate: 4000, pictures, failure, place };
+            let silenced = size % 3;
+            let entry =
+                Entry { stamp, sha256, sample_rate: 4000, silenced, pictures, failure, place };
             let mut line = Vec::new();
             write(&mut line, &subject, &entry);
             prop_assert_eq!(line.pop(), Some(b'\n'));

@@ -7,6 +7,7 @@ use crate::audio::{self, Audio};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::Result;
+use crate::limits::Limits;
 use crate::png::{Encoder, Preset};
 use crate::raster::{Color, Image};
 use crate::tile::{Painter, Tile};
@@ -18,6 +19,8 @@ pub struct Recording {
     pub sample_rate: u32,
     /// Seconds.
     pub duration_s: f64,
+    /// Samples that were no finite numbers, and count as silence.
+    pub silenced: u64,
 }
 
 /// Where samples are from, as far as they are not just a recording's mix from its start.
@@ -35,6 +38,7 @@ pub struct Part {
 pub struct Converter<'a> {
     config: &'a SpectrogramConfig,
     config_json: String,
+    limits: Limits,
     audio: Audio,
     painter: Painter<'a>,
     encoder: Encoder,
@@ -57,10 +61,19 @@ impl<'a> Converter<'a> {
         Ok(Self {
             config,
             config_json: config.to_json(),
+            limits: Limits::default(),
             audio: Audio::default(),
             painter: Painter::new(config)?,
             encoder: Encoder::new(preset),
         })
+    }
+
+    /// The same converter with other limits than the default ones.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self.painter.limit(&limits);
+        self
     }
 
     /// What it converts by.
@@ -80,7 +93,7 @@ impl<'a> Converter<'a> {
         cancel: &Cancel,
     ) -> Result<Recording> {
         let mut audio = std::mem::take(&mut self.audio);
-        let drawn = audio::decode(recording, &mut audio, cancel)
+        let drawn = audio::decode(recording, &mut audio, &self.limits, cancel)
             .and_then(|()| self.draw(&mut audio, &Part::default(), file, cancel));
         self.audio = audio;
         drawn
@@ -100,10 +113,12 @@ impl<'a> Converter<'a> {
         cancel: &Cancel,
     ) -> Result<Recording> {
         audio.mix(cancel)?;
-        let known = Recording { sample_rate: audio.sample_rate, duration_s: audio.duration_s() };
+        let (sample_rate, duration_s) = (audio.sample_rate, audio.duration_s());
+        let mut known = Recording { sample_rate, duration_s, silenced: 0 };
         let provenance = provenance(self.config, &self.config_json, &known, part)?;
         let tile = self.painter.tile(&mut audio.interleaved, audio.sample_rate, cancel)?;
-        let Tile { width, height, pixels } = tile;
+        let Tile { width, height, pixels, silenced } = tile;
+        known.silenced = silenced;
         let image = Image { width, height, pixels, color: Color::from(self.config.colormap) };
         self.encoder.encode_into(&image, &[("heartfast", &provenance)], file, cancel)?;
         Ok(known)

@@ -42,8 +42,14 @@ impl<'l, 'i> Segments<'l, 'i> {
         resamplings: &'l mut Resamplings,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let signal = Signal::open(stream, selection, resamplings, cancel)?;
+        let signal = Signal::open(stream, selection, limits, resamplings, cancel)?;
         let rate = f64::from(signal.sample_rate);
+        if let Some(frames) = signal.known_frames()
+            && selection.segment_s.is_none()
+        {
+            // Before anything is read.
+            limits.check_duration(frames, signal.own_rate())?;
+        }
         let length =
             selection.segment_s.map_or(usize::MAX, |s| ((s * rate).round() as usize).max(1));
         let apart = length as f64 * (1.0 - selection.segment_overlap / 100.0);
@@ -72,9 +78,8 @@ impl<'l, 'i> Segments<'l, 'i> {
         let length = self.length.min(self.most.saturating_add(1));
         signal.read(length.saturating_sub(shared), &mut audio.interleaved, cancel)?;
         if audio.frames() > self.most {
-            let expected =
-                format!("at most {} s in a picture (max_duration_s)", self.max_duration_s);
-            return Err(Error::decode(expected, "more"));
+            let expected = format!("at most {} s in one picture", self.max_duration_s);
+            return Err(Error::limit("max_duration_s", expected, "more"));
         }
         if audio.frames() == shared {
             return Ok(None);

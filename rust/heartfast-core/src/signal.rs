@@ -3,16 +3,18 @@
 
 use std::sync::Mutex;
 
-use crate::audio::{Audio, Packets};
+use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::channels::reduce;
 use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::memory::{fit, reserve};
+use crate::packets::Packets;
+use crate::pcm::{self, Coding, Content, Input, Sound};
 use crate::resample::{Resampling, Resamplings};
 use crate::selection::{Channel, Selection};
 use crate::source::{Hashed, Lent, STEP};
 use crate::threads::lock;
-use crate::wav::{self, Pcm};
 
 /// Samples of a channel that are decoded at a time.
 const STEP_FRAMES: usize = STEP / 8;
@@ -33,10 +35,11 @@ impl<'l, 'i> Signal<'l, 'i> {
     pub(crate) fn open(
         stream: &'l Mutex<Hashed<'i>>,
         selection: &Selection,
+        limits: &Limits,
         resamplings: &'l mut Resamplings,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let taken = Taken::open(stream, selection, cancel)?;
+        let taken = Taken::open(stream, selection, limits, cancel)?;
         let channels = if taken.all { taken.channels } else { 1 };
         let sample_rate = selection.sample_rate.unwrap_or(taken.sample_rate);
         let resampled = if sample_rate == taken.sample_rate {
@@ -66,6 +69,15 @@ impl<'l, 'i> Signal<'l, 'i> {
     /// Where it begins in the recording, in samples at its own rate.
     pub(crate) fn start(&self) -> u64 {
         self.taken.start
+    }
+
+    /// How many there are at the recording's own rate, where that is known without reading them.
+    pub(crate) fn known_frames(&self) -> Option<u64> {
+        let Taken { reader: Reader::Samples { sound, coding, .. }, left, .. } = &self.taken else {
+            return None;
+        };
+        let frame = (sound.channels * coding.bytes) as u64;
+        Some(((sound.data.end - sound.data.start) / frame).min(*left))
     }
 
     /// Appends so many samples of each channel to `out`; fewer only at the end.
@@ -109,14 +121,19 @@ struct Taken<'l, 'i> {
 }
 
 impl<'l, 'i> Taken<'l, 'i> {
-    fn open(stream: &'l Mutex<Hashed<'i>>, selection: &Selection, cancel: &Cancel) -> Result<Self> {
-        let mut reader = Reader::open(stream)?;
+    fn open(
+        stream: &'l Mutex<Hashed<'i>>,
+        selection: &Selection,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Result<Self> {
+        let mut reader = Reader::open(stream, limits)?;
         reader.more(cancel)?;
         let (channels, sample_rate) = reader.shape();
         let index = selection.channel.index(channels)?;
         let frames = |s: f64| (s * f64::from(sample_rate)).round() as u64;
         let start = frames(selection.start_s);
-        let skipped = reader.skip(start, cancel)?;
+        let skipped = reader.skip(stream, start, cancel)?;
         if skipped < start || !reader.more(cancel)? {
             let expected =
                 format!("a recording of more than the {} s that are skipped", selection.start_s);
@@ -186,12 +203,14 @@ impl Resampled<'_> {
 
 /// Decodes a recording bit by bit.
 enum Reader<'l> {
-    Pcm {
-        pcm: Pcm,
+    Samples {
+        sound: Sound,
+        coding: Coding,
         bytes: Vec<u8>,
     },
     Packets {
         packets: Box<Packets<'l>>,
+        limits: Limits,
         /// What was decoded, of which the first `used` samples are read.
         step: Audio,
         used: usize,
@@ -199,32 +218,37 @@ enum Reader<'l> {
 }
 
 impl<'l> Reader<'l> {
-    fn open(stream: &'l Mutex<Hashed<'_>>) -> Result<Self> {
-        let plain = {
+    fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits) -> Result<Self> {
+        let found = {
             let mut stream = lock(stream);
             let length = stream.length;
-            // Else the header could only be read once.
-            let seekable = stream.is_seekable();
-            seekable
-                .then(|| wav::plain(length, |at, to| stream.read_exact_at(at, to).ok()))
-                .flatten()
+            let mut read_at = |at, to: &mut [u8]| stream.read_header_at(at, to);
+            pcm::open(&mut Input { length, read_at: &mut read_at }, limits)?
         };
-        if let Some(pcm) = plain {
-            return Ok(Self::Pcm { pcm, bytes: Vec::new() });
-        }
-        let start = || lock(stream).start;
-        let packets = Box::new(Packets::open(Box::new(Lent(stream)), start)?);
-        Ok(Self::Packets { packets, step: Audio::default(), used: 0 })
+        let source = Box::new(Lent(stream));
+        let packets = match found {
+            Some(sound) => match sound.content {
+                Content::Samples(coding) => {
+                    return Ok(Self::Samples { sound, coding, bytes: Vec::new() });
+                }
+                Content::Blocks(_) => Packets::of_blocks(source, sound, limits)?,
+            },
+            None => Packets::open(source, || lock(stream).start, limits)?,
+        };
+        let (packets, limits) = (Box::new(packets), *limits);
+        Ok(Self::Packets { packets, limits, step: Audio::default(), used: 0 })
     }
 
     /// Whether there are more samples. Before this is asked, the shape may not be known.
     fn more(&mut self, cancel: &Cancel) -> Result<bool> {
         match self {
-            Self::Pcm { pcm, .. } => Ok(!pcm.data.is_empty()),
+            Self::Samples { sound, .. } => Ok(!sound.data.is_empty()),
             Self::Packets { step, used, .. } if *used < step.interleaved.len() => Ok(true),
-            Self::Packets { packets, step, used } => {
+            Self::Packets { packets, limits, step, used } => {
                 *used = 0;
-                packets.read(&|_| STEP_FRAMES, step, cancel)
+                // No more at a time than may be in one picture.
+                let most = |rate| (limits.max_duration_s * f64::from(rate)) as usize;
+                packets.read(&|rate| most(rate).clamp(1, STEP_FRAMES), step, cancel)
             }
         }
     }
@@ -232,21 +256,28 @@ impl<'l> Reader<'l> {
     /// Channels and sample rate.
     fn shape(&self) -> (usize, u32) {
         match self {
-            Self::Pcm { pcm, .. } => (pcm.channels, pcm.sample_rate),
+            Self::Samples { sound, .. } => (sound.channels, sound.sample_rate),
             Self::Packets { step, .. } => (step.channels, step.sample_rate),
         }
     }
 
     /// Passes over so many samples of each channel, or those that are left; returns how many.
-    fn skip(&mut self, frames: u64, cancel: &Cancel) -> Result<u64> {
+    fn skip(&mut self, stream: &Mutex<Hashed<'_>>, frames: u64, cancel: &Cancel) -> Result<u64> {
         let mut skipped = 0;
         while skipped < frames && self.more(cancel)? {
             let wanted = frames - skipped;
             skipped += match self {
-                Self::Pcm { pcm, .. } => {
-                    let frame = pcm.frame_bytes() as u64;
-                    let n = wanted.min((pcm.data.end - pcm.data.start) / frame);
-                    pcm.data.start += n * frame;
+                Self::Samples { sound: Sound { channels, data, .. }, coding, bytes } => {
+                    let frame = (*channels * coding.bytes) as u64;
+                    let mut n = wanted.min((data.end - data.start) / frame);
+                    let mut stream = lock(stream);
+                    if !stream.is_seekable() {
+                        cancel.check()?;
+                        n = n.min((STEP as u64 / frame).max(1));
+                        fit(bytes, (n * frame) as usize, cancel)?;
+                        stream.read_exact_at(data.start, bytes)?;
+                    }
+                    data.start += n * frame;
                     n
                 }
                 Self::Packets { step, used, .. } => {
@@ -272,15 +303,15 @@ impl<'l> Reader<'l> {
             return Ok(());
         }
         match self {
-            Self::Pcm { pcm, bytes } => {
-                let frame = pcm.frame_bytes();
-                fit(bytes, STEP / frame * frame, cancel)?;
-                let left = (pcm.data.end - pcm.data.start).min(bytes.len() as u64);
+            Self::Samples { sound: Sound { channels, data, .. }, coding, bytes } => {
+                let frame = *channels * coding.bytes;
+                fit(bytes, (STEP / frame).max(1) * frame, cancel)?;
+                let left = (data.end - data.start).min(bytes.len() as u64);
                 let n = frames.saturating_mul(frame).min(left as usize);
                 let step = &mut bytes[..n];
-                lock(stream).read_exact_at(pcm.data.start, step)?;
-                pcm.samples(step, out, cancel)?;
-                pcm.data.start += n as u64;
+                lock(stream).read_exact_at(data.start, step)?;
+                coding.samples(step, out, cancel)?;
+                data.start += n as u64;
             }
             Self::Packets { step, used, .. } => {
                 let left = &step.interleaved[*used..];

@@ -10,12 +10,12 @@ use sha2::{Digest, Sha256};
 use symphonia::core::io::MediaSource;
 
 use crate::archive::Archive;
-use crate::audio::Start;
 use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result};
 use crate::inflate::{Inflated, Inflater};
 use crate::manifest::Stamp;
 use crate::memory::{fit, reserve};
+use crate::sniff::Start;
 use crate::threads::lock;
 
 /// Bytes that are read, hashed or written between two looks at a [`Cancel`].
@@ -24,6 +24,9 @@ pub(crate) const IO_STRIDE: usize = 16 * STRIDE;
 pub(crate) const STEP: usize = 1 << 17;
 /// So much is read to be hashed on the way, where a reader passes over it.
 const GAP: u64 = 1 << 20;
+/// What is inflated can be read from here on once more: headers are looked through before a reader
+/// is chosen.
+const KEPT: u64 = 1 << 20;
 /// Compressed members up to this are inflated before they are read: some formats are read from
 /// their end. Longer ones are read as they come.
 const MOST_INFLATED: u64 = 32 << 20;
@@ -215,6 +218,7 @@ impl Opener {
             length,
             position: 0,
             start: Start::new(&[], length),
+            kept: Vec::new(),
             hashed: 0,
             sha256: Sha256::new(),
             crc: crc.map(|crc| (crc, crc32fast::Hasher::new())),
@@ -259,6 +263,8 @@ pub(crate) struct Hashed<'i> {
     position: u64,
     /// How it begins, as far as it has been read.
     pub(crate) start: Start,
+    /// The beginning of what is inflated.
+    kept: Vec<u8>,
     /// All bytes before this one are in the sums.
     hashed: u64,
     sha256: Sha256,
@@ -271,13 +277,39 @@ impl Hashed<'_> {
         !matches!(self.input, Input::Inflated(_))
     }
 
-    /// Reads at a place; what is inflated can only be read on.
+    /// Fills a buffer from a place in the file's header, by position, before all other reading.
+    ///
+    /// # Errors
+    /// Those of reading; [`Error::Decode`] for a place that is too far in to come back from.
+    pub(crate) fn read_header_at(&mut self, at: u64, buffer: &mut [u8]) -> Result<()> {
+        if !self.is_seekable() {
+            if self.kept.is_empty() {
+                let mut kept = vec![0; KEPT.min(self.length) as usize];
+                self.read_exact_at(0, &mut kept)?;
+                self.kept = kept;
+            }
+            if at + buffer.len() as u64 > self.kept.len() as u64 {
+                let expected = format!("a header of {KEPT} bytes at most in what is compressed");
+                return Err(Error::decode(expected, "more").at(at));
+            }
+        }
+        self.read_exact_at(at, buffer)
+    }
+
+    /// Reads at a place; what is inflated can only be read on, but for its beginning.
     fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> Result<usize> {
         if (self.hashed + 1..=self.hashed + GAP).contains(&at) {
             let mut gap = vec![0; (at - self.hashed) as usize];
             self.read_exact_at(self.hashed, &mut gap)?;
         }
-        let n = self.input.read(at, buffer)?;
+        let n = match usize::try_from(at).ok().and_then(|at| self.kept.get(at..)) {
+            Some(kept) if !kept.is_empty() => {
+                let n = kept.len().min(buffer.len());
+                buffer[..n].copy_from_slice(&kept[..n]);
+                n
+            }
+            _ => self.input.read(at, buffer)?,
+        };
         let read = &buffer[..n];
         if at == 0 && self.start.is_shorter_than(read) {
             self.start = Start::new(read, self.length);

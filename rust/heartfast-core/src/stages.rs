@@ -12,6 +12,7 @@ use crate::batch::{Origin, read};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::Result;
+use crate::limits::Limits;
 use crate::png::Encoder;
 use crate::raster::{Color, Image};
 use crate::simd::lane::{Complex, Sink};
@@ -85,7 +86,7 @@ impl Stopwatch<'_> {
         let (checksum, _) = timed(|| Ok(black_box(Sha256::digest(&self.recording))))?;
         let audio = &mut self.audio;
         let (decode, ()) = timed(|| {
-            audio::decode(&self.recording, audio, cancel)?;
+            audio::decode(&self.recording, audio, &Limits::default(), cancel)?;
             audio.mix(cancel)
         })?;
         let sample_rate = audio.sample_rate;
@@ -105,7 +106,7 @@ impl Stopwatch<'_> {
                 timed(|| stft.for_each_block(samples, frames, scratch, cancel, &mut largest))?;
             black_box(largest);
         }
-        let (tile, Tile { width, height, pixels }) =
+        let (tile, Tile { width, height, pixels, .. }) =
             timed(|| self.painter.tile(&mut audio.interleaved, sample_rate, cancel))?;
         let image = Image { width, height, pixels, color: Color::from(self.config.colormap) };
         let (png, ()) = timed(|| self.encoder.encode_into(&image, &[], &mut self.picture, cancel))?;

@@ -6,6 +6,7 @@ use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
 use crate::error::{Error, Result};
 use crate::level::{FineGray, FineScale, GrayScale};
+use crate::limits::Limits;
 use crate::memory::{fit, reserve};
 use crate::prepare::{Prepare, Prepared};
 use crate::raster::{self, MAX_PIXELS};
@@ -22,6 +23,8 @@ pub struct Tile<'t> {
     pub height: usize,
     /// Rows from top (highest frequency) to bottom.
     pub pixels: &'t [u8],
+    /// Samples that were no finite numbers, and count as silence.
+    pub silenced: u64,
 }
 
 /// Sample rates whose transforms are kept; archives have fewer, forged ones any number.
@@ -40,6 +43,7 @@ struct Plan {
 pub struct Painter<'a> {
     config: &'a SpectrogramConfig,
     level: Level,
+    max_pixels: u64,
     plans: HashMap<u32, Plan>,
     fine: Vec<Line>,
     rows: Vec<u8>,
@@ -57,31 +61,38 @@ impl<'a> Painter<'a> {
     /// [`Painter::new`] with these instructions.
     fn at(level: Level, config: &'a SpectrogramConfig) -> Result<Self> {
         config.validate()?;
-        Ok(Self { config, level, plans: HashMap::new(), fine: Vec::new(), rows: Vec::new() })
+        let (plans, fine, rows) = (HashMap::new(), Vec::new(), Vec::new());
+        Ok(Self { config, level, max_pixels: MAX_PIXELS as u64, plans, fine, rows })
+    }
+
+    /// Draws no pictures of more pixels than this.
+    pub fn limit(&mut self, limits: &Limits) {
+        self.max_pixels = limits.max_image_pixels.min(MAX_PIXELS as u64);
     }
 
     /// The picture of mono `samples`, which are working memory, too: what is not a finite
     /// number becomes silence, and the mean goes where the configuration asks for that.
     ///
     /// # Errors
-    /// Those of [`SpectrogramConfig::geometry`], [`Error::Encode`] for a picture larger than any
-    /// viewer opens, [`Error::Cancelled`] soon after `cancel` is set.
+    /// Those of [`SpectrogramConfig::geometry`], [`Error::Limit`] for a picture of more pixels than
+    /// are allowed, [`Error::Cancelled`] soon after `cancel` is set.
     pub fn tile(
         &mut self,
         samples: &mut [f32],
         sample_rate: u32,
         cancel: &Cancel,
     ) -> Result<Tile<'_>> {
-        let (config, level) = (self.config, self.level);
+        let (config, level, max_pixels) = (self.config, self.level, self.max_pixels);
         let Plan { geometry, stft, gain, scratch } =
             plan(&mut self.plans, config, level, sample_rate)?;
         let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
-        if bins.checked_mul(frames).is_none_or(|n| n > MAX_PIXELS) {
-            let expected = format!("at most {MAX_PIXELS} pixels (less overlap or zero padding)");
-            return Err(Error::Encode { expected, found: format!("{frames} x {bins}") });
+        if bins.checked_mul(frames).is_none_or(|n| n as u64 > max_pixels) {
+            let expected = format!("at most {max_pixels} pixels, by less overlap or zero padding");
+            let found = format!("{frames} x {bins}");
+            return Err(Error::limit("max_image_pixels", expected, found));
         }
         let prepare = Prepare { samples, detrend: config.detrend, cancel };
-        let Prepared { peak, factor } = level.run(prepare)?;
+        let Prepared { peak, factor, silenced } = level.run(prepare)?;
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
         let stride = lines(frames);
         fit(&mut self.fine, height * stride, cancel)?;
@@ -111,7 +122,7 @@ impl<'a> Painter<'a> {
             self.rows = raster::resize(&self.rows, (height, width), size, cancel)?;
             (height, width) = size;
         }
-        Ok(Tile { width, height, pixels: &self.rows })
+        Ok(Tile { width, height, pixels: &self.rows, silenced })
     }
 }
 

@@ -5,6 +5,7 @@
 use std::f64::consts::TAU;
 
 use heartfast_core::audio::{Audio, decode};
+use heartfast_core::limits::Limits;
 use heartfast_core::{Cancel, Error};
 use proptest::prelude::*;
 
@@ -32,7 +33,7 @@ fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8], before: &[u8]
 
 fn decoded(bytes: &[u8]) -> heartfast_core::Result<Audio> {
     let mut audio = Audio::default();
-    decode(bytes, &mut audio, &Cancel::new()).map(|()| audio)
+    decode(bytes, &mut audio, &Limits::default(), &Cancel::new()).map(|()| audio)
 }
 
 proptest! {
@@ -96,7 +97,8 @@ proptest! {
         match decoded(&file) {
             Ok(audio) => prop_assert!(!audio.interleaved.is_empty()),
             Err(error) => {
-                prop_assert!(matches!(error, Error::Decode { .. } | Error::Unsupported { .. }), "{error:?}");
+                let kind = error.kind();
+                prop_assert!(matches!(kind, "decode" | "unsupported" | "limit"), "{error:?}");
                 prop_assert!(error.to_string().starts_with("expected "));
                 prop_assert!(!error.to_string().contains('\n'));
             }
@@ -122,7 +124,7 @@ proptest! {
 fn memory_is_used_again() {
     let mut audio = Audio { interleaved: vec![9.0; 1000], channels: 7, sample_rate: 1 };
     let file = wav(PCM, 1, 4000, 16, &[0, 64, 0, 192], &[]);
-    decode(&file, &mut audio, &Cancel::new()).unwrap();
+    decode(&file, &mut audio, &Limits::default(), &Cancel::new()).unwrap();
     assert_eq!(audio, Audio { interleaved: vec![0.5, -0.5], channels: 1, sample_rate: 4000 });
     assert!(audio.interleaved.capacity() >= 1000);
 }
@@ -139,11 +141,11 @@ fn nothing_to_read() {
 
 #[test]
 fn rates_that_no_recording_has() {
-    for rate in [0, 3_072_001, u32::MAX / 4] {
-        assert!(matches!(
-            decoded(&wav(PCM, 1, rate, 16, &[1; 64], &[])),
-            Err(Error::Decode { .. } | Error::Unsupported { .. })
-        ));
+    let said = |rate| decoded(&wav(PCM, 1, rate, 16, &[1; 64], &[])).unwrap_err().to_string();
+    assert_eq!(said(0), "expected channels and a sample rate, found 1 channels at 0 Hz");
+    for rate in [3_072_001, u32::MAX / 4] {
+        let limit = "expected at most 3072000 Hz (limit max_sample_rate)";
+        assert_eq!(said(rate), format!("{limit}, found {rate}"));
     }
 }
 
@@ -154,9 +156,15 @@ fn cancelled() {
     let cancel = Cancel::new();
     cancel.request();
     let mut audio = Audio::default();
-    assert!(matches!(decode(&file, &mut audio, &cancel), Err(Error::Cancelled)));
+    assert!(matches!(
+        decode(&file, &mut audio, &Limits::default(), &cancel),
+        Err(Error::Cancelled)
+    ));
     let plain = wav(PCM, 1, 4000, 16, &[5; 4000], &[]);
-    assert!(matches!(decode(&plain, &mut audio, &cancel), Err(Error::Cancelled)));
+    assert!(matches!(
+        decode(&plain, &mut audio, &Limits::default(), &cancel),
+        Err(Error::Cancelled)
+    ));
     let mut audio = Audio { interleaved: vec![0.5; 2000], channels: 2, sample_rate: 4000 };
     assert!(matches!(audio.mix(&cancel), Err(Error::Cancelled)));
     assert!(matches!(audio.resample(8000, &cancel), Err(Error::Cancelled)));

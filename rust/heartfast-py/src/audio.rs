@@ -26,17 +26,19 @@ pub(crate) fn load<'py>(
 ) -> PyResult<(Bound<'py, PyAny>, u32)> {
     let cancel = Cancel::new();
     let origin = Origin::File(path.clone());
+    // One recording, that someone asked for: as long as it is.
+    let limits = Limits { max_duration_s: f64::INFINITY, ..Limits::default() };
     let work = || {
         if offset != 0.0 || duration.is_some() {
             let channel = if mono { Channel::Mix } else { Channel::Each };
             let part = Selection { channel, sample_rate: sr, ..Selection::default() };
             let part = Selection { start_s: offset, duration_s: duration, ..part };
-            return load_part(&origin, &part, &Limits::default(), &cancel);
+            return load_part(&origin, &part, &limits, &cancel);
         }
         let mut bytes = Vec::new();
         read(&origin, &mut bytes, &cancel)?;
         let mut audio = Audio::default();
-        decode(&bytes, &mut audio, &cancel)?;
+        decode(&bytes, &mut audio, &limits, &cancel)?;
         if mono {
             audio.mix(&cancel)?;
         }

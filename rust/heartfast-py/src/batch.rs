@@ -95,6 +95,7 @@ pub(crate) struct Outcome {
     finished: usize,
     known: usize,
     remade: usize,
+    silenced: Vec<u64>,
     interrupted: bool,
     too_many_errors: bool,
 }
@@ -161,6 +162,9 @@ pub(crate) fn convert(
         finished: outcome.entries.iter().flatten().count(),
         known: outcome.known,
         remade: outcome.remade,
+        silenced: entries()
+            .filter_map(|(_, entry)| entry.as_ref().map(|e| e.silenced).filter(|&n| n > 0))
+            .collect(),
         interrupted: monitor.stop.is_requested(),
         too_many_errors: outcome.too_many_errors,
     })

@@ -41,7 +41,7 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
         Error::Value { .. } => PyValueError::new_err(message),
         Error::Panic(_) => PyRuntimeError::new_err(message),
         Error::Cancelled => PyKeyboardInterrupt::new_err(message),
-        Error::Decode { .. } => ours(py, "DecodeError", message),
+        Error::Decode { .. } | Error::Limit { .. } => ours(py, "DecodeError", message),
         Error::Unsupported { .. } => ours(py, "UnsupportedFormatError", message),
         Error::Encode { .. } => ours(py, "EncodeError", message),
     }

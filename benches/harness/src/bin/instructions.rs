@@ -42,7 +42,7 @@ fn png(times: usize) -> Result<()> {
     let config = SpectrogramConfig::default();
     let mut painter = Painter::new(&config)?;
     let mut samples = sound(44_100, SECONDS);
-    let Tile { width, height, pixels } = painter.tile(&mut samples, 44_100, &Cancel::new())?;
+    let Tile { width, height, pixels, .. } = painter.tile(&mut samples, 44_100, &Cancel::new())?;
     let image = Image { width, height, pixels, color: Color::Gray };
     let (mut encoder, mut file) = (Encoder::default(), Vec::new());
     for _ in 0..times {

@@ -1,0 +1,106 @@
+//! What a file is that no reader takes, in words.
+
+use symphonia::core::errors::Error as SymphoniaError;
+
+use crate::error::{Error, READABLE};
+
+/// Bytes that tell what a file is.
+const SEEN: usize = 48;
+/// Of which so many are shown where they tell nothing.
+const SHOWN: usize = 12;
+
+/// How a file begins and how long it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Start {
+    bytes: [u8; SEEN],
+    used: usize,
+    length: u64,
+}
+
+impl Start {
+    /// Of a file of so many bytes that has these at its beginning.
+    pub(crate) fn new(bytes: &[u8], length: u64) -> Self {
+        let used = bytes.len().min(SEEN);
+        let mut start = Self { length, used, bytes: [0; SEEN] };
+        start.bytes[..used].copy_from_slice(&bytes[..used]);
+        start
+    }
+
+    /// Whether there could be more of the beginning in here.
+    pub(crate) fn is_shorter_than(&self, bytes: &[u8]) -> bool {
+        self.used < bytes.len().min(SEEN)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.used]
+    }
+}
+
+/// Files by bytes at a place near their beginning: what is met among recordings.
+const KNOWN: [(usize, &[u8], &str); 32] = [
+    (28, b"OpusHead", "an Opus stream in Ogg"),
+    (28, b"Speex   ", "a Speex stream in Ogg"),
+    (28, b"\x7fFLAC", "a FLAC stream in Ogg"),
+    (28, b"\x80theora", "a Theora video in Ogg"),
+    (0, b"OggS", "an Ogg stream"),
+    (0, b"fLaC", "a FLAC stream"),
+    (0, b"wvpk", "a WavPack file"),
+    (0, b"MAC ", "a Monkey's Audio file"),
+    (0, b"TTA1", "a True Audio file"),
+    (0, b"OFR ", "an OptimFROG file"),
+    (0, b"MPCK", "a Musepack file"),
+    (0, b"MP+", "a Musepack file"),
+    (0, b"#!AMR", "an AMR file"),
+    (0, b"MThd", "a MIDI file"),
+    (0, b"DSD ", "a DSD file"),
+    (0, b"FRM8", "a DSDIFF file"),
+    (0, b"NIST_1A", "a NIST SPHERE file"),
+    (0, b"Creative Voice File", "a Creative Voice file"),
+    (0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media file"),
+    (0, b"\x1a\x45\xdf\xa3", "a Matroska or WebM file"),
+    (0, b"FLV\x01", "a Flash video"),
+    (0, b".RMF", "a RealMedia file"),
+    (8, b"AVI ", "an AVI video"),
+    (8, b"8SVX", "an IFF 8SVX file"),
+    (4, b"ftyp", "an MPEG-4 file"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"\x1f\x8b", "a gzip file"),
+    (0, b"Rar!", "a RAR archive"),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"\x89PNG", "a PNG picture"),
+    (0, b"\xff\xd8\xff", "a JPEG picture"),
+];
+
+/// The error of a file that no reader took.
+pub(crate) fn not_recognised(error: &SymphoniaError, start: &Start) -> Error {
+    if start.length == 0 {
+        return Error::decode(READABLE, "an empty file");
+    }
+    let shown = &start.bytes()[..start.used.min(SHOWN)];
+    let text: String = shown.escape_ascii().map(char::from).collect();
+    let known = KNOWN.iter().find(|(at, magic, _)| {
+        start.bytes().get(*at..).is_some_and(|bytes| bytes.starts_with(magic))
+    });
+    let name = known.map(|(_, _, name)| *name);
+    match error {
+        SymphoniaError::IoError(_) => {
+            let begin = name.map_or_else(|| format!("\"{text}\""), str::to_owned);
+            let found = format!("{} bytes that start as {begin} and end early", start.length);
+            Error::decode(READABLE, found)
+        }
+        SymphoniaError::DecodeError(what) => Error::decode(READABLE, *what),
+        SymphoniaError::Unsupported(what) if name.is_some() && !is_probes(what) => {
+            Error::unsupported(format!("{} ({what})", name.unwrap_or_default()))
+        }
+        _ => Error::unsupported(match name {
+            Some(name) => name.to_owned(),
+            None => format!("a file that starts with \"{text}\""),
+        }),
+    }
+}
+
+/// Whether the words are those of the search for a format, not of one that was found.
+fn is_probes(what: &str) -> bool {
+    what.contains("probe") || what.contains("format")
+}
