@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
+from heartfast.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,7 +47,10 @@ def _stem(name: str) -> str:
 
 
 def find_recordings(
-    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]], *, recursive: bool = True
+    sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    recursive: bool = True,
+    limits: Limits | None = None,
 ) -> list[Recording]:
     """List the recordings in files, folders and archives (ZIP, tar): each once, sorted by name.
 
@@ -63,7 +67,7 @@ def find_recordings(
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     paths = [os.fspath(source) for source in sources]
-    found = [_search(source, recursive) for source in paths]
+    found = [_search(source, recursive, limits or Limits()) for source in paths]
     recordings = found[0] if len(found) == 1 else _each_once(paths, found)
     if not recordings:
         looked = ", ".join(paths) or "no source"
@@ -85,7 +89,7 @@ def _each_once(sources: Sequence[str], found: Sequence[list[Recording]]) -> list
     return list(paths.values())
 
 
-def _search(source: str, recursive: bool) -> list[Recording]:
+def _search(source: str, recursive: bool, limits: Limits) -> list[Recording]:
     if os.path.isdir(source):
         below = os.path.join(source, "")
         names = _walk(source, recursive)
@@ -101,7 +105,7 @@ def _search(source: str, recursive: bool) -> list[Recording]:
     if not name.lower().endswith(EXTENSIONS):
         from heartfast._core import open_archive
 
-        opened = open_archive(source)
+        opened = open_archive(source, limits)
         if opened is not None:
             return [*_members(source, *opened, recursive)]
     return [Recording(source, name)]

@@ -173,7 +173,7 @@ def convert(
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
-    recordings = find_recordings(paths, recursive=recursive)
+    recordings = find_recordings(paths, recursive=recursive, limits=limits)
     known, notes = read_labels(labels, recordings, paths)
     if os.fspath(labels) == "none":
         folders = [os.path.dirname(recording.name) for recording in recordings]
