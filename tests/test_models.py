@@ -105,6 +105,25 @@ TEXT = booster(rounds=2, num_leaves=4).model_to_string()
         (r"num_leaves=4", "num_leaves=4" + 100 * "\nx", "at most 100 lines a tree"),
         (r"num_leaves=4", "num_leaves=4\né=", "in ASCII"),
         (r"is_linear=0", "is_linear=1", "numerical splits"),
+        (r"num_cat=0", "num_cat=1", "numerical splits"),
+        (r"right_child=(\S+) \S+", r"right_child=\1 \1", "each child in one place|right_child"),
+        (r"left_child=(\S+) (\S+) \S+", r"left_child=\1 \2 \2", "in one place|left_child"),
+        (r"leaf_count=\S+", "leaf_count=", "expected 4 of leaf_count, found 3"),
+        (r"internal_count=", "internal_count=1 ", "expected 3 of internal_count, found more"),
+        (r"internal_value=\S+", "internal_value=inf", "numbers of a tree to be finite"),
+        (r"shrinkage=1", "shrinkage=", "expected 1 of shrinkage, found 0"),
+        (r"num_cat=0", "num_cat=0\ncat_threshold=1 2", "otherwise: cat_threshold"),
+        (r"num_cat=0", "num_cat=0\nnum_cat=0", "otherwise: one twice"),
+        (r"label_index=0", "label_index=0\naverage_output", "otherwise: one twice"),
+        (r"label_index=0", "label_index=0\nmonotone=1", "otherwise: monotone"),
+        (r"num_class:3", "num_class:9", "multiclass"),
+        (r"feature_names=\S+ ", "feature_names=", "expected 12 of feature_names, found 11"),
+        (r"feature_infos=", "feature_infos=none ", "expected 12 of feature_infos, found 13"),
+        (r"tree_sizes=\d", "tree_sizes=9", "tree_sizes to be the trees' sizes"),
+        (r"tree_sizes=\d+ ", "tree_sizes=", "tree_sizes to be the trees' sizes"),
+        (r"shrinkage=1\n\n\nTree", "shrinkage=1\n\nx\nTree", "a blank line after it|sizes"),
+        (r"Tree=1", "Tree=7", "expected tree 1"),
+        (r"end of trees", "end of tree", "the end of the trees"),
         (r"(?s)Tree=5.*", "", "multiples of 3, found 5"),
         (r"(?s)Tree=0.*", "", "found 0"),
     ],
@@ -114,6 +133,13 @@ def test_a_text_that_is_not_what_we_save_is_refused(pattern, new, message):
     assert count == 1
     with pytest.raises(ValueError, match=message):
         BoostedModel(changed)
+
+
+def resized(text: str) -> str:
+    """Give a text the sizes that its trees have."""
+    _, *trees = re.split(r"(?m)^(?=Tree=)", text.partition("end of trees\n")[0])
+    sizes = " ".join(str(len(tree)) for tree in trees)
+    return re.sub(r"tree_sizes=.*", f"tree_sizes={sizes}", text, count=1)
 
 
 tokens = re.findall(r"[^\s=]+", TEXT.partition("end of trees")[0])
@@ -128,7 +154,7 @@ def test_any_change_is_refused_or_harmless(index, new):
     spans = list(itertools.islice(re.finditer(r"[^\s=]+", TEXT), index, index + 1))
     start, end = spans[0].span()
     try:
-        model = BoostedModel(TEXT[:start] + new + TEXT[end:])
+        model = BoostedModel(resized(TEXT[:start] + new + TEXT[end:]))
     except ValueError:
         return
     features = sample().features[:, : model.shape[1]]
@@ -190,30 +216,44 @@ def test_wrong_linear_arrays_are_named(change, message):
         LinearModel.from_json({**GOOD, **change})
 
 
-def chain(leaves: int) -> str:
+def chain(leaves: int, number: int) -> str:
     """Return a tree whose every left child is a leaf, of the value of its number."""
     splits = range(leaves - 1)
     lines = {
         "num_leaves": [leaves],
+        "num_cat": [0],
         "split_feature": [0 for _ in splits],
-        "threshold": list(splits),
+        "split_gain": splits,
+        "threshold": splits,
         "decision_type": [2 for _ in splits],
         "left_child": [~split for split in splits],
         "right_child": [split + 1 if split + 2 < leaves else ~(split + 1) for split in splits],
-        "leaf_value": list(range(leaves)),
+        "leaf_value": range(leaves),
+        "leaf_weight": range(leaves),
+        "leaf_count": range(leaves),
+        "internal_value": splits,
+        "internal_weight": splits,
+        "internal_count": splits,
+        "is_linear": [0],
+        "shrinkage": [1],
     }
     text = "".join(f"{name}={' '.join(map(str, values))}\n" for name, values in lines.items())
-    return f"Tree=0\n{text}\n"
+    return f"Tree={number}\n{text}\n\n"
 
 
-def forest(trees: str) -> str:
-    fields = "num_class=2\nnum_tree_per_iteration=2\nmax_feature_idx=0\nobjective=multiclass"
-    return f"tree\nversion=v4\n{fields}\n\n{trees}"
+def forest(leaves: list[int]) -> str:
+    trees = [chain(n, number) for number, n in enumerate(leaves)]
+    fields = (
+        "num_class=2\nnum_tree_per_iteration=2\nlabel_index=0\nmax_feature_idx=0\n"
+        "objective=multiclass num_class:2\nfeature_names=x\nfeature_infos=[0:1]\n"
+        f"tree_sizes={' '.join(str(len(tree)) for tree in trees)}"
+    )
+    return f"tree\nversion=v4\n{fields}\n\n{''.join(trees)}end of trees\n"
 
 
 def test_the_deepest_tree_beside_many_small_ones_takes_little():
     """A table as wide as the largest tree would take 1.6 GB, a walk of all cells 20 s a row."""
-    text = forest(chain(1000) + chain(2) * 19_999)
+    text = forest([1000] + [2] * 19_999)
     tracemalloc.start()
     model = BoostedModel(text)
     features = np.array([[-1.0], [400.5], [5000.0]])
@@ -227,15 +267,16 @@ def test_the_deepest_tree_beside_many_small_ones_takes_little():
 
 
 @pytest.mark.parametrize(
-    ("trees", "message"),
+    ("text", "message"),
     [
-        ("Tree=\n" * 100_002, "expected at most 100000 trees, found 100002"),
-        (chain(1000) * 1002, "expected at most 1000000 leaves, found more"),
+        ("tree\n" + "\nTree=" * 100_002, "expected at most 100000 trees, found 100002"),
+        (forest([1000] * 1002), "expected at most 1000000 leaves, found more"),
     ],
+    ids=["trees", "leaves"],
 )
-def test_too_many_trees_or_leaves_are_refused(trees, message):
+def test_too_many_trees_or_leaves_are_refused(text, message):
     with pytest.raises(ValueError, match=message):
-        BoostedModel(forest(trees))
+        BoostedModel(text)
 
 
 @pytest.mark.filterwarnings("error")
@@ -250,7 +291,7 @@ def test_the_largest_numbers_give_finite_probabilities(sign):
     features = np.array([[0.0, 1e6], [-1e6, 1.0]])
     probabilities = LinearModel.from_json(extreme).predict_proba(features)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
-    text = re.sub(r"leaf_value=\S+", f"leaf_value={sign}e100", TEXT)
+    text = resized(re.sub(r"leaf_value=\S+", f"leaf_value={sign}e100", TEXT))
     probabilities = BoostedModel(text).predict_proba(sample().features)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1)
 

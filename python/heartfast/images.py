@@ -17,6 +17,7 @@ from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
 from heartfast.files import require_file
 from heartfast.labels import UNLABELLED
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
+from heartfast.zips import open_zip, read_member, zip_members
 
 if TYPE_CHECKING:
     import zipfile
@@ -32,6 +33,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
+MAX_SCANS = 100  # of a JPEG: each goes over the whole picture, and may have next to no bytes
 MAX_NUMBER = 2.0**53  # of a Provenance: hertz, samples, seconds
 _WHOLE = ("sample_rate", "n_fft", "hop_length")
 
@@ -133,8 +135,8 @@ class PictureSet:
         if not folder:
             require_file(self.source, "a folder or ZIP of pictures, or a PNG or JPEG")
         if folder and (archive := _packed(self.source)):
-            self._archive = _open_zip(archive)
-            members = _zip_members(self._archive, archive)
+            self._archive = open_zip(archive)
+            members = zip_members(self._archive, archive, _wanted)
             self._table = os.path.join(self.source, METADATA)
             if os.path.lexists(self._table):
                 members[METADATA] = METADATA
@@ -144,8 +146,8 @@ class PictureSet:
             self.source, name = os.path.split(self.source)
             members = {name: name}
         else:
-            self._archive = _open_zip(self.source)
-            members = _zip_members(self._archive, self.source)
+            self._archive = open_zip(self.source)
+            members = zip_members(self._archive, self.source, _wanted)
         prefix = _wrapping_folder(members)
         self._use({name.removeprefix(prefix): member for name, member in members.items()})
 
@@ -182,7 +184,7 @@ class PictureSet:
             with open(path, "rb") as file:
                 data = file.read(MAX_FILE_BYTES + 1)
         else:
-            data = _read_member(self._archive, member, name)
+            data = read_member(self._archive, member, name, MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
             raise DecodeError(f"{name}: expected at most {MAX_FILE_BYTES >> 20} MB, found more")
         return data
@@ -241,6 +243,8 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
     opener = next((opener for magic, opener in openers.items() if data.startswith(magic)), None)
     if opener is None:
         raise DecodeError(f"{name}: expected a PNG or JPEG picture, found neither")
+    if opener is JpegImageFile and data.count(b"\xff\xda") > MAX_SCANS:
+        raise DecodeError(f"{name}: expected a JPEG of at most {MAX_SCANS} scans, found more")
     try:
         with opener(io.BytesIO(data)) as image:
             if max(image.size) > MAX_SIDE or image.width * image.height > MAX_PIXELS:
@@ -357,35 +361,3 @@ def _wrapping_folder(names: Iterable[str]) -> str:
     (top,) = tops
     deep = all(name.count("/") >= 2 for name in names)
     return top if deep or top + METADATA in names else ""
-
-
-def _open_zip(path: str) -> zipfile.ZipFile:
-    import zipfile
-
-    try:
-        return zipfile.ZipFile(path)
-    except Exception as error:  # damage makes zipfile raise more than its own
-        if isinstance(error, OSError) and error.filename is not None:
-            raise
-        expected = "a folder, a picture or an intact ZIP"
-        raise DatasetError(f"{path}: expected {expected}, found: {error}") from None
-
-
-def _zip_members(archive: zipfile.ZipFile, path: str) -> dict[str, str]:
-    members: dict[str, str] = {}
-    for info in archive.infolist():
-        name = info.filename.replace("\\", "/")
-        if info.is_dir() or not _wanted(name):
-            continue
-        if name in members:
-            raise DatasetError(f"{path}: expected each name once, found {name!r} twice")
-        members[name] = info.filename
-    return members
-
-
-def _read_member(archive: zipfile.ZipFile, member: str, name: str) -> bytes:
-    try:
-        with archive.open(member) as file:
-            return file.read(MAX_FILE_BYTES + 1)
-    except Exception as error:  # damage, encryption and odd compressions each raise their own
-        raise DecodeError(f"{name}: expected an intact ZIP member, found: {error}") from None

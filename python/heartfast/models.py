@@ -7,8 +7,9 @@ needs neither LightGBM nor its thread pool.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from heartfast.trees import LARGEST, check_size, read_trees
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,12 +21,6 @@ if TYPE_CHECKING:
 
 CLIP = 5.0  # standardised features beyond this are outliers, not evidence
 CHUNK_CELLS = 4_000_000  # rows times trees walked at once
-LARGEST = 1e100  # of a model's numbers: sums and products of them stay finite
-# Of boosted models, well above what `heartfast.fitting` makes: no text takes long to load.
-MAX_TREES = 100_000
-MAX_LEAVES = 1000  # of a tree
-MAX_ALL_LEAVES = 1_000_000
-MAX_LINES = 100  # of a tree
 
 
 class LinearModel:
@@ -81,7 +76,7 @@ class LinearModel:
                 raise ValueError(f"expected {name} to be an array of numbers") from None
             if arrays[name].ndim != (axes := 2 if name == "coef" else 1):
                 raise ValueError(f"expected {name} with axes: {axes}, found {arrays[name].ndim}")
-            _check_size(name, arrays[name])
+            check_size(name, arrays[name])
         model = cls(**arrays)
         k, width = model.shape
         if (len(model.mean), len(model.scale), len(model.intercept)) != (width, width, k):
@@ -114,23 +109,8 @@ class BoostedModel:
     def __init__(self, text: str) -> None:
         import numpy as np
 
-        if not text.isascii():
-            raise ValueError("expected the text of a LightGBM model in ASCII")
-        if (trees := text.count("\nTree=")) > MAX_TREES:
-            raise ValueError(f"expected at most {MAX_TREES} trees, found {trees}")
-        header, *sections = text.split("\nTree=")
-        fields = _fields(header)
-        if not header.startswith("tree\n") or fields.get("version") != "v4":
-            raise ValueError("expected the text of a LightGBM model, version v4")
-        k, width = _count(fields, "num_class"), _count(fields, "max_feature_idx") + 1
-        objective = fields.get("objective", "")
-        if objective.split(" ")[0] != "multiclass" or fields.get("num_tree_per_iteration") != str(
-            k
-        ):
-            raise ValueError(f"expected a multiclass model, found {objective!r:.40}")
-        if not trees or trees % k:
-            raise ValueError(f"expected trees in multiples of {k}, found {trees}")
-        table, leaves = _trees(sections, width)
+        self.text = text
+        self.shape, leaves, table = read_trees(text)
 
         # One list of nodes for all trees: inner ones, then leaves.
         splits = leaves - 1
@@ -147,8 +127,6 @@ class BoostedModel:
         self._left, self._right = numbered(table["left_child"]), numbered(table["right_child"])
         self._value = table["leaf_value"]
         self._root = np.where(splits > 0, first_split, first_leaf)
-        self.text = text
-        self.shape = (k, width)
 
     def predict_proba(self, features: Array) -> Array:
         """Class probabilities, float64 (n, k), of features (n, n_features)."""
@@ -192,82 +170,3 @@ def softmax(scores: Array) -> Array:
 
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
-def _check_size(name: str, values: Array) -> None:
-    import numpy as np
-
-    if not (np.abs(values) <= LARGEST).all():  # nor is NaN
-        raise ValueError(f"expected {name} to be finite, at most {LARGEST:g} in size")
-
-
-def _fields(section: str) -> dict[str, str]:
-    if (lines := section.count("\n")) > MAX_LINES:
-        raise ValueError(f"expected at most {MAX_LINES} lines a tree, found {lines}")
-    pairs = (line.partition("=") for line in section.split("\n"))
-    return {key: value for key, equals, value in pairs if equals}
-
-
-def _count(fields: Mapping[str, str], name: str) -> int:
-    text = fields.get(name, "")
-    if not re.fullmatch(r"[0-9]{1,7}", text):
-        raise ValueError(f"expected {name} to be a number, found {text[:20]!r}")
-    return int(text)
-
-
-def _trees(sections: list[str], width: int) -> tuple[dict[str, Array], NDArray[np.intp]]:
-    """Read the trees, end to end, and the number of leaves of each (trees,).
-
-    Walking a tree stays inside it and ends.
-    """
-    import numpy as np
-
-    names = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
-    parts: dict[str, list[Array]] = {name: [] for name in (*names, "leaf_value")}
-    counts = []
-    total = 0
-    for section in sections:
-        fields = _fields(section.partition("\n\n")[0])
-        if fields.get("is_linear", "0") != "0":
-            raise ValueError("expected plain numerical splits")
-        counts.append(leaves := _count(fields, "num_leaves"))
-        total += leaves
-        if not 1 <= leaves <= MAX_LEAVES:
-            raise ValueError(f"expected 1 to {MAX_LEAVES} leaves a tree, found {leaves}")
-        if total > MAX_ALL_LEAVES:
-            raise ValueError(f"expected at most {MAX_ALL_LEAVES} leaves, found more")
-        for name, arrays in parts.items():
-            expected = leaves if name == "leaf_value" else leaves - 1
-            arrays.append(_numbers(name, fields.get(name, ""), expected))
-
-    table = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    for name, values in table.items():
-        _check_size(name, values)
-    if not np.isin(table["decision_type"], (0, 2)).all():
-        raise ValueError("expected plain numerical splits")
-    feature = table["split_feature"]
-    if not ((feature >= 0) & (feature < width) & (feature == np.round(feature))).all():
-        raise ValueError(f"expected splits on features below {width}")
-    leaves_of = np.array(counts, dtype=np.intp)
-    splits = leaves_of - 1
-    parent = np.arange(splits.sum()) - np.repeat(np.cumsum(splits) - splits, splits)
-    most = np.repeat(leaves_of, splits)
-    for side in ("left_child", "right_child"):
-        child = table[side]
-        inside = np.where(child < 0, child >= -most, (child > parent) & (child < most - 1))
-        if not (inside & (child == np.round(child))).all():
-            raise ValueError(f"expected {side} to be further down the same tree")
-    return table, leaves_of
-
-
-def _numbers(name: str, text: str, expected: int) -> Array:
-    import numpy as np
-
-    cells = text.split(maxsplit=expected)
-    if len(cells) != expected:
-        found = len(cells) if len(cells) < expected else "more"
-        raise ValueError(f"expected {expected} of {name}, found {found}")
-    try:
-        return np.array(cells, dtype=np.float64)
-    except ValueError:
-        raise ValueError(f"expected {name} to be numbers") from None

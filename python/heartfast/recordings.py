@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
+from heartfast.limits import Limits
 from heartfast.patterns import expand, is_folder, is_pattern
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def find_recordings(
     *,
     recursive: bool = True,
     any_extension: bool = False,
+    limits: Limits | None = None,
 ) -> list[Recording]:
     """List the recordings in files, folders and archives (ZIP, tar): each once, sorted by name.
 
@@ -74,7 +76,7 @@ def find_recordings(
         sources = [sources]
     paths = [os.fspath(source) for source in sources]
     found = (
-        (source, _search(source, recursive, any_extension, listed))
+        (source, _search(source, recursive, any_extension, listed, limits or Limits()))
         for source, listed in _named(paths)
     )
     if len(paths) == 1 and paths[0] != "-" and not is_pattern(paths[0]):
@@ -140,7 +142,9 @@ def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Rec
                 yield recording
 
 
-def _search(source: str, recursive: bool, any_extension: bool, listed: bool) -> Iterator[Recording]:
+def _search(
+    source: str, recursive: bool, any_extension: bool, listed: bool, limits: Limits
+) -> Iterator[Recording]:
     try:
         mode = os.stat(source).st_mode
     except (OSError, ValueError):
@@ -160,7 +164,7 @@ def _search(source: str, recursive: bool, any_extension: bool, listed: bool) -> 
     if mode and not name.lower().endswith(EXTENSIONS):
         from heartfast._core import open_archive
 
-        opened = open_archive(source)
+        opened = open_archive(source, limits)
         if opened is not None:
             yield from _members(source, *opened, recursive, any_extension)
             return

@@ -289,7 +289,9 @@ def convert(
     )
     if not overwrite:
         require_own(folder, line)
-    recordings = find_recordings(paths, recursive=recursive, any_extension=any_extension)
+    recordings = find_recordings(
+        paths, recursive=recursive, any_extension=any_extension, limits=limits
+    )
     known, notes = read_labels(labels, recordings, paths)
     if scheme == "none":
         folders = [os.path.dirname(recording.name) for recording in recordings]

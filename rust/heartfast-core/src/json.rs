@@ -3,8 +3,6 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
-use crate::archive::os_string;
-
 /// A JSON string in ASCII. Bytes that are no UTF-8 are lone surrogates, as Python has them.
 pub(crate) struct Json<'a>(pub(crate) &'a OsStr);
 
@@ -95,4 +93,16 @@ impl Scan<'_> {
         self.0 = rest;
         u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
     }
+}
+
+/// The name that these bytes are.
+#[cfg(unix)]
+pub(crate) fn os_string(name: Vec<u8>) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(name)
+}
+
+/// The name that these bytes are.
+#[cfg(windows)]
+pub(crate) fn os_string(name: Vec<u8>) -> OsString {
+    String::from_utf8_lossy(&name).into_owned().into()
 }

@@ -284,7 +284,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject, parse, write};
-    use crate::archive::os_string;
+    use crate::json::os_string;
 
     fn name() -> impl Strategy<Value = Vec<u8>> {
         prop_oneof![

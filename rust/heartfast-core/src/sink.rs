@@ -125,7 +125,7 @@ pub(crate) fn sweep(folder: &Path) -> io::Result<()> {
         let name = entry?.file_name();
         let name = name.as_encoded_bytes();
         if name.starts_with(TEMPORARY.0.as_bytes()) && name.ends_with(TEMPORARY.1.as_bytes()) {
-            fs::remove_file(folder.join(crate::archive::os_string(name.to_vec())))?;
+            fs::remove_file(folder.join(crate::json::os_string(name.to_vec())))?;
         }
     }
     Ok(())

@@ -25,9 +25,11 @@ pub(crate) struct Archive(Arc<archive::Archive>);
 pub(crate) fn open_archive(
     py: Python<'_>,
     path: PathBuf,
+    limits: Limits,
 ) -> PyResult<Option<(Archive, Vec<OsString>)>> {
     let cancel = Cancel::new();
-    let work = || archive::Archive::open(&path, &cancel);
+    let limits = limits.into();
+    let work = || archive::Archive::open(&path, &limits, &cancel);
     let opened = interrupt::run(py, &cancel, |_| Ok(()), work)?;
     let opened = opened.map_err(|e| raise_for(py, e, Some(&path)))?;
     Ok(opened.map(|(archive, names)| (Archive(Arc::new(archive)), names)))

@@ -159,6 +159,7 @@ mod tests {
     use crate::archive::Archive;
     use crate::batch::{Origin, read};
     use crate::cancel::Cancel;
+    use crate::limits::Limits;
 
     /// Behind 4 GB and more of nothing, which a sparse file holds in no space.
     #[test]
@@ -178,7 +179,8 @@ mod tests {
         }
         writer.close().unwrap();
         // By rawzip, which is not ours.
-        let (archive, names) = Archive::open(&path, &Cancel::new()).unwrap().unwrap();
+        let (archive, names) =
+            Archive::open(&path, &Limits::default(), &Cancel::new()).unwrap().unwrap();
         assert_eq!(names, ["0", "1", "2", "3", "first"]);
         let archive = Arc::new(archive);
         for k in 0..4 {
