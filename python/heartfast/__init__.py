@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from heartfast.errors import DecodeError as DecodeError
     from heartfast.errors import EncodeError as EncodeError
     from heartfast.errors import HeartfastError as HeartfastError
+    from heartfast.errors import StoppedError as StoppedError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
     from heartfast.limits import Limits as Limits
     from heartfast.picture import Spectrogram as Spectrogram
@@ -58,6 +59,7 @@ _HOME = {
     "Progress": "progress",
     "Spectrogram": "picture",
     "SpectrogramConfig": "_core",
+    "StoppedError": "errors",
     "UnsupportedFormatError": "errors",
     "__version__": "_core",
     "convert": "stages.convert",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
+from heartfast.limits import Limits
 from heartfast.selection import Selection
 
 __all__ = [

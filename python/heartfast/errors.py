@@ -7,6 +7,13 @@ names the thing, what was expected and what was found.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heartfast.stages.convert import Failed
+
 
 class HeartfastError(Exception):
     """Base of all errors that heartfast raises about the content of files."""
@@ -26,6 +33,15 @@ class EncodeError(HeartfastError):
 
 class DatasetError(HeartfastError):
     """Recordings, pictures, labels or tables that do not fit together."""
+
+
+class StoppedError(HeartfastError):
+    """More recordings failed than `convert` was to accept; the same call goes on from there.
+
+    `errors` are those that did.
+    """
+
+    errors: Sequence[Failed] = ()
 
 
 class BundleError(HeartfastError):

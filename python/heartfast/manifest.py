@@ -6,6 +6,7 @@ The Rust core writes it while it works, so that a run that was killed is continu
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, Any
@@ -104,7 +105,9 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     flat = {}
     for name, part in value.items():
         if isinstance(part, dict):
-            flat.update(_flat(part, "" if name in ("settings", "config", "selection") else f"{name}."))
+            flat.update(
+                _flat(part, "" if name in ("settings", "config", "selection") else f"{name}.")
+            )
         else:
             flat[prefix + name] = part
     return flat
@@ -133,18 +136,17 @@ def clear(folder: str) -> None:
         names = [name for entry in entries for name, *_ in entry["pictures"]]
         paths = [os.path.join(folder, *name.split("/")) for name in names]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        where = os.path.join(folder, MANIFEST)
-        raise DatasetError(f"{where}: expected a manifest of heartfast's, found: {error}") from None
+        raise DatasetError(
+            f"{os.path.join(folder, MANIFEST)}: expected a manifest of heartfast's, found: {error}"
+        ) from None
     with os.scandir(folder) as found:
         archives = [entry.name for entry in found if _is_archive(entry.name)]
     paths += [os.path.join(folder, name) for name in (*archives, *_TABLES)]
     for path in paths:
         # A table that someone else has written cannot lead out of the folder.
         if os.path.realpath(os.path.dirname(path)).startswith(top):
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-            except FileNotFoundError:
-                pass
     os.unlink(os.path.join(folder, MANIFEST))
 
 

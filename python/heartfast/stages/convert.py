@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
-from heartfast.errors import HeartfastError
+from heartfast.errors import StoppedError
 from heartfast.files import webdataset_name
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
@@ -18,7 +18,7 @@ from heartfast.recordings import find_recordings, picture_names
 from heartfast.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
     from typing import Literal
 
     from heartfast.labels import Label
@@ -99,7 +99,10 @@ class Conversion:
             self._records = sorted(
                 Converted(
                     name,
-                    *(entry[field] for field in ("label", "group", "source", "sample_rate")),
+                    entry["label"],
+                    entry["group"],
+                    entry["source"],
+                    entry["sample_rate"],
                     duration_s,
                     entry["sha256"],
                     self._named.get(entry["file_name"], entry["path"]),
@@ -119,12 +122,6 @@ class Conversion:
             "errors": [error.to_dict() for error in self.errors],
             "notes": self.notes,
         }
-
-
-class TooManyErrors(HeartfastError):
-    """More recordings failed than `max_errors` allows; the same call goes on from there."""
-
-    errors: Sequence[Failed] = ()
 
 
 def convert(
@@ -239,7 +236,8 @@ def convert(
         A source is missing, or `out` cannot be written or has other files in it.
     ConfigMismatchError
         `out` is of an earlier run with other settings.
-    TooManyErrors
+    StoppedError
+        More recordings failed than `max_errors`.
     KeyboardInterrupt
         On Ctrl-C: after what was in hand is finished, or at once if it is pressed once more.
     DatasetError
@@ -300,9 +298,7 @@ def convert(
     packed = to != "dir"
     # In an archive, a name ends in .json, too.
     room = _SUFFIX * selection.cuts + packed
-    names, renamed = picture_names(
-        recordings, folders, webdataset_name if packed else None, room
-    )
+    names, renamed = picture_names(recordings, folders, webdataset_name if packed else None, room)
     if overwrite:
         clear(folder)
 
@@ -341,7 +337,7 @@ def convert(
     errors = [Failed(recordings[i].path, *failure) for i, failure in outcome["failures"]]
     count = f"{outcome['finished']} of {len(recordings)} recordings"
     if outcome["too_many_errors"]:
-        stopped = TooManyErrors(
+        stopped = StoppedError(
             f"{folder}: expected at most {max_errors} errors, found {len(errors)} in {count}; the "
             "same command goes on from there"
         )
@@ -351,8 +347,8 @@ def convert(
         raise KeyboardInterrupt(f"{count} are done, the same command goes on from there")
     if outcome["remade"]:
         notes.append(
-            f"{outcome['remade']} recordings had changed, had failed for now, or their pictures were "
-            "not as the manifest says: converted once more"
+            f"{outcome['remade']} recordings had changed, had failed for now, or their pictures "
+            "were not as the manifest says: converted once more"
         )
     if silenced := outcome["silenced"]:
         notes.append(
