@@ -278,6 +278,21 @@ def test_check_finds_changed_pictures(recordings, tmp_path):
     assert tree(out) == before
 
 
+@pytest.mark.parametrize("sink", ["tar shards", "zip"])
+def test_check_finds_changed_archives(recordings, undisturbed, tmp_path, sink):
+    """In the middle of an archive nothing can be replaced: all are made anew."""
+    out = tmp_path / "out"
+    assert convert(recordings, out, *SINKS[sink]).returncode == 3
+    path = min(out.glob("pictures*"))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"IDAT") + 50] ^= 1
+    path.write_bytes(content)
+    assert convert(recordings, out, *SINKS[sink]).returncode == 3
+    assert path.read_bytes() == content
+    assert convert(recordings, out, *SINKS[sink], "--check").returncode == 3
+    assert tree(out) == undisturbed[sink]
+
+
 def test_too_many_errors(tmp_path):
     source, out = corpus(tmp_path / "in", 6), tmp_path / "out"
     with pytest.raises(StoppedError, match=r"at most 0 errors, found 1 in \d of 8 recordings"):

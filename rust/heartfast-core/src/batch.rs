@@ -11,71 +11,22 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
-use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, panic_text};
+pub use crate::job::{Job, Task};
 pub use crate::ledger::MANIFEST;
 use crate::ledger::{Ledger, nothing};
 use crate::limits::Limits;
 use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
 use crate::pipeline::Converter;
-use crate::png::Preset;
 use crate::resample::Resamplings;
 use crate::segments::Segments;
 use crate::selection::{Channel, Selection};
 pub use crate::sink::{Form, Storage};
 use crate::sink::{Member, Shards, Sink};
-pub use crate::source::Origin;
 use crate::source::{IO_STRIDE, Opener};
+pub use crate::source::{Origin, read};
 use crate::threads::share;
-
-/// One recording, and what is known of it.
-#[derive(Debug, Clone)]
-pub struct Task {
-    /// The recording.
-    pub recording: Origin,
-    /// What the caller calls it.
-    pub named: PathBuf,
-    /// Its path, the PNG to write, whose own folder exists, and the rest of its row in the table.
-    /// Where there are several pictures, they add channel and start in milliseconds to its name:
-    /// `x_0.png`, `x_10000.png`, `x_ch2_10000.png`.
-    pub subject: Subject,
-}
-
-impl Task {
-    /// Of its file as it is now, if it is there.
-    pub(crate) fn stamp(&self) -> Option<Stamp> {
-        match &self.recording {
-            Origin::File(path) => fs::metadata(path).ok().map(|known| Stamp::from(&known)),
-            Origin::Member(archive, _) => Some(archive.stamp()),
-        }
-    }
-}
-
-/// How recordings become pictures.
-#[derive(Debug, Clone)]
-pub struct Job {
-    /// What the pictures are like.
-    pub config: SpectrogramConfig,
-    /// How their files are written.
-    pub png: Preset,
-    /// What of the recordings is in them.
-    pub selection: Selection,
-    /// The folder for the pictures, which exists.
-    pub folder: PathBuf,
-    /// What they are gathered in there.
-    pub storage: Storage,
-    /// The manifest's first line: all that another run has to have in common with this one.
-    pub header: String,
-    /// Whether pictures that an earlier run has made are read and compared with the manifest.
-    pub check: bool,
-    /// What is too much of a recording.
-    pub limits: Limits,
-    /// After more failed recordings than this no further one is begun.
-    pub max_errors: Option<u64>,
-    /// How many threads work on them.
-    pub threads: usize,
-}
 
 /// A running batch, seen from another thread.
 #[derive(Debug, Default)]
@@ -108,7 +59,7 @@ pub struct Outcome {
 /// failed recording is only its own entry's failure.
 ///
 /// # Errors
-/// Those of [`SpectrogramConfig::validate`] and [`Selection::validate`];
+/// Those of [`SpectrogramConfig::validate`](crate::config::SpectrogramConfig::validate) and [`Selection::validate`];
 /// [`Error::File`] for a manifest, a table or an archive of pictures that cannot be written, and
 /// [`Error::Cancelled`] once `monitor.cancel` is set. What was done until then is in the manifest.
 pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
@@ -395,18 +346,4 @@ pub fn load(
     let mut new = Resamplings::default();
     Segments::open(&stream, selection, limits, &mut new, cancel)?.next(&mut audio, cancel)?;
     Ok(audio)
-}
-
-/// All bytes of a recording, into a buffer whose memory is used again.
-///
-/// # Errors
-/// [`Error::Read`]; [`Error::Decode`] if it does not fit into memory, or is not what its archive
-/// says; [`Error::Unsupported`] for a member of an archive that is not read; [`Error::Cancelled`]
-/// soon after `cancel` is set. A pipe or a device, which may have no end, is not read.
-pub fn read(recording: &Origin, bytes: &mut Vec<u8>, cancel: &Cancel) -> Result<()> {
-    let mut opener = Opener::default();
-    let source = opener.open(recording)?;
-    let length = opener.read(source, bytes, cancel)?;
-    bytes.truncate(length);
-    Ok(())
 }

@@ -2,14 +2,15 @@
 //! that was killed is continued, and laid out in tables at its end.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use crate::batch::{Job, Task};
 use crate::error::{Error, Result};
+use crate::job::{Job, Task};
 use crate::manifest::{self, Entry, Pictures, Place, Subject};
 use crate::sink::{Form, Shards, Storage, replace, sweep, sync_folder};
 use crate::tables;
@@ -87,7 +88,7 @@ impl<'t> Ledger<'t> {
         if begun {
             ledger.read().map_err(failed)?;
             if storage.form != Form::Folder {
-                ledger.check_shards();
+                ledger.check_shards(job.check);
             }
             ledger.sweep();
         }
@@ -140,7 +141,7 @@ impl<'t> Ledger<'t> {
     }
 
     /// Archives are continued or begun anew: in the middle of one nothing can be replaced.
-    fn check_shards(&mut self) {
+    fn check_shards(&mut self, check: bool) {
         let stands = |turn: usize, entry: &Entry| {
             entry.place.is_none() || self.tasks[turn].stamp() == Some(entry.stamp)
         };
@@ -149,7 +150,8 @@ impl<'t> Ledger<'t> {
         let good = state.left.is_empty()
             && known.all(|(turn, entry)| entry.as_ref().is_none_or(|entry| stands(turn, entry)));
         drop(state);
-        if good && Shards::new(self.folder, self.storage, self.place()).are_there() {
+        let shards = Shards::new(self.folder, self.storage, self.place());
+        if good && shards.are_there() && (!check || shards.hold(self.pictures())) {
             return;
         }
         self.others.clear();
@@ -157,6 +159,22 @@ impl<'t> Ledger<'t> {
         state.left.clear();
         state.entries.fill(None);
         state.known.fill(false);
+    }
+
+    /// Bytes and CRC-32 of all pictures that are told of.
+    fn pictures(&self) -> HashMap<OsString, (u64, u32)> {
+        let state = lock(&self.state);
+        let own = self.tasks.iter().zip(&state.entries);
+        let own = own.filter_map(|(task, entry)| Some((&task.subject, entry.as_ref()?)));
+        let others = self.others.iter().map(|(subject, entry)| (subject, entry));
+        let mut pictures = HashMap::new();
+        for (subject, entry) in own.chain(others) {
+            for picture in entry.pictures.as_slice() {
+                let name = picture.name.as_deref().unwrap_or(&subject.file_name);
+                pictures.insert(name.as_os_str().to_owned(), (picture.bytes, picture.crc32));
+            }
+        }
+        pictures
     }
 
     /// Where the archives end that are told of.

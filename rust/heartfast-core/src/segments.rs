@@ -11,7 +11,7 @@ use crate::pipeline::Part;
 use crate::resample::Resamplings;
 use crate::selection::Selection;
 use crate::signal::Signal;
-use crate::source::Hashed;
+use crate::stream::Hashed;
 
 /// Cuts a stream, which is hashed meanwhile.
 pub(crate) struct Segments<'l, 'i> {

@@ -13,7 +13,8 @@ use crate::packets::Packets;
 use crate::pcm::{self, Coding, Content, Input, Sound};
 use crate::resample::{Resampling, Resamplings};
 use crate::selection::{Channel, Selection};
-use crate::source::{Hashed, Lent, STEP};
+use crate::source::STEP;
+use crate::stream::{Hashed, Lent};
 use crate::threads::lock;
 
 /// Samples of a channel that are decoded at a time.

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 
 use crate::audio::{self, Audio};
-use crate::batch::{Origin, read};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::Result;
@@ -18,6 +17,7 @@ use crate::raster::{Color, Image};
 use crate::simd::lane::{Complex, Sink};
 use crate::simd::lanes::{Lanes, MOST_LANES};
 use crate::sink::write_file;
+use crate::source::{Origin, read};
 use crate::stft::{SingleScratch, SingleStft};
 use crate::tile::{Painter, Tile};
 

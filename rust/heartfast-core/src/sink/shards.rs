@@ -1,12 +1,19 @@
 //! ZIPs or tars of bounded size, one after the other. The last one goes on where an earlier run has
 //! left it: what was written after the place that is known for certain is cut off.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::archive::Archive;
+use crate::cancel::Cancel;
+use crate::limits::Limits;
 use crate::manifest::Place;
 use crate::sink::{Form, Member, Storage, sync_folder, tar, zip};
+use crate::source::{Origin, read};
 
 /// Bytes that are written to an archive at a time.
 const BUFFER: usize = 1 << 18;
@@ -60,6 +67,35 @@ impl Shards {
         let Place { shard, end } = self.place;
         (0..shard).all(|n| length(self.named(n)) > 0)
             && length(self.named(shard)).max(length(self.partial(shard))) >= end
+    }
+
+    /// Whether the complete archives have these pictures, by their bytes and CRC-32, as they are
+    /// read.
+    pub(crate) fn hold(&self, mut expected: HashMap<OsString, (u64, u32)>) -> bool {
+        let (cancel, limits) = (Cancel::new(), Limits::default());
+        let mut file = Vec::new();
+        for shard in 0..=self.place.shard {
+            let path = self.named(shard);
+            if !path.exists() {
+                // The one in hand has no list of its members yet.
+                return true;
+            }
+            let Ok(Some((archive, names))) = Archive::open(&path, &limits, &cancel) else {
+                return false;
+            };
+            let archive = Arc::new(archive);
+            for (member, name) in names.into_iter().enumerate() {
+                if read(&Origin::Member(Arc::clone(&archive), member), &mut file, &cancel).is_err()
+                {
+                    return false;
+                }
+                let found = (file.len() as u64, crc32fast::hash(&file));
+                if expected.remove(&name).is_some_and(|picture| picture != found) {
+                    return false;
+                }
+            }
+        }
+        expected.is_empty()
     }
 
     /// Removes what an earlier run has written after the place.

@@ -1,0 +1,60 @@
+//! What a batch is asked to do.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::config::SpectrogramConfig;
+use crate::limits::Limits;
+use crate::manifest::{Stamp, Subject};
+use crate::png::Preset;
+use crate::selection::Selection;
+use crate::sink::Storage;
+use crate::source::Origin;
+
+/// One recording, and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Task {
+    /// The recording.
+    pub recording: Origin,
+    /// What the caller calls it.
+    pub named: PathBuf,
+    /// Its path, the PNG to write, whose own folder exists, and the rest of its row in the table.
+    /// Where there are several pictures, they add channel and start in milliseconds to its name:
+    /// `x_0.png`, `x_10000.png`, `x_ch2_10000.png`.
+    pub subject: Subject,
+}
+
+impl Task {
+    /// Of its file as it is now, if it is there.
+    pub(crate) fn stamp(&self) -> Option<Stamp> {
+        match &self.recording {
+            Origin::File(path) => fs::metadata(path).ok().map(|known| Stamp::from(&known)),
+            Origin::Member(archive, _) => Some(archive.stamp()),
+        }
+    }
+}
+
+/// How recordings become pictures.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What the pictures are like.
+    pub config: SpectrogramConfig,
+    /// How their files are written.
+    pub png: Preset,
+    /// What of the recordings is in them.
+    pub selection: Selection,
+    /// The folder for the pictures, which exists.
+    pub folder: PathBuf,
+    /// What they are gathered in there.
+    pub storage: Storage,
+    /// The manifest's first line: all that another run has to have in common with this one.
+    pub header: String,
+    /// Whether pictures that an earlier run has made are read and compared with the manifest.
+    pub check: bool,
+    /// What is too much of a recording.
+    pub limits: Limits,
+    /// After more failed recordings than this no further one is begun.
+    pub max_errors: Option<u64>,
+    /// How many threads work on them.
+    pub threads: usize,
+}
