@@ -136,8 +136,14 @@ DATA = SAMPLES.tobytes()
         wav(FMT, chunk(b"data", DATA, 2**32 - 1), declared=2**32 - 1),
         wav(FMT, chunk(b"data", DATA, 4_000_000_000)),
     ],
-    ids=["LIST before data", "odd chunk", "LIST after data", "bytes behind", "sizes unknown",
-         "over-declared"],
+    ids=[
+        "LIST before data",
+        "odd chunk",
+        "LIST after data",
+        "bytes behind",
+        "sizes unknown",
+        "over-declared",
+    ],
 )
 def test_chunks(tmp_path, content):
     (tmp_path / "x.wav").write_bytes(content)
