@@ -51,10 +51,9 @@ def kind(row: dict[str, str]) -> str:
     if name.startswith("ID3"):
         name = "MP3"
     if name == "OGG":
-        for codec in ("opus", "speex", "no-last-page"):
-            if codec in row["path"]:
-                return f"OGG {codec.replace('no-last-page', 'opus')}"
-        return "OGG Vorbis"
+        if "opus" in row["path"] or row["path"].endswith(".oga"):
+            return "OGG Opus"
+        return "OGG Speex" if "speex" in row["path"] else "OGG Vorbis"
     return f"{name} {TAGS.get(row['tag'], row['tag'])}".strip()
 
 
