@@ -1,7 +1,10 @@
 //! A recording in segments of one length, read one after the other: one that is longer than the
 //! memory goes through as any other.
 
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Mutex;
+
+use symphonia::core::io::MediaSource;
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
@@ -10,7 +13,7 @@ use crate::limits::Limits;
 use crate::memory::fit;
 use crate::packets::Packets;
 use crate::pcm::{self, Coding, Content, Input, Sound};
-use crate::source::{Hashed, Lent, STEP};
+use crate::source::{Hashed, STEP};
 use crate::threads::lock;
 
 /// Shorter segments could begin in the same millisecond, which is part of their names.
@@ -123,5 +126,46 @@ impl<'l, 'i> Segments<'l, 'i> {
         let start_ms = (1000 * self.read + rate / 2) / rate;
         self.read += audio.frames() as u64;
         Ok(Some(Segment { start_ms, duration_s: audio.duration_s() }))
+    }
+}
+
+/// The same stream in the hands of a decoder, which keeps it until it ends.
+struct Lent<'l, 'i>(&'l Mutex<Hashed<'i>>);
+
+impl Read for Lent<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut stream = lock(self.0);
+        let position = stream.position;
+        let n = stream.read_at(position, buffer).map_err(io::Error::other)?;
+        stream.position += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Lent<'_, '_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let mut stream = lock(self.0);
+        let target = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(by) => stream.length.checked_add_signed(by),
+            SeekFrom::Current(by) => stream.position.checked_add_signed(by),
+        };
+        match target {
+            Some(at) if stream.is_seekable() || at == stream.position => {
+                stream.position = at;
+                Ok(at)
+            }
+            _ => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+}
+
+impl MediaSource for Lent<'_, '_> {
+    fn is_seekable(&self) -> bool {
+        lock(self.0).is_seekable()
+    }
+
+    fn byte_len(&self) -> Option<u64> {
+        Some(lock(self.0).length)
     }
 }

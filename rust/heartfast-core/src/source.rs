@@ -2,12 +2,11 @@
 //! where it lies.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
-use symphonia::core::io::MediaSource;
 
 use crate::archive::Archive;
 use crate::cancel::{Cancel, STRIDE};
@@ -15,7 +14,6 @@ use crate::error::{Error, Result};
 use crate::inflate::{Inflated, Inflater};
 use crate::memory::{fit, reserve};
 use crate::sniff::Start;
-use crate::threads::lock;
 
 /// Bytes that are read, hashed or written between two looks at a [`Cancel`].
 pub(crate) const IO_STRIDE: usize = 16 * STRIDE;
@@ -241,12 +239,7 @@ impl<'i> Input<'i> {
     fn read(&mut self, position: u64, buffer: &mut [u8]) -> Result<usize> {
         match self {
             Self::Stored(extent) => extent.read_at(position, buffer).map_err(Error::Read),
-            Self::Memory(bytes) => {
-                let left = bytes.get(position as usize..).unwrap_or_default();
-                let n = left.len().min(buffer.len());
-                buffer[..n].copy_from_slice(&left[..n]);
-                Ok(n)
-            }
+            Self::Memory(bytes) => Ok(copy(bytes, position, buffer)),
             Self::Inflated(inflated) => inflated.read(buffer),
         }
     }
@@ -256,7 +249,7 @@ impl<'i> Input<'i> {
 pub(crate) struct Hashed<'i> {
     input: Input<'i>,
     pub(crate) length: u64,
-    position: u64,
+    pub(crate) position: u64,
     /// How it begins, as far as it has been read.
     pub(crate) start: Start,
     /// The beginning of what is inflated.
@@ -293,18 +286,14 @@ impl Hashed<'_> {
     }
 
     /// Reads at a place; what is inflated can only be read on, but for its beginning.
-    fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> Result<usize> {
+    pub(crate) fn read_at(&mut self, at: u64, buffer: &mut [u8]) -> Result<usize> {
         if (self.hashed + 1..=self.hashed + GAP).contains(&at) {
             let mut gap = vec![0; (at - self.hashed) as usize];
             self.read_exact_at(self.hashed, &mut gap)?;
         }
-        let n = match usize::try_from(at).ok().and_then(|at| self.kept.get(at..)) {
-            Some(kept) if !kept.is_empty() => {
-                let n = kept.len().min(buffer.len());
-                buffer[..n].copy_from_slice(&kept[..n]);
-                n
-            }
-            _ => self.input.read(at, buffer)?,
+        let n = match copy(&self.kept, at, buffer) {
+            0 => self.input.read(at, buffer)?,
+            n => n,
         };
         let read = &buffer[..n];
         if at == 0 && self.start.is_shorter_than(read) {
@@ -358,45 +347,12 @@ impl Hashed<'_> {
     }
 }
 
-/// The same stream in the hands of a decoder, which keeps it until it ends.
-pub(crate) struct Lent<'l, 'i>(pub(crate) &'l Mutex<Hashed<'i>>);
-
-impl Read for Lent<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut stream = lock(self.0);
-        let position = stream.position;
-        let n = stream.read_at(position, buffer).map_err(io::Error::other)?;
-        stream.position += n as u64;
-        Ok(n)
-    }
-}
-
-impl Seek for Lent<'_, '_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let mut stream = lock(self.0);
-        let target = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => stream.length.checked_add_signed(by),
-            SeekFrom::Current(by) => stream.position.checked_add_signed(by),
-        };
-        match target {
-            Some(at) if stream.is_seekable() || at == stream.position => {
-                stream.position = at;
-                Ok(at)
-            }
-            _ => Err(io::ErrorKind::InvalidInput.into()),
-        }
-    }
-}
-
-impl MediaSource for Lent<'_, '_> {
-    fn is_seekable(&self) -> bool {
-        lock(self.0).is_seekable()
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        Some(lock(self.0).length)
-    }
+/// Copies what there is at a place, as far as it fits; returns how much that is.
+fn copy(bytes: &[u8], at: u64, buffer: &mut [u8]) -> usize {
+    let left = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+    let n = left.len().min(buffer.len());
+    buffer[..n].copy_from_slice(&left[..n]);
+    n
 }
 
 fn check_crc(expected: u32, found: u32) -> Result<()> {
