@@ -4,6 +4,8 @@
 `--update` writes `tests/conformance.csv` anew, where reasons are kept.
 """
 
+# ruff: noqa: T201 - it is there to print.
+
 from __future__ import annotations
 
 import collections
@@ -49,10 +51,9 @@ def kind(row: dict[str, str]) -> str:
     if name.startswith("ID3"):
         name = "MP3"
     if name == "OGG":
-        for codec in ("opus", "speex"):
-            if codec in row["path"]:
-                return f"OGG {codec}"
-        return "OGG Vorbis"
+        if "opus" in row["path"] or row["path"].endswith(".oga"):
+            return "OGG Opus"
+        return "OGG Speex" if "speex" in row["path"] else "OGG Vorbis"
     return f"{name} {TAGS.get(row['tag'], row['tag'])}".strip()
 
 
@@ -72,20 +73,20 @@ def soundfiles(path: Path) -> Decoded | None:
         return None
 
 
-def ffmpegs(path: Path, channels: int, rate: int) -> Decoded | None:
+def ffmpegs(path: Path) -> Decoded | None:
     """What ffmpeg decodes, without a change of channels or rate."""
     ffmpeg = shutil.which("ffmpeg")
     assert ffmpeg is not None
-    probe = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", path, "-map", "0:a:0",
-                            "-c:a", "pcm_f32le", "-f", "wav", "-"], capture_output=True)  # fmt: skip
-    at = probe.stdout.find(b"data")
+    command = [ffmpeg, "-nostdin", "-v", "error", "-i", path, "-map", "0:a:0"]
+    wav = subprocess.run([*command, "-c:a", "pcm_f32le", "-f", "wav", "-"], capture_output=True)
+    at = wav.stdout.find(b"data")
     if at < 0:
         return None
-    found = (int.from_bytes(probe.stdout[22:24], "little"),
-             int.from_bytes(probe.stdout[24:28], "little"))  # fmt: skip
-    data = np.frombuffer(probe.stdout[at + 8 :], np.uint8)
-    data = data[: len(data) // (4 * found[0]) * 4 * found[0]]
-    return Decoded(data.view(np.float32).reshape(-1, found[0]), found[1]) if len(data) else None
+    channels = int.from_bytes(wav.stdout[22:24], "little")
+    rate = int.from_bytes(wav.stdout[24:28], "little")
+    data = wav.stdout[at + 8 :]
+    samples = np.frombuffer(data[: len(data) // (4 * channels) * 4 * channels], np.float32)
+    return Decoded(samples.reshape(-1, channels), rate) if len(samples) else None
 
 
 def compare(a: Decoded, b: Decoded) -> str:
@@ -106,17 +107,16 @@ def outcome(row: dict[str, str], folder: Path) -> str:
     read = ours(path)
     if isinstance(read, str):
         return "unsupported" if read.startswith("Unsupported") else "damaged"
-    for name, other in (
-        ("soundfile", soundfiles(path)),
-        ("ffmpeg", ffmpegs(path, read.samples.shape[1], read.rate)),
-    ):
+    result = "decoded alone"
+    for name, others in (("soundfile", soundfiles), ("ffmpeg", ffmpegs)):
+        other = others(path)
         if other is None:
             continue
         verdict = compare(read, other)
         if verdict in ("same", "close"):
             return f"{verdict} as {name}"
-        last = f"{name}: {verdict}"
-    return f"decoded ({last})" if "last" in locals() else "decoded alone"
+        result = f"decoded ({name}: {verdict})"
+    return result
 
 
 def table() -> dict[str, tuple[str, str]]:

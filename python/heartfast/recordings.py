@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # What a folder or an archive is searched for, whatever the case; files named outright are always
 # tried.
 EXTENSIONS = (
-    ".aif", ".aifc", ".aiff", ".bwf", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".wav",
-    ".wave",
+    ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg",
+    ".rf64", ".snd", ".w64", ".wav", ".wave",
 )  # fmt: skip
 
 

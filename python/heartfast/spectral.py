@@ -32,7 +32,7 @@ def load(
     Parameters
     ----------
     path : path
-        A WAV, AIFF, FLAC, OGG Vorbis, MP3, CAF or M4A file, whatever its name ends in.
+        A WAV, AIFF, AU, FLAC, OGG Vorbis, MP3, CAF or M4A file, whatever its name ends in.
     sr : int, optional
         Resample to this many samples per second; by default the recording's own rate is kept.
     mono : bool

@@ -84,9 +84,14 @@ impl<'s> Packets<'s> {
             })
         });
         let at = position.load(Ordering::Relaxed);
-        match opened.map_err(|error| error.at(at))? {
-            Ok((container, decoder)) => Ok(Self::of(container, decoder, position, limits)),
-            Err(error) => Err(sniff::not_recognised(&error, &start()).at(at)),
+        match opened {
+            Ok(Ok((container, decoder))) => Ok(Self::of(container, decoder, position, limits)),
+            Ok(Err(error)) => Err(sniff::not_recognised(&error, &start()).at(at)),
+            // The container is read, what is in it is not.
+            Err(Error::Unsupported { found, .. }) => {
+                Err(Error::unsupported(sniff::name(&start()).map_or(found, |name| name.to_owned())))
+            }
+            Err(error) => Err(error.at(at)),
         }
     }
 

@@ -72,6 +72,9 @@ const KNOWN: [(usize, &[u8], &str); 32] = [
     (0, b"\xff\xd8\xff", "a JPEG picture"),
 ];
 
+/// Those of [`KNOWN`] that are read, if they are whole and of a codec that is.
+const READ: [&str; 3] = ["an Ogg stream", "a FLAC stream", "an MPEG-4 file"];
+
 /// The error of a file that no reader took.
 pub(crate) fn not_recognised(error: &SymphoniaError, start: &Start) -> Error {
     if start.length == 0 {
@@ -79,25 +82,28 @@ pub(crate) fn not_recognised(error: &SymphoniaError, start: &Start) -> Error {
     }
     let shown = &start.bytes()[..start.used.min(SHOWN)];
     let text: String = shown.escape_ascii().map(char::from).collect();
-    let known = KNOWN.iter().find(|(at, magic, _)| {
-        start.bytes().get(*at..).is_some_and(|bytes| bytes.starts_with(magic))
-    });
-    let name = known.map(|(_, _, name)| *name);
-    match error {
-        SymphoniaError::IoError(_) => {
+    match (name(start), error) {
+        (Some(name), _) if !READ.contains(&name) => Error::unsupported(name),
+        (name, SymphoniaError::IoError(_)) => {
             let begin = name.map_or_else(|| format!("\"{text}\""), str::to_owned);
             let found = format!("{} bytes that start as {begin} and end early", start.length);
             Error::decode(READABLE, found)
         }
-        SymphoniaError::DecodeError(what) => Error::decode(READABLE, *what),
-        SymphoniaError::Unsupported(what) if name.is_some() && !is_probes(what) => {
-            Error::unsupported(format!("{} ({what})", name.unwrap_or_default()))
+        (_, SymphoniaError::DecodeError(what)) => Error::decode(READABLE, *what),
+        (Some(name), SymphoniaError::Unsupported(what)) if !is_probes(what) => {
+            Error::unsupported(format!("{name} ({what})"))
         }
-        _ => Error::unsupported(match name {
-            Some(name) => name.to_owned(),
-            None => format!("a file that starts with \"{text}\""),
-        }),
+        (Some(name), _) => Error::unsupported(name),
+        (None, _) => Error::unsupported(format!("a file that starts with \"{text}\"")),
     }
+}
+
+/// What a file with this beginning seems to be.
+pub(crate) fn name(start: &Start) -> Option<&'static str> {
+    let begins = |(at, magic, _): &&(usize, &[u8], &str)| {
+        start.bytes().get(*at..).is_some_and(|bytes| bytes.starts_with(magic))
+    };
+    KNOWN.iter().find(begins).map(|(_, _, name)| *name)
 }
 
 /// Whether the words are those of the search for a format, not of one that was found.

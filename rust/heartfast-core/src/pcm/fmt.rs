@@ -111,21 +111,21 @@ pub(super) fn read(input: &mut Input<'_>, at: u64, bytes: u64, order: Order) -> 
         }
         tag = fields.long(24) as u16;
     }
-    // A sample's place, which may be wider than the sample. Where the two contradict each other,
-    // the number of bits is right.
+    // By its bits; where it has none, by the frame's bytes.
     let place = block_bytes.checked_div(channels).unwrap_or(0);
-    let least = bits.div_ceil(8);
-    let whole = channels > 0 && block_bytes.is_multiple_of(channels);
-    let size = usize::from(if whole && place >= least && place <= 8 { place } else { least });
-    let bits_beyond =
-        |expected: &str| Error::decode(expected, format!("{bits} in {place} bytes")).at(at);
+    let size = usize::from(if bits == 0 { place } else { bits.div_ceil(8) });
+    let nonsense =
+        |expected: &str| Error::decode(expected, format!("{bits} bits in {place} bytes")).at(at);
+    let wider = usize::from(place) > size && place <= 8 && block_bytes.is_multiple_of(channels);
+    if wider && matches!(tag, PCM | FLOAT) {
+        // No one knows where in these bytes they are: readers differ.
+        return Err(nonsense("samples as wide as their bits"));
+    }
     let samples = match tag {
         PCM if size == 1 => Coding::UNSIGNED,
-        PCM => {
-            Coding::signed(size, order).ok_or_else(|| bits_beyond("1 to 64 bits to a sample"))?
-        }
+        PCM => Coding::signed(size, order).ok_or_else(|| nonsense("1 to 64 bits to a sample"))?,
         FLOAT if matches!(bits, 0 | 32 | 64) => {
-            Coding::float(size, order).ok_or_else(|| bits_beyond("floats of 32 or 64 bits"))?
+            Coding::float(size, order).ok_or_else(|| nonsense("floats of 32 or 64 bits"))?
         }
         FLOAT => return Err(Error::unsupported(format!("a WAV of {bits}-bit floats"))),
         A_LAW => Coding::A_LAW,

@@ -36,6 +36,10 @@ fn wav(
     format.extend((rate * u32::from(align)).to_le_bytes());
     format.extend(align.to_le_bytes());
     format.extend(bits.to_le_bytes());
+    if mask.is_none() && tag >= 6 {
+        // Of all but PCM, the length of what follows.
+        format.extend([0, 0]);
+    }
     if let Some(mask) = mask {
         format.extend([22, 0]);
         format.extend(bits.to_le_bytes());
@@ -117,8 +121,6 @@ proptest! {
         let data: Vec<u8> = (0..48).map(|k| k * 5).collect();
         let mut file = wav((tag, bits), mask, 8000, 2, &data, &none);
         let at = at % if mask.is_some() { 68 } else { 44 };
-        // The size of a frame, which symphonia does not look at.
-        prop_assume!(!(32..34).contains(&at));
         file[at] = value;
         file.truncate(file.len() - cut);
         if let (Ok(ours), Ok(symphonias)) = (ours(&file), symphonias(&file)) {
