@@ -12,8 +12,8 @@ use heartfast_core::Cancel;
 use heartfast_core::Error;
 use heartfast_core::batch::{Form, Job, Monitor, Origin, Task, read, run};
 use heartfast_core::config::{Hop, SpectrogramConfig};
-use heartfast_core::pipeline::Converter;
 use heartfast_core::limits::Limits;
+use heartfast_core::pipeline::Converter;
 use heartfast_core::png::Preset;
 
 /// An empty folder of this test's own.
