@@ -89,8 +89,8 @@ def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError) as caught:
         find_recordings(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: expected recordings (aif aifc aiff bwf caf flac m4a mp3 oga ogg wav wave), "
-        "found none"
+        f"{tmp_path}: expected recordings (aif aifc aiff au bwf caf flac m4a mp3 oga ogg "
+        "rf64 snd w64 wav wave), found none"
     )
     with pytest.raises(FileNotFoundError) as missing:
         find_recordings([tmp_path, tmp_path / "nothing"])

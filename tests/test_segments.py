@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,28 @@ def test_damage_in_the_middle_keeps_what_was_before(tmp_path):
                str(tmp_path / "again"), "--segment-s", "1"]  # fmt: skip
     assert subprocess.run(command, check=False, capture_output=True).returncode == 3
     assert len(whole.records) == 13
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("W64", "DOUBLE"), ("AIFF", "DOUBLE"), ("WAV", "MS_ADPCM")]
+)
+def test_what_is_compressed_is_read_on(tmp_path, form, subtype):
+    """Members too long to be inflated at once: their headers are looked at before."""
+    path = tmp_path / "x.wav"
+    size = 8 if subtype == "DOUBLE" else 0.5
+    y = np.tile(np.sin(np.arange(100_000) / 10), int(34e6 / size / 100_000) + 1)
+    soundfile.write(path, 0.5 * y, 96_000, format=form, subtype=subtype)
+    assert path.stat().st_size > 32 << 20
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zip_:
+        zip_.write(path, "x.wav")
+    made = []
+    for source in (path, tmp_path / "x.zip"):
+        out = tmp_path / f"out{len(made)}"
+        result = heartfast.convert(source, out, segment_s=100)
+        assert not result.errors
+        made.append([(r.sha256, (out / r.file_name).read_bytes()) for r in result.records])
+    assert made[0] == made[1]
+    assert len(made[0]) == -(-len(y) // 9_600_000)
 
 
 def sparse_wav(path: Path, seconds: int, sr: int = 96_000) -> None:

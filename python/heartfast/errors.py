@@ -20,7 +20,7 @@ class HeartfastError(Exception):
 
 
 class DecodeError(HeartfastError):
-    """A recording or picture that is damaged, truncated or empty."""
+    """A recording or picture that is damaged, truncated, empty or beyond a limit."""
 
 
 class UnsupportedFormatError(DecodeError):
