@@ -421,3 +421,12 @@ def test_damage_never_shows_other_bytes(tmp_path_factory, kind, data):
     assert all("\n" not in message for message in bad.values())
     if (tmp_path / "x").read_bytes().startswith(b"PK\3\4"):
         assert set(good.values()) <= KNOWN
+
+
+CORPUS = sorted((Path(__file__).parent.parent / "fuzz/corpus/archive").iterdir())
+
+
+@pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
+def test_the_corpus_is_answered(path, tmp_path):
+    _, bad = read(path, tmp_path / "out")
+    assert all(message.startswith("expected ") for message in bad.values())
