@@ -17,12 +17,16 @@ pub(super) fn inside(name: &[u8], backslashes: bool) -> (Vec<u8>, bool) {
         || name.split(separates).any(|part| part == b".." || (part.len() == 2 && has_drive(part)));
     let mut inside = Vec::with_capacity(name.len());
     for part in name.split(|c| *c == b'/' || ((backslashes || leaves) && *c == b'\\')) {
-        let part = if leaves && has_drive(part) { &part[2..] } else { part };
-        if !matches!(part, b"" | b"." | b"..") {
+        // Without a drive and zeros first: what is left of it may be "..".
+        let mut part: Vec<u8> = part.iter().copied().filter(|&c| c != 0).collect();
+        while leaves && has_drive(&part) {
+            part.drain(..2);
+        }
+        if !matches!(&part[..], b"" | b"." | b"..") {
             if !inside.is_empty() {
                 inside.push(b'/');
             }
-            inside.extend(part.iter().filter(|&&c| c != 0));
+            inside.extend(part);
         }
     }
     (inside, leaves)

@@ -16,6 +16,7 @@ fn names_that_lead_out_of_the_archive() {
         ("..\\x.wav", "x.wav"),
         ("x\0.wav", "x.wav"),
         ("C:x.wav", "x.wav"),
+        ("C:../D:.\0./x.wav", "x.wav"),
         ("a/D:/x.wav", "a/x.wav"),
         ("\\\\server\\share\\x.wav", "server/share/x.wav"),
     ] {
