@@ -48,7 +48,7 @@ bench: $(VENV)/.built $(VENV)/.peers
 	$(BIN)/python benches/targets.py $(BENCH)
 
 soak: $(VENV)/.built
-	$(BIN)/python tools/soak.py
+	$(BIN)/python benches/soak.py
 	HEARTFAST_KILLS=30 $(BIN)/python -m pytest -q tests/test_resume.py -k killed
 
 bench-check:

@@ -14,52 +14,14 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-import scipy.signal
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 
 import heartfast
 from heartfast._core import selection_json
 from heartfast.selection import Selection
-
-FORMATS = {
-    "pcm.wav": ("WAV", "PCM_16"),
-    "float.wav": ("WAV", "FLOAT"),
-    "double.wav": ("WAV", "DOUBLE"),
-    "x.flac": ("FLAC", "PCM_16"),
-    "x.aiff": ("AIFF", "PCM_24"),
-}
-
-
-def noise(n: int, channels: int = 1) -> np.ndarray:
-    return np.random.default_rng(n).normal(0, 0.1, (n, channels)).astype(np.float32)
-
-
-def write(path: Path, y: np.ndarray, sr: int = 4000) -> Path:
-    kind, subtype = FORMATS.get(path.name, ("WAV", "FLOAT"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, y, sr, format=kind, subtype=subtype)
-    return path
-
-
-def drawn(y: np.ndarray, sr: int, folder: Path) -> np.ndarray:
-    """The picture of samples that are a recording of their own."""
-    path = write(folder / f"{len(list(folder.glob('*')))}.own.wav", y, sr)
-    result = heartfast.convert(path, path.with_suffix(".out"))
-    return pixels(path.with_suffix(".out") / result.records[0].file_name)
-
-
-def pixels(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image)
-
-
-def provenance(path: Path) -> dict[str, object]:
-    with Image.open(path) as image:
-        image.load()
-        return json.loads(image.info["heartfast"])
+from selections import FORMATS, drawn, noise, pixels, provenance, windows, write
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -144,17 +106,6 @@ def test_a_recording_that_ends_before_the_start(tmp_path):
             assert error.message.endswith(" s that are skipped, found one of 1 s")
 
 
-def windows(n: int, length: int, hop: int) -> list[tuple[int, int]]:
-    """Where segments are, by what is said of them."""
-    found = []
-    start = end = 0
-    while end < n:
-        end = min(start + length, n)
-        found.append((start, end))
-        start += hop
-    return found
-
-
 @settings(max_examples=60)
 @given(st.integers(1, 4000), st.integers(10, 500), st.floats(0, 98), st.sampled_from([1000, 1450]))
 def test_segments_that_overlap(tmp_path_factory, n, milliseconds, overlap, sr):
@@ -196,72 +147,6 @@ def test_pictures_of_segments_that_overlap(tmp_path, channel):
         start_ms = int(name[:-4].split("_")[-1])
         assert provenance(tmp_path / "out" / name)["start_s"] == start_ms / 1000
     assert {r.group for r in result.records} == {"x"}
-
-
-RATES = [(8000, 4000), (4000, 11_025), (11_025, 4000), (4000, 4000)]
-
-
-@pytest.mark.parametrize(("old", "new"), RATES)
-@pytest.mark.parametrize("channel", ["mix", "each"])
-def test_resampled_pictures_are_those_of_the_resampled_recording(tmp_path, old, new, channel):
-    """Also cut: the borders of segments are no borders of the filter."""
-    path = write(tmp_path / "x.wav", noise(60_000, 2), old)
-    y, _ = heartfast.load(path, sr=new, mono=channel == "mix")
-    y = np.atleast_2d(y)
-    whole = heartfast.convert(path, tmp_path / "whole", sr=new, channel=channel)
-    cut = heartfast.convert(
-        path, tmp_path / "cut", sr=new, channel=channel, segment_s=1.3, segment_overlap=40
-    )
-    marks = [""] if channel == "mix" else ["_ch1", "_ch2"]
-    assert [r.file_name for r in whole.records] == [f"x{mark}.png" for mark in marks]
-    length = math.floor(1.3 * new + 0.5)
-    parts = windows(y.shape[1], length, math.floor(0.6 * length + 0.5))
-    assert len(cut.records) == len(parts) * len(marks)
-    for mark, samples in zip(marks, y, strict=True):
-        picture = tmp_path / f"whole/x{mark}.png"
-        assert np.array_equal(pixels(picture), drawn(samples, new, tmp_path))
-        made = provenance(picture)
-        assert made["sample_rate"] == new
-        assert made.get("resampled_from") == (None if old == new else old)
-        for a, b in parts:
-            picture = tmp_path / f"cut/x{mark}_{math.floor(1000 * a / new + 0.5)}.png"
-            assert np.array_equal(pixels(picture), drawn(samples[a:b], new, tmp_path))
-    assert {r.sample_rate for r in whole.records + cut.records} == {new}
-    assert all(r.duration_s == y.shape[1] / new for r in whole.records)
-
-
-@pytest.mark.parametrize(("old", "new"), [(44_100, 16_000), (16_000, 44_100), (48_000, 44_100)])
-def test_resampled_pictures_are_scipys(tmp_path, old, new):
-    """Noise below 70 % of the lower Nyquist frequency, where both filters pass."""
-    y = np.random.default_rng(1).normal(0, 0.1, 2 * old)
-    low = scipy.signal.firwin(2001, 0.7 * min(old, new) / old)
-    path = write(tmp_path / "x.wav", scipy.signal.oaconvolve(y, low, mode="same"), old)
-    divisor = math.gcd(old, new)
-    y, _ = soundfile.read(path)
-    expected = scipy.signal.resample_poly(y, new // divisor, old // divisor, window=("kaiser", 8.0))
-    config = heartfast.SpectrogramConfig(dynamic_range=40)
-    heartfast.convert(path, tmp_path / "a", sr=new, config=config)
-    heartfast.convert(write(tmp_path / "y.wav", expected, new), tmp_path / "b", config=config)
-    a, b = (pixels(p).astype(int) for p in (tmp_path / "a/x.png", tmp_path / "b/y.png"))
-    assert a.shape == b.shape
-    passed = slice(math.ceil(a.shape[0] * (1 - 0.68 * min(old, new) / new)), None)
-    difference = np.abs(a - b)[passed, 10:-10]
-    assert difference.max() <= 3  # 0.5 dB
-    assert difference.mean() < 0.1
-
-
-def test_resampling_does_not_depend_on_threads(tmp_path):
-    """Each keeps its filters from recording to recording, and of several rates."""
-    for k in range(60):
-        write(tmp_path / f"in/{k}.wav", noise(3000 + 7 * k), [4000, 8000, 11_025, 44_100, 48_000,
-                                                              16_000][k % 6])  # fmt: skip
-    made = []
-    for jobs in (1, 4):
-        out = tmp_path / str(jobs)
-        assert heartfast.convert(tmp_path / "in", out, sr=5000, jobs=jobs).errors == []
-        made.append({p.name: p.read_bytes() for p in out.iterdir()})
-    assert made[0] == made[1]
-    assert len(made[0]) == 62
 
 
 def test_names_count_from_the_start_of_the_file(tmp_path):

@@ -1,6 +1,6 @@
 """A long unattended run, watched: `make soak`.
 
-    python tools/soak.py [--recordings 200000] [--bad 0.01] [--folder FOLDER]
+    python benches/soak.py [--recordings 200000] [--bad 0.01] [--folder FOLDER]
 
 Makes tiny recordings, some of them bad in ten ways, converts them by `heartfast convert`, and
 looks at the process as it goes: its memory, and the manifest's growth. Then every good recording
@@ -120,19 +120,23 @@ def main() -> None:
         memory = [mb for _, mb, _ in warm]
         print(f"{good} converted, {len(bad)} named, {seconds:.0f} s wall, "
               f"{1e6 * seconds / options.recordings:.0f} us a recording")  # fmt: skip
-        print(f"memory: {min(memory):.1f} to {max(memory):.1f} MB, "
-              f"{max(memory) - min(memory):.1f} MB apart; {samples[0][1]:.1f} MB at first")  # fmt: skip
+        apart = max(memory) - min(memory)
+        print(f"memory: {min(memory):.1f} to {max(memory):.1f} MB, {apart:.1f} MB apart")
         print("manifest, by tenths of the time (s, MB of memory, MB of manifest):")
         for k in range(1, 11):
             at, mb, size = samples[len(samples) * k // 10 - 1]
             print(f"  {at:7.1f} {mb:7.1f} {size / 1e6:8.2f}")
         size = (out / "manifest.jsonl").stat().st_size
-        print(f"  in the end {size / 1e6:.2f} MB, {size / options.recordings:.0f} bytes a recording")
+        print(
+            f"  in the end {size / 1e6:.2f} MB, {size / options.recordings:.0f} bytes a recording"
+        )
 
         code, samples, seconds = watch(command, out)
         assert code == 3, code
         said = (Path(scratch) / "messages").read_text()
-        print(f"once more, with nothing to do: {seconds:.1f} s, {max(s[1] for s in samples):.0f} MB")
+        print(
+            f"once more, with nothing to do: {seconds:.1f} s, {max(s[1] for s in samples):.0f} MB"
+        )
         print("  " + said.splitlines()[-1])
 
 
