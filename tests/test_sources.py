@@ -240,6 +240,8 @@ def test_names(tmp_path, kind, to, options):
     assert max(len(os.fsencode(name)) for name in made) <= 255
     for name in names:
         stem = name[:-4]
+        if kind == "zip" and not stem.isprintable() and "\udcff" in stem:
+            stem = os.fsencode(stem).decode("cp437")  # ZIP's own letters, where it is not UTF-8
         if to == "dir" and len(os.fsencode(stem)) < 200:
             assert any(f.startswith(stem) for f in made)
 

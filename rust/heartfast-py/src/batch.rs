@@ -146,6 +146,7 @@ pub(crate) fn convert(
         }
         None => Ok(()),
     };
+    report(py)?; // that it begins
     let work = || run(&tasks, &job, &monitor);
     let outcome = interrupt::run_on_stop(py, &monitor.stop, &monitor.cancel, report, work)?
         .map_err(raised)?;

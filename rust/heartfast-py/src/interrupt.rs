@@ -28,11 +28,10 @@ pub(crate) fn run_on<T: Send>(
 pub(crate) fn run<T: Send>(
     py: Python<'_>,
     cancel: &Cancel,
-    poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
+    mut poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
-    let signals = |py: Python<'_>| py.check_signals();
-    run_polled(py, cancel, signals, poll, work)
+    watch(py, cancel, |py| py.check_signals().and_then(|()| poll(py)), work)
 }
 
 /// [`run`], where the first Ctrl-C only sets `stop`, at which `work` ends by itself.
@@ -40,23 +39,23 @@ pub(crate) fn run_on_stop<T: Send>(
     py: Python<'_>,
     stop: &Cancel,
     cancel: &Cancel,
-    poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
+    mut poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
-    let signals = |py: Python<'_>| match py.check_signals() {
+    let patiently = |py: Python<'_>| match py.check_signals().and_then(|()| poll(py)) {
+        // It may also come while Python's part of `poll` runs.
         Err(e) if e.is_instance_of::<PyKeyboardInterrupt>(py) && !stop.is_requested() => {
             stop.request();
             Ok(())
         }
-        checked => checked,
+        polled => polled,
     };
-    run_polled(py, cancel, signals, poll, work)
+    watch(py, cancel, patiently, work)
 }
 
-fn run_polled<T: Send>(
+fn watch<T: Send>(
     py: Python<'_>,
     cancel: &Cancel,
-    mut signals: impl FnMut(Python<'_>) -> PyResult<()> + Send,
     mut poll: impl FnMut(Python<'_>) -> PyResult<()> + Send,
     work: impl FnOnce() -> T + Send,
 ) -> PyResult<T> {
@@ -73,7 +72,7 @@ fn run_polled<T: Send>(
             while outcome.is_ok()
                 && matches!(waiting.recv_timeout(POLL), Err(RecvTimeoutError::Timeout))
             {
-                outcome = Python::attach(|py| signals(py).and_then(|()| poll(py)));
+                outcome = Python::attach(&mut poll);
                 if outcome.is_err() {
                     cancel.request();
                 }
