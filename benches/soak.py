@@ -120,8 +120,11 @@ def main() -> None:
         memory = [mb for _, mb, _ in warm]
         print(f"{good} converted, {len(bad)} named, {seconds:.0f} s wall, "
               f"{1e6 * seconds / options.recordings:.0f} us a recording")  # fmt: skip
-        apart = max(memory) - min(memory)
-        print(f"memory: {min(memory):.1f} to {max(memory):.1f} MB, {apart:.1f} MB apart")
+        # What the end of the work frees is no growth.
+        rise = max(later - min(memory[: k + 1]) for k, later in enumerate(memory))
+        print(
+            f"memory: {min(memory):.1f} to {max(memory):.1f} MB; it rose by {rise:.1f} MB at most"
+        )
         print("manifest, by tenths of the time (s, MB of memory, MB of manifest):")
         for k in range(1, 11):
             at, mb, size = samples[len(samples) * k // 10 - 1]

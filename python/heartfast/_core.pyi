@@ -1,7 +1,7 @@
 """The Rust core. Its array and file functions are wrapped, with the checks, in `spectral`."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final
 
 import numpy as np
@@ -218,7 +218,7 @@ def load(
     duration: float | None,
 ) -> tuple[NDArray[np.float32], int]: ...
 def convert(
-    rows: Sequence[_Row],
+    rows: Iterable[_Row],
     config: SpectrogramConfig,
     options: object,
     progress: Callable[[int, int], object] | None,

@@ -317,7 +317,7 @@ def convert(
         return source, recording.path, name, label.label, group, label.source
 
     outcome = _core.convert(
-        [row(*each) for each in zip(recordings, names, known, strict=True)],
+        (row(*each) for each in zip(recordings, names, known, strict=True)),
         config,
         _Options(
             folder,

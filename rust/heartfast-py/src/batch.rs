@@ -102,12 +102,12 @@ pub(crate) struct Outcome {
     too_many_errors: bool,
 }
 
-/// Converts recordings; `progress` gets (done, failed) now and then. A first Ctrl-C lets it finish
+/// Converts recordings, given row by row; `progress` gets (done, failed) now and then. A first Ctrl-C lets it finish
 /// what is in hand, a second one raises.
 #[pyfunction]
 pub(crate) fn convert(
     py: Python<'_>,
-    rows: Vec<Row>,
+    rows: &Bound<'_, PyAny>,
     config: &SpectrogramConfig,
     options: Options,
     progress: Option<Py<PyAny>>,
@@ -122,7 +122,9 @@ pub(crate) fn convert(
             return Err(raised(Error::Value { field: "to", expected, found }));
         }
     };
-    let tasks: Vec<Task> = rows.into_iter().map(task).collect::<PyResult<_>>()?;
+    // One by one: a list of them would stay in memory as long as the work goes on.
+    let tasks: Vec<Task> =
+        rows.try_iter()?.map(|row| task(row?.extract()?)).collect::<PyResult<_>>()?;
     let Options { folder, header, check, selection, max_errors, threads, .. } = options;
     let (shard_bytes, fsync) = (options.shard_bytes, options.fsync);
     let job = Job {
