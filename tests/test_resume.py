@@ -22,6 +22,8 @@ import heartfast
 from heartfast.errors import ConfigMismatchError, StoppedError
 
 HEARTFAST = str(Path(sys.executable).parent / "heartfast")
+# Frames close together, so that there is time to be killed.
+SLOW = ["--overlap", "98"]
 SINKS = {
     "dir": [],
     "tar": ["--to", "tar"],
@@ -64,12 +66,18 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(recordings, tmp_path_factory) -> dict[str, dict[str, bytes]]:
+def many(tmp_path_factory) -> Path:
+    """A fifth of a second's work."""
+    return corpus(tmp_path_factory.mktemp("many") / "in", 300)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(many, tmp_path_factory) -> dict[str, dict[str, bytes]]:
     """What each sink has to show after one run."""
     found = {}
     for sink, options in SINKS.items():
         out = tmp_path_factory.mktemp("undisturbed") / "out"
-        assert convert(recordings, out, *options).returncode == 3
+        assert convert(many, out, *options, *SLOW).returncode == 3
         found[sink] = tree(out)
     return found
 
@@ -90,7 +98,7 @@ def whole(out: Path, expected: dict[str, bytes]) -> None:
 def test_the_same_bytes_from_all_sinks(undisturbed):
     """The pictures, and what is said of them, do not depend on where they are put."""
     loose = {n: c for n, c in undisturbed["dir"].items() if n.endswith(".png")}
-    assert len(loose) == 60
+    assert len(loose) == 300
     for sink in ("tar", "zip", "tar shards", "zip shards, synced"):
         members: dict[str, bytes] = {}
         shards = sorted(n for n in undisturbed[sink] if n.startswith("pictures"))
@@ -118,23 +126,31 @@ def test_the_same_bytes_from_all_sinks(undisturbed):
 
 
 @pytest.mark.parametrize("sink", SINKS)
-def test_killed_at_any_moment(recordings, undisturbed, tmp_path, sink):
+def test_killed_at_any_moment(many, undisturbed, tmp_path, sink):
     chance = random.Random(sink)  # noqa: S311
-    options = [*SINKS[sink], "--jobs", str(1 + len(sink) % 2)]
+    options = [*SINKS[sink], *SLOW, "--jobs", str(1 + len(sink) % 2)]
+    amid = 0
     for kill in range(KILLS):
         out = tmp_path / str(kill)
         killed = 0
         # Once more in the middle of the continued run.
         for _ in range(1 + kill % 2):
-            command = [HEARTFAST, "convert", str(recordings), "-o", str(out), *options]
+            command = [HEARTFAST, "convert", str(many), "-o", str(out), *options]
             process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-            time.sleep(chance.uniform(0.03, 0.16))
+            if chance.random() < 0.9:
+                while not (out / "manifest.jsonl").exists():
+                    time.sleep(0.0005)
+            time.sleep(chance.uniform(0, 0.2))
             process.send_signal(signal.SIGKILL)
             killed += process.wait() == -signal.SIGKILL
             if out.exists():
                 whole(out, undisturbed[sink])
-        assert convert(recordings, out, *options).returncode == 3
+                begun, ended = out / "manifest.jsonl", out / "metadata.csv"
+                amid += begun.exists() and not ended.exists()
+        assert convert(many, out, *options).returncode == 3
         assert tree(out) == undisturbed[sink], (kill, killed)
+    print(f"{sink}: {amid} killed in the middle of the work")  # noqa: T201
+    assert amid >= KILLS // 4
 
 
 @pytest.fixture(scope="module")
@@ -279,17 +295,17 @@ def test_check_finds_changed_pictures(recordings, tmp_path):
 
 
 @pytest.mark.parametrize("sink", ["tar shards", "zip"])
-def test_check_finds_changed_archives(recordings, undisturbed, tmp_path, sink):
+def test_check_finds_changed_archives(many, undisturbed, tmp_path, sink):
     """In the middle of an archive nothing can be replaced: all are made anew."""
     out = tmp_path / "out"
-    assert convert(recordings, out, *SINKS[sink]).returncode == 3
+    assert convert(many, out, *SINKS[sink], *SLOW).returncode == 3
     path = min(out.glob("pictures*"))
     content = bytearray(path.read_bytes())
     content[content.index(b"IDAT") + 50] ^= 1
     path.write_bytes(content)
-    assert convert(recordings, out, *SINKS[sink]).returncode == 3
+    assert convert(many, out, *SINKS[sink], *SLOW).returncode == 3
     assert path.read_bytes() == content
-    assert convert(recordings, out, *SINKS[sink], "--check").returncode == 3
+    assert convert(many, out, *SINKS[sink], *SLOW, "--check").returncode == 3
     assert tree(out) == undisturbed[sink]
 
 
