@@ -19,6 +19,8 @@ def test_a_changed_text_never_crashes():
         import bundle
         text, folder = bundle.make_text().encode(), Path(tempfile.mkdtemp())
         assert bundle.check(bundle.sealed(text), folder)
+        for path in (Path(sys.argv[1]) / "corpus/bundle").iterdir():
+            bundle.check(bundle.sealed(bundle.changed(text, path.read_bytes())), folder)
         rng = random.Random(0)
         pieces = [b"0", b"9", b"-1", b"-7", b"nan", b"1e999", b" ", b"\\n", b"=", b"5 5", b""]
         loaded = 0

@@ -200,8 +200,8 @@ def _convert(options: Namespace) -> int:
     say_notes(result.notes)
     _say_failed(result.errors, result.out)
     _say_kinds(result.errors)
-    done = f", {result.known} recordings of them by an earlier run" if result.known else ""
-    say(f"{result.pictures} pictures in {result.out}{done}, {len(result.errors)} failed")
+    known = f" ({result.known} recordings by an earlier run)" if result.known else ""
+    say(f"{result.pictures} pictures in {result.out}, {len(result.errors)} failed{known}")
     _print(options, result.to_dict())
     if result.errors:
         return SOME_FAILED if result.pictures else ERROR
