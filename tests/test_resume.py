@@ -233,6 +233,41 @@ def test_changed_and_new_and_gone_recordings(tmp_path, sink):
         assert tree(out) == tree(fresh)
 
 
+def test_a_gap_among_the_archives(tmp_path):
+    """All are made anew, and none of the old ones stays behind the gap."""
+    source, out = corpus(tmp_path / "in", 40), tmp_path / "out"
+    options = SINKS["tar shards"]
+    convert(source, out, *options)
+    assert len(list(out.glob("pictures-*.tar"))) > 3
+    (out / "pictures-000001.tar").unlink()
+    for path in source.glob("[1-4]/*.wav"):
+        path.unlink()
+    assert convert(source, out, *options).returncode == 3
+    convert(source, tmp_path / "fresh", *options)
+    assert tree(out) == tree(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_nothing_outside_of_the_folder_is_removed(recordings, tmp_path, overwrite):
+    """Whatever a manifest says that someone else has written."""
+    out, beside = tmp_path / "out", tmp_path / "out2"
+    heartfast.convert(recordings, out)
+    beside.mkdir()
+    (beside / "x.png").write_bytes(b"mine")
+    line = (out / "manifest.jsonl").read_text().splitlines()[2]
+    for field in ("file_name", "pictures"):
+        for led in ("../out2/x.png", str(beside / "x.png")):
+            entry = json.loads(line)
+            (picture,) = entry["pictures"]
+            entry["pictures"] = [[led, *picture[1:]]]
+            if field == "file_name":
+                entry["file_name"] = led
+            with (out / "manifest.jsonl").open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            heartfast.convert(recordings, out, overwrite=overwrite)
+            assert (beside / "x.png").read_bytes() == b"mine"
+
+
 def test_fewer_segments_leave_no_picture_behind(tmp_path):
     source, out = tmp_path / "x.wav", tmp_path / "out"
     rng = np.random.default_rng(1)

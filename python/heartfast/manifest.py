@@ -20,13 +20,14 @@ MANIFEST = "manifest.jsonl"
 _TABLES = ("metadata.csv", "errors.jsonl")
 
 
-def header(settings: dict[str, Any]) -> str:
-    """Return the first line, without its end."""
+def header(settings: dict[str, Any], selection: str) -> str:
+    """Return the first line, without its end; `selection` is JSON already."""
     import json
 
     from heartfast._core import __version__
 
-    return json.dumps({"heartfast": __version__, "settings": settings})
+    whole = settings | {"selection": json.loads(selection)}
+    return json.dumps({"heartfast": __version__, "settings": whole})
 
 
 def read_entries(folder: str) -> Iterator[dict[str, Any]]:
@@ -144,7 +145,8 @@ def clear(folder: str) -> None:
     paths += [os.path.join(folder, name) for name in (*archives, *_TABLES)]
     for path in paths:
         # A table that someone else has written cannot lead out of the folder.
-        if os.path.realpath(os.path.dirname(path)).startswith(top):
+        place = os.path.realpath(os.path.dirname(path))
+        if os.path.commonpath((place, top)) == top:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
     os.unlink(os.path.join(folder, MANIFEST))

@@ -273,18 +273,14 @@ def convert(
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
     scheme = os.fspath(labels)
-    import json
-
-    line = header(
-        {
-            "config": config.to_dict(),
-            "selection": json.loads(checked),
-            "to": to,
-            "shard_mb": shard_mb,
-            "png": png,
-            "labels": scheme if scheme in SCHEMES else os.path.abspath(scheme),
-        }
-    )
+    settings = {
+        "config": config.to_dict(),
+        "to": to,
+        "shard_mb": shard_mb,
+        "png": png,
+        "labels": scheme if scheme in SCHEMES else os.path.abspath(scheme),
+    }
+    line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)
     recordings = find_recordings(

@@ -13,8 +13,8 @@ use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result, panic_text};
 pub use crate::job::{Job, Task};
+use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
-use crate::ledger::{Ledger, nothing};
 use crate::limits::Limits;
 use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
@@ -125,7 +125,7 @@ fn stands(task: &Task, entry: &Entry, job: &Job) -> bool {
         return false;
     }
     entry.pictures.as_slice().iter().all(|picture| {
-        let path = job.folder.join(picture.name.as_deref().unwrap_or(&task.subject.file_name));
+        let path = job.folder.join(picture.name_in(&task.subject));
         if job.check {
             fs::read(path).is_ok_and(|file| {
                 file.len() as u64 == picture.bytes && crc32fast::hash(&file) == picture.crc32
@@ -175,15 +175,7 @@ impl<'a> Worker<'a> {
     /// Converts a task, with whatever goes wrong as its failure, a panic (of a decoder, most
     /// likely) too; only [`Error::Cancelled`] is left.
     fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Entry> {
-        let mut entry = Entry {
-            stamp: Stamp::default(),
-            sha256: None,
-            sample_rate: 0,
-            silenced: 0,
-            pictures: nothing(),
-            failure: None,
-            place: None,
-        };
+        let mut entry = Entry::default();
         let selection = &self.job.selection;
         let mut convert = || match (selection.is_whole(), selection.is_cut()) {
             (true, _) => self.convert(turn, task, &mut entry),
@@ -312,7 +304,7 @@ impl<'a> Worker<'a> {
         let picture = Picture { name, duration_s, bytes: file.len() as u64, crc32 };
         let archived = self.job.storage.form != Form::Folder;
         let sidecar = if archived { sidecar(&task.subject, &picture, entry) } else { Vec::new() };
-        let name = picture.name.as_deref().unwrap_or(&task.subject.file_name);
+        let name = picture.name_in(&task.subject);
         self.sink.put(turn, Member { name, file, crc32, sidecar }, self.cancel)?;
         Ok(picture)
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::job::{Job, Task};
-use crate::manifest::{self, Entry, Pictures, Place, Subject};
+use crate::manifest::{self, Entry, Place, Subject};
 use crate::sink::{Form, Shards, Storage, replace, sweep, sync_folder};
 use crate::tables;
 use crate::threads::lock;
@@ -170,7 +170,7 @@ impl<'t> Ledger<'t> {
         let mut pictures = HashMap::new();
         for (subject, entry) in own.chain(others) {
             for picture in entry.pictures.as_slice() {
-                let name = picture.name.as_deref().unwrap_or(&subject.file_name);
+                let name = picture.name_in(subject);
                 pictures.insert(name.as_os_str().to_owned(), (picture.bytes, picture.crc32));
             }
         }
@@ -304,17 +304,10 @@ fn remove_left(folder: &Path, left: &[PathBuf], rows: &[(&Subject, &Entry)]) {
         return;
     }
     let pictures = rows.iter().flat_map(|(subject, entry)| {
-        let named = |picture: &'_ manifest::Picture| picture.name.as_deref().map(Path::to_owned);
-        let name = move |picture| named(picture).unwrap_or_else(|| subject.file_name.clone());
-        entry.pictures.as_slice().iter().map(name)
+        entry.pictures.as_slice().iter().map(|picture| picture.name_in(subject))
     });
-    let told: HashSet<PathBuf> = pictures.collect();
-    for name in left.iter().filter(|name| !told.contains(*name)) {
+    let told: HashSet<&Path> = pictures.collect();
+    for name in left.iter().filter(|name| !told.contains(name.as_path())) {
         let _ = fs::remove_file(folder.join(name));
     }
-}
-
-/// Nothing of a recording.
-pub(crate) fn nothing() -> Pictures {
-    Pictures::Many(Vec::new())
 }

@@ -3,7 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::json::{Json, Scan};
 
@@ -39,6 +39,14 @@ pub struct Picture {
     pub crc32: u32,
 }
 
+impl Picture {
+    /// Its name, as a picture of this recording.
+    #[must_use]
+    pub fn name_in<'p>(&'p self, subject: &'p Subject) -> &'p Path {
+        self.name.as_deref().unwrap_or(&subject.file_name)
+    }
+}
+
 /// The pictures of a recording. Nearly all have one, which then needs no memory of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Pictures {
@@ -46,6 +54,12 @@ pub enum Pictures {
     One(Picture),
     /// Of its segments.
     Many(Vec<Picture>),
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
 }
 
 impl Pictures {
@@ -80,7 +94,7 @@ pub struct Place {
 }
 
 /// What became of a recording.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Entry {
     /// Of its file when it was opened, or of the archive that it is in.
     pub stamp: Stamp,
@@ -138,11 +152,10 @@ pub(crate) fn write(out: &mut Vec<u8>, subject: &Subject, entry: &Entry) {
     }
     put(format_args!(", \"pictures\": ["));
     for (i, picture) in entry.pictures.as_slice().iter().enumerate() {
-        let name = picture.name.as_deref().unwrap_or(&subject.file_name);
         put(format_args!(
             "{}[{}, {:?}, {}, \"{:08x}\"]",
             if i == 0 { "" } else { ", " },
-            Json(name.as_os_str()),
+            Json(picture.name_in(subject).as_os_str()),
             picture.duration_s,
             picture.bytes,
             picture.crc32,
@@ -184,7 +197,7 @@ fn error_body(put: &mut impl FnMut(std::fmt::Arguments<'_>), failure: &Failure) 
 /// What WebDataset keeps beside a picture: its row of the table, as JSON.
 pub(crate) fn sidecar(subject: &Subject, picture: &Picture, entry: &Entry) -> Vec<u8> {
     let mut out = Vec::with_capacity(256);
-    let name = picture.name.as_deref().unwrap_or(&subject.file_name);
+    let name = picture.name_in(subject);
     let mut put = |text: std::fmt::Arguments<'_>| drop(out.write_fmt(text));
     put(format_args!(
         "{{\"file_name\": {}, \"label\": {}, \"group\": {}, \"source\": {}, \"sample_rate\": {}, \
@@ -207,13 +220,20 @@ pub(crate) fn sidecar(subject: &Subject, picture: &Picture, entry: &Entry) -> Ve
     out
 }
 
-/// Reads a line, without its end; `None` where it is not exactly as one is written.
+/// Whether a name leads to a place inside of the folder, as all do that are written here.
+fn stays_inside(name: &Path) -> bool {
+    name.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Reads a line, without its end; `None` where it is not exactly as one is written, or names what
+/// is outside of the folder: pictures are removed by what manifests say.
 pub(crate) fn parse(line: &[u8]) -> Option<(Subject, Entry)> {
     let mut scan = Scan(line);
     let path = scan.after("{\"path\": ")?.string()?;
     let size = scan.after(", \"size\": ")?.number()?;
     let mtime_ns = scan.after(", \"mtime_ns\": ")?.number()?;
     let file_name = scan.after(", \"file_name\": ")?.string()?;
+    stays_inside(file_name.as_ref()).then_some(())?;
     let label = scan.after(", \"label\": ")?.string()?;
     let group = scan.after(", \"group\": ")?.string()?;
     let source = scan.after(", \"source\": ")?.string()?;
@@ -228,6 +248,7 @@ pub(crate) fn parse(line: &[u8]) -> Option<(Subject, Entry)> {
     let mut pictures = Vec::new();
     while scan.0.first() == Some(&b'[') {
         let name = PathBuf::from(scan.after("[")?.string()?);
+        stays_inside(&name).then_some(())?;
         let duration_s = scan.after(", ")?.number()?;
         let bytes = scan.after(", ")?.number()?;
         let crc32 = u32::from_str_radix(&scan.after(", ")?.text()?, 16).ok()?;
@@ -293,6 +314,13 @@ mod tests {
         ]
     }
 
+    /// A name without folders, and not one of a folder.
+    fn inside(mut name: Vec<u8>) -> OsString {
+        name.retain(|&c| c != b'/');
+        name.insert(0, b'x');
+        os_string(name)
+    }
+
     fn picture() -> impl Strategy<Value = Picture> {
         (0.0..1e9, any::<u64>(), any::<u32>()).prop_map(|(duration_s, bytes, crc32)| Picture {
             name: None,
@@ -312,7 +340,7 @@ mod tests {
             failure in proptest::option::of((any::<String>(), any::<Option<u64>>())),
             place in proptest::option::of((any::<u64>(), any::<u64>())),
         ) {
-            let file_name = std::path::PathBuf::from(os_string(file_name));
+            let file_name = std::path::PathBuf::from(inside(file_name));
             let subject = Subject {
                 path: os_string(path).into(),
                 file_name: file_name.clone(),
@@ -326,7 +354,7 @@ mod tests {
                     many.into_iter()
                         .enumerate()
                         .map(|(i, (name, picture))| {
-                            let mut named = os_string(name);
+                            let mut named = inside(name);
                             named.push(format!("{i}{}", file_name.display()));
                             Picture { name: Some(std::path::PathBuf::from(named).into()), ..picture }
                         })
@@ -350,6 +378,17 @@ mod tests {
             for cut in 0..line.len() {
                 prop_assert_eq!(parse(&line[..cut]), None);
             }
+        }
+
+        #[test]
+        fn names_outside_of_the_folder_are_none(
+            name in prop_oneof![Just("/etc/x.png"), Just("../x.png"), Just("a/../../x.png")],
+        ) {
+            let subject = Subject { file_name: name.into(), ..Subject::default() };
+            let mut line = Vec::new();
+            write(&mut line, &subject, &Entry::default());
+            line.pop();
+            prop_assert_eq!(parse(&line), None);
         }
 
         #[test]

@@ -57,7 +57,7 @@ pub(crate) fn write_metadata(
     let at = |&(row, picture): &(u32, u32)| {
         let (subject, entry) = rows[row as usize];
         let picture = &entry.pictures.as_slice()[picture as usize];
-        (picture.name.as_deref().unwrap_or(&subject.file_name), subject, entry, picture)
+        (picture.name_in(subject), subject, entry, picture)
     };
     order.sort_unstable_by(|a, b| at(a).0.as_os_str().cmp(at(b).0.as_os_str()));
     let lines = order.iter().map(|place| {

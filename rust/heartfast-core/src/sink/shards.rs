@@ -101,20 +101,24 @@ impl Shards {
     /// Removes what an earlier run has written after the place.
     pub(crate) fn clear(&self) -> io::Result<()> {
         let gone = |path: PathBuf| match fs::remove_file(path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            removed => removed.map(|()| true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
         };
         let Place { shard, end } = self.place;
-        let mut next = shard;
         if end == 0 {
             gone(self.named(shard))?;
             gone(self.partial(shard))?;
         }
-        while self.storage.shard_bytes.is_some() {
-            next += 1;
-            let (partial, whole) = (gone(self.partial(next))?, gone(self.named(next))?);
-            if !(partial || whole) {
-                break;
+        // By the folder's list: there may be one behind a gap.
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let later = |number: u64| {
+                number > shard && [self.named(number), self.partial(number)].contains(&path)
+            };
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let number = name.split_once("pictures-").and_then(|(_, rest)| rest.split_once('.'));
+            if number.is_some_and(|(digits, _)| digits.parse().is_ok_and(later)) {
+                gone(path)?;
             }
         }
         Ok(())
