@@ -385,12 +385,5 @@ def test_what_ffmpeg_writes(tool, tmp_path, name, codec, error, channels):
                          capture_output=True).stdout  # fmt: skip
     expected = np.frombuffer(raw, np.float32).reshape(-1, channels)
     y = np.atleast_2d(heartfast.load(path, mono=False)[0]).T
-    if codec == "aac":  # ours keeps the encoder's delay
-        y = y[len(y) - len(expected) :] if len(y) > len(expected) else y
-        lag = np.argmax(scipy.signal.correlate(y[:, 0], expected[:, 0])) - len(expected) + 1
-        n = min(len(y) - max(lag, 0), len(expected) + min(lag, 0)) - 1024
-        y, expected = y[max(lag, 0) :][:n], expected[max(-lag, 0) :][:n]
-        assert n > 5000
-        y, expected = y[1024:], expected[1024:]
     assert y.shape == expected.shape
     assert np.abs(y - expected).max() <= error

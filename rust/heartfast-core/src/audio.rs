@@ -7,7 +7,7 @@ use crate::channels::reduce;
 use crate::error::Result;
 use crate::limits::Limits;
 use crate::memory::reserve;
-use crate::packets::{Packets, Start};
+use crate::packets::{Outline, Packets, Start};
 use crate::pcm::{self, Content, Input, Sound};
 use crate::resample::{Resampling, resampled_length};
 
@@ -108,7 +108,11 @@ pub fn decode(bytes: &[u8], audio: &mut Audio, limits: &Limits, cancel: &Cancel)
             return coding.samples(data, &mut audio.interleaved, cancel);
         }
         Some(sound) => Packets::of_blocks(source(), sound, limits)?,
-        None => Packets::open(source(), || Start::new(bytes, bytes.len() as u64), limits)?,
+        None => {
+            let outline = Outline::find(&mut input)?;
+            let start = || Start::new(bytes, bytes.len() as u64);
+            Packets::open(source(), &outline, start, limits)?
+        }
     };
     packets.check_duration()?;
     packets.read(&|_| usize::MAX, audio, cancel).map(drop)

@@ -1,32 +1,58 @@
 //! Recordings that symphonia decodes, packet by packet.
 
-use std::io::{self, Read, Seek, SeekFrom};
+mod blocks;
+mod bytes;
+mod mp4;
+mod trim;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use symphonia::core::audio::layouts;
-use symphonia::core::codecs::audio::well_known::{CODEC_ID_ADPCM_IMA_WAV, CODEC_ID_ADPCM_MS};
-use symphonia::core::codecs::audio::{AudioCodecParameters, AudioDecoder, AudioDecoderOptions};
+use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
+use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::FORMAT_ID_FLAC;
+use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
-use symphonia::core::packet::Packet;
-use symphonia::core::units::{Duration, Timestamp};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result, panic_text};
 use crate::limits::Limits;
 use crate::memory::reserve;
-use crate::pcm::{Adpcm, Content, Sound};
+use crate::pcm::{Input, Sound, skip_id3};
 use crate::sniff;
 pub(crate) use crate::sniff::Start;
+use blocks::Blocks;
+use bytes::{Bytes, Progress};
+use mp4::Movie;
+use trim::Trim;
 
 type Decoder = Box<dyn AudioDecoder>;
+
+/// What a frame of MPEG audio has in common with the one before: version, layer and rate.
+const SAME_FRAMES: u32 = 0xfffe_0c00;
+
+/// What is read of a file by position, before symphonia gets it.
+#[derive(Default)]
+pub(crate) struct Outline {
+    /// Where its MPEG audio begins, behind tags.
+    start: u64,
+    movie: Movie,
+}
+
+impl Outline {
+    /// # Errors
+    /// [`Error::Decode`] for a header that no recording has, and those of reading.
+    pub(crate) fn find(input: &mut Input<'_>) -> Result<Self> {
+        // Symphonia would search a tag that it does not understand for the marks of a frame.
+        let start = skip_id3(input)?;
+        let mpeg = input.get::<2>(start)?.is_some_and(|[a, b]| a == 0xff && b >= 0xe0);
+        Ok(Self { start: if mpeg { start } else { 0 }, movie: Movie::find(input)? })
+    }
+}
 
 /// A recording, and where in it the reader is.
 pub(crate) struct Packets<'s> {
@@ -41,8 +67,8 @@ pub(crate) struct Packets<'s> {
     used: usize,
     /// Samples of one channel that have been read.
     frames: u64,
-    /// Bytes of the file that have been read, for errors: a little more than were decoded.
-    position: Arc<AtomicU64>,
+    /// Of the file, for errors: a little more than was decoded.
+    progress: Arc<Progress>,
 }
 
 /// What packets come from.
@@ -54,6 +80,9 @@ enum Container<'s> {
         declared: Option<u64>,
         /// Where the next packet should begin, in samples: of formats that pass over damage.
         expected: Option<i64>,
+        /// The beginning of the last frame of MPEG audio.
+        frame: Option<u32>,
+        trim: Trim,
     },
     Blocks(Blocks<'s>),
 }
@@ -65,11 +94,12 @@ impl<'s> Packets<'s> {
     /// [`Error::Unsupported`], [`Error::Decode`], [`Error::Limit`].
     pub(crate) fn open(
         source: Box<dyn MediaSource + 's>,
+        outline: &Outline,
         start: impl FnOnce() -> Start,
         limits: &Limits,
     ) -> Result<Self> {
-        let position = Arc::default();
-        let source = Box::new(Counted { source, position: Arc::clone(&position) });
+        let progress = Arc::default();
+        let source = Box::new(Bytes::new(source, outline.start, &progress)?);
         let opened = guarded(|| {
             let stream = MediaSourceStream::new(source, Default::default());
             let format = symphonia::default::get_probe().probe(
@@ -79,13 +109,13 @@ impl<'s> Packets<'s> {
                 MetadataOptions::default(),
             );
             Ok(match format {
-                Ok(reader) => Ok(container(reader, limits)?),
+                Ok(reader) => Ok(container(reader, &outline.movie, &progress, limits)?),
                 Err(error) => Err(error),
             })
         });
-        let at = position.load(Ordering::Relaxed);
+        let at = progress.position();
         match opened {
-            Ok(Ok((container, decoder))) => Ok(Self::of(container, decoder, position, limits)),
+            Ok(Ok((container, decoder))) => Ok(Self::of(container, decoder, progress, limits)),
             Ok(Err(error)) => Err(sniff::not_recognised(&error, &start()).at(at)),
             // The container is read, what is in it is not.
             Err(Error::Unsupported { found, .. }) => {
@@ -104,22 +134,22 @@ impl<'s> Packets<'s> {
         sound: Sound,
         limits: &Limits,
     ) -> Result<Self> {
-        let position = Arc::default();
-        let source = Box::new(Counted { source, position: Arc::clone(&position) });
+        let progress = Arc::default();
+        let source = Box::new(Bytes::new(source, 0, &progress)?);
         let blocks = Blocks::new(source, sound)?;
         let decoder = blocks.decoder()?;
-        Ok(Self::of(Container::Blocks(blocks), decoder, position, limits))
+        Ok(Self::of(Container::Blocks(blocks), decoder, progress, limits))
     }
 
     fn of(
         container: Container<'s>,
         decoder: Decoder,
-        position: Arc<AtomicU64>,
+        progress: Arc<Progress>,
         limits: &Limits,
     ) -> Self {
         let (packet, limits) = (Vec::new(), *limits);
         let (channels, sample_rate, used, frames) = (0, 0, 0, 0);
-        Self { container, decoder, limits, channels, sample_rate, packet, used, frames, position }
+        Self { container, decoder, limits, channels, sample_rate, packet, used, frames, progress }
     }
 
     /// # Errors
@@ -167,7 +197,7 @@ impl<'s> Packets<'s> {
                 }
             }
             let more = guarded(|| self.next_packet());
-            if !more.map_err(|error| error.at(self.position.load(Ordering::Relaxed)))? {
+            if !more.map_err(|error| error.at(self.progress.position()))? {
                 break;
             }
         }
@@ -194,7 +224,8 @@ impl<'s> Packets<'s> {
         };
         self.packet.clear();
         self.used = 0;
-        let mut frames = usize::MAX;
+        // Whether its end is not there.
+        let mut cut = false;
         match &mut self.container {
             Container::Format { track_id, .. } if packet.track_id != *track_id => return Ok(true),
             Container::Format { expected: Some(expected), .. } => {
@@ -205,10 +236,23 @@ impl<'s> Packets<'s> {
                 }
                 *expected = packet.pts.get() + packet.dur.get() as i64;
             }
-            Container::Format { .. } => {}
-            Container::Blocks(_) => frames = packet.dur.get() as usize,
+            Container::Format { frame, .. } => {
+                let head = packet.data.first_chunk().map(|&head| u32::from_be_bytes(head));
+                cut = self.progress.is_beyond();
+                // What looks like a frame, in a tag at the end.
+                let same = |(a, b): (u32, u32)| (a ^ b) & SAME_FRAMES == 0;
+                if cut && !head.zip(*frame).is_some_and(same) {
+                    return Ok(false);
+                }
+                *frame = head;
+            }
+            Container::Blocks(_) => {}
         }
-        let decoded = self.decoder.decode(&packet).map_err(|e| damaged(&e, at))?;
+        let decoded = match self.decoder.decode(&packet) {
+            Ok(decoded) => decoded,
+            Err(_) if cut => return Ok(false),
+            Err(e) => return Err(damaged(&e, at)),
+        };
         let (channels, rate) = (decoded.spec().channels().count(), decoded.spec().rate());
         if self.channels == 0 {
             self.limits.check_signal(channels, rate)?;
@@ -218,8 +262,13 @@ impl<'s> Packets<'s> {
             let found = format!("{channels} at {rate} Hz after {at:.3} s of the recording");
             return Err(Error::decode(expected, found));
         }
+        let kept = match &mut self.container {
+            Container::Format { trim, .. } => trim.keep(&packet, decoded.frames(), rate),
+            Container::Blocks(_) => 0..packet.dur.get() as usize,
+        };
         decoded.copy_to_vec_interleaved(&mut self.packet);
-        self.packet.truncate(frames.saturating_mul(channels));
+        self.packet.truncate(kept.end.saturating_mul(channels));
+        self.used = (kept.start * channels).min(self.packet.len());
         Ok(true)
     }
 }
@@ -227,6 +276,8 @@ impl<'s> Packets<'s> {
 /// A format's first track of sound, and the decoder for it.
 fn container<'s>(
     reader: Box<dyn FormatReader + 's>,
+    movie: &Movie,
+    progress: &Progress,
     limits: &Limits,
 ) -> Result<(Container<'s>, Decoder)> {
     let track = reader
@@ -241,112 +292,21 @@ fn container<'s>(
     if let (Some(channels), Some(rate)) = (&parameters.channels, parameters.sample_rate) {
         limits.check_signal(channels.count(), rate)?;
     }
+    let format = reader.format_info().format;
+    let mp3 = format == FORMAT_ID_MP3;
+    let trim = if mp3 {
+        progress.fill_up();
+        Trim::of_mp3(track)
+    } else {
+        movie.trim(track_id, parameters.codec == CODEC_ID_AAC)?
+    };
     let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+        .make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(!mp3))
         .map_err(|e| Error::unsupported(format!("a codec that is not read ({e})")))?;
     // A FLAC reader passes over frames that are damaged; each says where it belongs. Without a
     // length, it may be a piece of a longer one.
-    let flac = reader.format_info().format == FORMAT_ID_FLAC;
-    let expected = (flac && declared.is_some()).then_some(0);
-    Ok((Container::Format { reader, track_id, declared, expected }, decoder))
-}
-
-/// Blocks of ADPCM, one after the other.
-struct Blocks<'s> {
-    source: Box<dyn MediaSource + 's>,
-    sound: Sound,
-    adpcm: Adpcm,
-}
-
-impl<'s> Blocks<'s> {
-    fn new(mut source: Box<dyn MediaSource + 's>, sound: Sound) -> Result<Self> {
-        let Content::Blocks(adpcm) = sound.content else {
-            return Err(Error::decode("blocks of ADPCM", "none"));
-        };
-        // By reading, since not all sources can be read from anywhere.
-        io::copy(&mut source.by_ref().take(sound.data.start), &mut io::sink())
-            .map_err(Error::Read)?;
-        Ok(Self { source, sound, adpcm })
-    }
-
-    fn block_frames(&self) -> u64 {
-        self.adpcm.frames(self.adpcm.block_bytes.into(), self.sound.channels)
-    }
-
-    /// Samples of a channel that are left.
-    fn frames(&self) -> u64 {
-        let bytes = self.sound.data.end - self.sound.data.start;
-        let block = u64::from(self.adpcm.block_bytes);
-        bytes / block * self.block_frames() + self.adpcm.frames(bytes % block, self.sound.channels)
-    }
-
-    fn decoder(&self) -> Result<Decoder> {
-        let codec = if self.adpcm.ima { CODEC_ID_ADPCM_IMA_WAV } else { CODEC_ID_ADPCM_MS };
-        let mut parameters = AudioCodecParameters::new();
-        let mono = self.sound.channels == 1;
-        parameters
-            .for_codec(codec)
-            .with_sample_rate(self.sound.sample_rate)
-            .with_channels(if mono {
-                layouts::CHANNEL_LAYOUT_MONO
-            } else {
-                layouts::CHANNEL_LAYOUT_STEREO
-            })
-            .with_frames_per_block(self.block_frames())
-            .with_max_frames_per_packet(self.block_frames());
-        symphonia::default::get_codecs()
-            .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
-            .map_err(|e| Error::unsupported(format!("ADPCM that is not read ({e})")))
-    }
-
-    /// The next block. One that is cut off is filled up with zeros; its duration tells how much
-    /// of it counts.
-    fn next_packet(&mut self) -> symphonia::core::errors::Result<Option<Packet>> {
-        let data = &mut self.sound.data;
-        let bytes = (data.end - data.start).min(self.adpcm.block_bytes.into());
-        let frames = self.adpcm.frames(bytes, self.sound.channels);
-        if frames == 0 {
-            return Ok(None);
-        }
-        let mut block = vec![0; self.adpcm.block_bytes.into()];
-        self.source.read_exact(&mut block[..bytes as usize])?;
-        data.start += bytes;
-        let mut packet = Packet::new(0, Timestamp::new(0), Duration::from(frames), block);
-        packet.trim_end = Duration::from(self.block_frames() - frames);
-        Ok(Some(packet))
-    }
-}
-
-/// A source that tells how far it has been read.
-struct Counted<'s> {
-    source: Box<dyn MediaSource + 's>,
-    position: Arc<AtomicU64>,
-}
-
-impl Read for Counted<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read(buffer)?;
-        self.position.fetch_add(n as u64, Ordering::Relaxed);
-        Ok(n)
-    }
-}
-
-impl Seek for Counted<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = self.source.seek(to)?;
-        self.position.store(at, Ordering::Relaxed);
-        Ok(at)
-    }
-}
-
-impl MediaSource for Counted<'_> {
-    fn is_seekable(&self) -> bool {
-        self.source.is_seekable()
-    }
-
-    fn byte_len(&self) -> Option<u64> {
-        self.source.byte_len()
-    }
+    let expected = (format == FORMAT_ID_FLAC && declared.is_some()).then_some(0);
+    Ok((Container::Format { reader, track_id, declared, expected, frame: None, trim }, decoder))
 }
 
 /// Calls a decoder, all of which have defects that only damaged files show.

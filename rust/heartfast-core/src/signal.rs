@@ -9,7 +9,7 @@ use crate::channels::reduce;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::memory::{fit, reserve};
-use crate::packets::Packets;
+use crate::packets::{Outline, Packets};
 use crate::pcm::{self, Coding, Content, Input, Sound};
 use crate::resample::{Resampling, Resamplings};
 use crate::selection::{Channel, Selection};
@@ -220,11 +220,15 @@ enum Reader<'l> {
 
 impl<'l> Reader<'l> {
     fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits) -> Result<Self> {
-        let found = {
+        let (found, outline) = {
             let mut stream = lock(stream);
             let length = stream.length;
             let mut read_at = |at, to: &mut [u8]| stream.read_header_at(at, to);
-            pcm::open(&mut Input { length, read_at: &mut read_at }, limits)?
+            let mut input = Input { length, read_at: &mut read_at };
+            match pcm::open(&mut input, limits)? {
+                None => (None, Outline::find(&mut input)?),
+                found => (found, Outline::default()),
+            }
         };
         let source = Box::new(Lent(stream));
         let packets = match found {
@@ -234,7 +238,7 @@ impl<'l> Reader<'l> {
                 }
                 Content::Blocks(_) => Packets::of_blocks(source, sound, limits)?,
             },
-            None => Packets::open(source, || lock(stream).start, limits)?,
+            None => Packets::open(source, &outline, || lock(stream).start, limits)?,
         };
         let (packets, limits) = (Box::new(packets), *limits);
         Ok(Self::Packets { packets, limits, step: Audio::default(), used: 0 })

@@ -15,6 +15,7 @@ use std::ops::Range;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 pub(crate) use coding::Coding;
+pub(crate) use riff::skip_id3;
 
 /// A file with more chunks than this before its samples is no recording, and would take long to
 /// pass over.
@@ -28,13 +29,17 @@ pub(crate) struct Input<'i> {
 
 impl Input<'_> {
     /// The bytes at a place, or `None` where the file ends before they do.
-    fn get<const N: usize>(&mut self, at: u64) -> Result<Option<[u8; N]>> {
+    pub(crate) fn get<const N: usize>(&mut self, at: u64) -> Result<Option<[u8; N]>> {
         let (bytes, read) = self.get_some(at, N as u64)?;
         Ok((read == N).then_some(bytes))
     }
 
     /// As many bytes at a place as there are, up to `most`; and how many that are.
-    fn get_some<const N: usize>(&mut self, at: u64, most: u64) -> Result<([u8; N], usize)> {
+    pub(crate) fn get_some<const N: usize>(
+        &mut self,
+        at: u64,
+        most: u64,
+    ) -> Result<([u8; N], usize)> {
         let mut bytes = [0; N];
         let read = most.min(N as u64).min(self.length.saturating_sub(at)) as usize;
         if read > 0 {
@@ -145,7 +150,7 @@ pub(crate) fn open(input: &mut Input<'_>, limits: &Limits) -> Result<Option<Soun
 }
 
 /// The bytes by fours.
-fn words<const N: usize, const W: usize>(bytes: [u8; N]) -> [[u8; 4]; W] {
+pub(crate) fn words<const N: usize, const W: usize>(bytes: [u8; N]) -> [[u8; 4]; W] {
     std::array::from_fn(|i| [bytes[4 * i], bytes[4 * i + 1], bytes[4 * i + 2], bytes[4 * i + 3]])
 }
 

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::limits::Limits;
 
 /// Where a file begins behind its ID3v2 tags, which some programs put in front of any format.
-pub(super) fn skip_id3(input: &mut Input<'_>) -> Result<u64> {
+pub(crate) fn skip_id3(input: &mut Input<'_>) -> Result<u64> {
     let mut at = 0;
     while let Some([b'I', b'D', b'3', _, _, flags, a, b, c, d]) = input.get::<10>(at)? {
         let size = [a, b, c, d].iter().fold(0, |size, &b| size << 7 | u64::from(b & 0x7f));

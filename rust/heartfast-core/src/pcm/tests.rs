@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::audio::{Audio, decode};
 use crate::cancel::Cancel;
 use crate::limits::Limits;
-use crate::packets::{Packets, Start};
+use crate::packets::{Outline, Packets, Start};
 
 /// Tags and bits.
 const ENCODINGS: [(u16, u16); 8] =
@@ -67,7 +67,8 @@ fn ours(file: &[u8]) -> crate::Result<Audio> {
 
 fn symphonias(file: &[u8]) -> crate::Result<Audio> {
     let start = || Start::new(file, file.len() as u64);
-    let mut packets = Packets::open(Box::new(Cursor::new(file)), start, &Limits::default())?;
+    let (source, outline) = (Box::new(Cursor::new(file)), Outline::default());
+    let mut packets = Packets::open(source, &outline, start, &Limits::default())?;
     let mut audio = Audio::default();
     packets.read(&|_| usize::MAX, &mut audio, &Cancel::new()).map(|_| audio)
 }
