@@ -114,6 +114,9 @@ def test_memory_and_time_of_hostile_files(tmp_path):
         "caf.caf": b"caff\0\1\0\0desc" + b"\x7f" * 100,
         "tag.mp3": b"ID3\4\0\0\x7f\x7f\x7f\x7f" + b"APIC\x7f\x7f\x7f\x7f" * 20,
         "atom.m4a": b"\0\0\0\x18ftypM4A \0\0\0\0M4A mp42\x7f\xff\xff\xffmoov" + b"\x7f" * 200,
+        "edits.m4a": b"\0\0\0\x08ftyp\0\0\0\0moov\0\0\0\0trak\0\0\0\0edts\0\0\0\0elst"
+        + b"\1\0\0\0\xff\xff\xff\xff"
+        + b"\x7f" * 19_000,
         "pages.ogg": b"OggS\0\2" + bytes(20) + b"\xff" * 600,
     }
     for name, content in hostile.items():
