@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result, panic_text};
+use crate::error::{Error, Result, guard};
 pub use crate::job::{Job, Task};
 use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
@@ -177,20 +176,20 @@ impl<'a> Worker<'a> {
     fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Entry> {
         let mut entry = Entry::default();
         let selection = &self.job.selection;
-        let mut convert = || match (selection.is_whole(), selection.is_cut()) {
+        let converted = guard(|| match (selection.is_whole(), selection.is_cut()) {
             (true, _) => self.convert(turn, task, &mut entry),
             (_, false) => self.convert_part(turn, task, &mut entry),
             (_, true) => self.cut(turn, task, &mut entry),
+        });
+        let failed = match converted {
+            Ok(()) => return Ok(entry),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => error,
         };
-        let failed = match catch_unwind(AssertUnwindSafe(&mut convert)) {
-            Ok(Ok(())) => return Ok(entry),
-            Ok(Err(Error::Cancelled)) => return Err(Error::Cancelled),
-            Ok(Err(error)) => error,
-            Err(panic) => {
-                *self = Self::new(self.job, self.sink, self.monitor)?;
-                Error::Panic(panic_text(&*panic))
-            }
-        };
+        if matches!(failed, Error::Panic(_)) {
+            // Nobody knows what it has left of the buffers.
+            *self = Self::new(self.job, self.sink, self.monitor)?;
+        }
         let (kind, message) = (failed.kind().to_owned(), failed.to_string());
         let offset = failed.offset();
         entry.failure = Some(Box::new(Failure { kind, message, offset }));

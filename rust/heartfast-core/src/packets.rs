@@ -1,7 +1,6 @@
 //! Recordings that symphonia decodes, packet by packet.
 
 use std::io::{self, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,7 +18,7 @@ use symphonia::core::units::{Duration, Timestamp};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result, panic_text};
+use crate::error::{Error, Result, guard};
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::pcm::{Adpcm, Content, Sound};
@@ -351,9 +350,12 @@ impl MediaSource for Counted<'_> {
 
 /// Calls a decoder, all of which have defects that only damaged files show.
 fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let found = format!("damage that its decoder cannot take ({})", panic_text(&*panic));
-        Err(Error::decode("sound data", found))
+    guard(call).map_err(|error| match error {
+        Error::Panic(text) => {
+            let found = format!("damage that its decoder cannot take ({text})");
+            Error::decode("sound data", found)
+        }
+        other => other,
     })
 }
 
