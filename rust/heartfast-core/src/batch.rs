@@ -17,14 +17,16 @@ pub use crate::ledger::MANIFEST;
 use crate::limits::Limits;
 use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
-use crate::pipeline::Converter;
+use crate::pipeline::{Converter, Recording};
 use crate::resample::Resamplings;
 use crate::segments::Segments;
 use crate::selection::{Channel, Selection};
+use crate::sink::{Directory, Member, Shards, Sink};
 pub use crate::sink::{Form, Storage};
-use crate::sink::{Member, Shards, Sink};
 use crate::source::{IO_STRIDE, Opener};
 pub use crate::source::{Origin, read};
+pub use crate::tables::Totals;
+pub use crate::tasks::Tasks;
 use crate::threads::share;
 
 /// A running batch, seen from another thread.
@@ -40,17 +42,28 @@ pub struct Monitor {
     pub cancel: Cancel,
 }
 
+impl Monitor {
+    /// # Errors
+    /// [`Error::Cancelled`] once it is to stop.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.stop.check()?;
+        self.cancel.check()
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Of each task, unless the batch was stopped before it.
-    pub entries: Vec<Option<Entry>>,
-    /// How many of them an earlier run has made.
+    /// What there is now; what became of each recording stands in the manifest.
+    pub totals: Totals,
+    /// How many recordings an earlier run has converted.
     pub known: usize,
     /// How many of those were no longer as the manifest says, and were made once more.
     pub remade: usize,
     /// Whether there were too many errors.
     pub too_many_errors: bool,
+    /// What a user should know.
+    pub notes: Vec<String>,
 }
 
 /// Converts all tasks that an earlier run has not, and writes the manifest and the tables. The
@@ -61,25 +74,26 @@ pub struct Outcome {
 /// Those of [`SpectrogramConfig::validate`](crate::config::SpectrogramConfig::validate) and [`Selection::validate`];
 /// [`Error::File`] for a manifest, a table or an archive of pictures that cannot be written, and
 /// [`Error::Cancelled`] once `monitor.cancel` is set. What was done until then is in the manifest.
-pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
+pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.config.validate()?;
     job.selection.validate()?;
-    let ledger = Ledger::open(tasks, job)?;
-    let place = ledger.place();
+    let mut ledger = Ledger::open(tasks, job, monitor)?;
+    let (place, members) = ledger.place();
+    let notes = ledger.notes();
     if job.storage.form != Form::Folder {
-        let shards = Shards::new(&job.folder, job.storage, place);
+        let shards = Shards::new(&job.folder, job.storage, place, Directory::default());
         shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
     }
-    let sink = Sink::new(&job.folder, job.storage, place);
+    let sink = Sink::new(&job.folder, job.storage, place, members);
     let (known, remade) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let new_failures = AtomicU64::new(0);
     let too_many = || job.max_errors.is_some_and(|n| new_failures.load(Ordering::Relaxed) > n);
-    let work = |worker: &mut Worker<'_>, (turn, task): (usize, &Task)| {
-        monitor.stop.check()?;
-        monitor.cancel.check()?;
+    let work = |worker: &mut Worker<'_>, turn: usize| {
+        monitor.check()?;
         if too_many() || ledger.is_broken() || sink.is_broken() {
             return Err(Error::Cancelled);
         }
+        let task = &tasks.get(turn);
         let failed = match ledger.known(turn) {
             Some(entry) if stands(task, &entry, job) => {
                 known.fetch_add(1, Ordering::Relaxed);
@@ -102,15 +116,15 @@ pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
     let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
     let worker = || Worker::new(job, &sink, monitor);
-    let _ = share(tasks.iter().enumerate(), threads, worker, work);
+    let _ = share(0..tasks.len(), threads, worker, work);
     let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
     sink.close(complete)?;
     ledger.flush()?;
     monitor.cancel.check()?;
     // Tables tell of pictures that can be seen.
-    let entries = ledger.finish(complete || job.storage.form == Form::Folder)?;
+    let totals = ledger.finish(complete || job.storage.form == Form::Folder)?;
     let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
-    Ok(Outcome { entries, known, remade, too_many_errors: too_many() && !complete })
+    Ok(Outcome { totals, known, remade, too_many_errors: too_many() && !complete, notes })
 }
 
 /// Whether an earlier run's entry holds: the recording is the same, and its pictures are there.
@@ -202,18 +216,13 @@ impl<'a> Worker<'a> {
         entry.stamp = source.stamp;
         let length = self.opener.read(source, &mut self.recording, self.cancel)?;
         let bytes = &self.recording[..length];
-        let recording = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
+        let drawn = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
         let mut sha256 = Sha256::new();
         for part in bytes.chunks(IO_STRIDE) {
             self.cancel.check()?;
             sha256.update(part);
         }
-        entry.sha256 = Some(sha256.finalize().into());
-        entry.sample_rate = recording.sample_rate;
-        entry.silenced = recording.silenced;
-        let picture = self.put(turn, task, None, recording.duration_s, entry)?;
-        entry.pictures = Pictures::One(picture);
-        Ok(())
+        self.put_only(turn, task, &drawn, sha256.finalize().into(), entry)
     }
 
     /// What is selected of the recording into one picture.
@@ -229,11 +238,23 @@ impl<'a> Worker<'a> {
         let (audio, picture) = (&mut self.audio, &mut self.picture);
         let drawn = self.converter.draw(audio, &part, picture, self.cancel)?;
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
-        entry.sha256 = Some(stream.finish(self.cancel)?);
+        let sha256 = stream.finish(self.cancel)?;
+        self.put_only(turn, task, &drawn, sha256, entry)
+    }
+
+    /// Hands the only picture of a recording on.
+    fn put_only(
+        &self,
+        turn: usize,
+        task: &Task,
+        drawn: &Recording,
+        sha256: [u8; 32],
+        entry: &mut Entry,
+    ) -> Result<()> {
+        entry.sha256 = Some(sha256);
         entry.sample_rate = drawn.sample_rate;
         entry.silenced = drawn.silenced;
-        let picture = self.put(turn, task, None, drawn.duration_s, entry)?;
-        entry.pictures = Pictures::One(picture);
+        entry.pictures = Pictures::One(self.put(turn, task, None, drawn.duration_s, entry)?);
         Ok(())
     }
 
