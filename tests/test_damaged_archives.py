@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,11 @@ PACKED = {
     "zip shards": ["--to", "zip", "--shard-mb", "0.5", "--fsync"],
     "zip, segments": ["--to", "zip", "--shard-mb", "0.5", "--segment-s", "0.3"],
 }
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory) -> Path:
+    return corpus(tmp_path_factory.mktemp("resume") / "in", 60)
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +41,37 @@ def undisturbed(many, tmp_path_factory) -> dict[str, dict[str, bytes]]:
         assert convert(many, out, *PACKED[sink], *SLOW).returncode == 3
         found[sink] = tree(out)
     return found
+
+
+@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("to", ["zip", "tar"])
+def test_texts_of_segments_say_what_the_table_does(recordings, tmp_path, to, archived):
+    """The hash of the recording, too, though its first segments are written before its end."""
+    source = recordings
+    if archived:
+        source = tmp_path / "in.zip"
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(recordings.glob("*/*.wav")):
+                archive.write(path, path.relative_to(recordings))
+    options = ["--segment-s", "0.3", "--channel", "each"]
+    out, beside = tmp_path / "out", tmp_path / "beside"
+    convert(source, out, "--to", to, *options)
+    convert(source, beside, *options)
+    assert (out / "metadata.csv").read_bytes() == (beside / "metadata.csv").read_bytes()
+    members: dict[str, bytes] = {}
+    if to == "zip":
+        with zipfile.ZipFile(out / "pictures.zip") as file:
+            members = {name: file.read(name) for name in file.namelist()}
+    else:
+        with tarfile.open(out / "pictures.tar") as file:
+            members = {m.name: file.extractfile(m).read() for m in file}
+    rows = (out / "metadata.csv").read_text().splitlines()[1:]
+    assert len(rows) > 100
+    for row in rows:
+        name, *_, sha256 = row.split(",")
+        stem = name.partition("_ch")[0]
+        assert sha256 == hashlib.sha256((recordings / f"{stem}.wav").read_bytes()).hexdigest()
+        assert json.loads(members[name.removesuffix(".png") + ".json"])["sha256"] == sha256
 
 
 def in_hand(out: Path) -> Path:

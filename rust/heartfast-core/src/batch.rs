@@ -258,15 +258,36 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
+    /// SHA-256 of a recording, and what its file was like then.
+    fn hash(&mut self, task: &Task) -> Result<([u8; 32], Stamp)> {
+        let source = self.opener.open(&task.recording)?;
+        let stamp = source.stamp;
+        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
+        Ok((stream.finish(self.cancel)?, stamp))
+    }
+
     /// The recording into a picture of each segment and channel. Those before an error stay.
     fn cut(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
-        let Job { selection, limits, .. } = self.job;
+        let Job { selection, limits, storage, .. } = self.job;
+        // In an archive each picture's text has it, the first one's, too.
+        let mut ahead = (storage.form != Form::Folder).then(|| self.hash(task));
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
+        match &ahead {
+            Some(Err(Error::Cancelled)) => return Err(Error::Cancelled),
+            Some(Ok((sha256, stamp))) => {
+                (entry.sha256, entry.stamp) = (Some(*sha256), *stamp);
+            }
+            _ => {}
+        }
         let mut bytes = std::mem::take(&mut self.recording);
         let mut opener = std::mem::take(&mut self.opener);
         let mut kept = std::mem::take(&mut self.resamplings);
-        let stream = Mutex::new(opener.stream(source, &mut bytes, self.cancel)?);
+        let mut stream = opener.stream(source, &mut bytes, self.cancel)?;
+        if ahead.is_some() {
+            stream.leave_unhashed();
+        }
+        let stream = Mutex::new(stream);
         let mut pictures = Vec::new();
         let each = selection.channel == Channel::Each;
         let mut draw = || {
@@ -303,7 +324,10 @@ impl<'a> Worker<'a> {
             Err(Error::Cancelled) => Err(Error::Cancelled),
             // Of a recording without a picture no more is told.
             Err(_) if !some => Ok(None),
-            _ => stream.finish(self.cancel).map(Some),
+            _ => match ahead.take() {
+                Some(hashed) => hashed.map(|(sha256, _)| Some(sha256)),
+                None => stream.finish(self.cancel).map(Some),
+            },
         };
         (self.recording, self.opener, self.resamplings) = (bytes, opener, kept);
         entry.sha256 = hashed.as_ref().ok().copied().flatten();
