@@ -5,13 +5,14 @@
 Makes tiny recordings, some of them bad in ten ways, converts them by `heartfast convert`, and
 looks at the process as it goes: its memory, and the manifest's growth. Then every good recording
 must have its row and its picture, every bad one its line of errors, and a second run nothing to do;
-and from the end of the warm-up to that of the process, the largest and the smallest memory must be
+and from the end of the warm-up to the last message, the largest and the smallest memory must be
 less than 20 MB apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -91,13 +92,21 @@ class Sample(NamedTuple):
     manifest: int
 
 
+def ended(messages: Path) -> bool:
+    """Whether the line with the number of pictures is there, which is the last one."""
+    with messages.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+        return b" pictures in " in file.read()
+
+
 def watch(command: list[str], out: Path) -> tuple[int, list[Sample], float]:
     """Run it, and look at it every tenth of a second from where it has a manifest."""
     samples = []
     start = time.monotonic()
     with open(out.parent / "messages", "w") as messages:
         process = subprocess.Popen(command, stderr=messages)
-        while process.poll() is None:
+        # Until it has said its last word: what a process frees as it exits is no growth.
+        while process.poll() is None and not ended(out.parent / "messages"):
             try:
                 size = (out / "manifest.jsonl").stat().st_size
                 now = time.monotonic() - start
@@ -105,6 +114,7 @@ def watch(command: list[str], out: Path) -> tuple[int, list[Sample], float]:
             except (FileNotFoundError, ProcessLookupError):
                 pass
             time.sleep(0.1)
+        process.wait()
     return process.returncode, samples, time.monotonic() - start
 
 
@@ -113,7 +123,13 @@ def alone(source: Path, scratch: Path) -> float:
     out = scratch / "alone"
     command = [str(HEARTFAST), "convert", str(next(source.rglob("*.wav"))), "-o", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    return os.wait4(process.pid, 0)[2].ru_maxrss / 1024
+    most = 0.0
+    # Not by `wait4`, which counts what this process had when it forked, too.
+    while process.poll() is None:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            most = memory_mb(process.pid)[1]
+        time.sleep(0.001)
+    return most
 
 
 def main() -> None:
