@@ -4,12 +4,15 @@
 
 Makes tiny recordings, some of them bad in ten ways, converts them by `heartfast convert`, and
 looks at the process as it goes: its memory, and the manifest's growth. Then every good recording
-must have its row and its picture, every bad one its line of errors, and a second run nothing to do.
+must have its row and its picture, every bad one its line of errors, and a second run nothing to do;
+and from the end of the warm-up to the last message, the largest and the smallest memory must be
+less than 20 MB apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import json
 import os
@@ -20,9 +23,12 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 HEARTFAST = Path(sys.executable).parent / "heartfast"
 RATE, SAMPLES = 4000, 400
+# Between the largest and the smallest memory (resident) after the warm-up.
+MOST_MB = 20
 
 
 def wav(rng: random.Random) -> bytes:
@@ -67,28 +73,63 @@ def make(folder: Path, count: int, share: float) -> set[str]:
     return bad
 
 
-def rss_mb(pid: int) -> float:
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
+def memory_mb(pid: int) -> tuple[float, float]:
+    """What is resident now, and the most that ever was."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    known = dict(line.split(":", 1) for line in lines)
+    if "VmRSS" not in known:
+        raise ProcessLookupError  # it has ended
+    now, most = (int(known[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+    return now, most
 
 
-def watch(command: list[str], out: Path) -> tuple[int, list[tuple[float, float, int]], float]:
-    """Run it; every quarter of a second: time, MB of memory, bytes of the manifest."""
+class Sample(NamedTuple):
+    """A look at the process."""
+
+    at: float
+    mb: float
+    most_mb: float
+    manifest: int
+
+
+def ended(messages: Path) -> bool:
+    """Whether the line with the number of pictures is there, which is the last one."""
+    with messages.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+        return b" pictures in " in file.read()
+
+
+def watch(command: list[str], out: Path) -> tuple[int, list[Sample], float]:
+    """Run it, and look at it every tenth of a second from where it has a manifest."""
     samples = []
     start = time.monotonic()
     with open(out.parent / "messages", "w") as messages:
         process = subprocess.Popen(command, stderr=messages)
-        while process.poll() is None:
-            manifest = out / "manifest.jsonl"
+        # Until it has said its last word: what a process frees as it exits is no growth.
+        while process.poll() is None and not ended(out.parent / "messages"):
             try:
-                size = manifest.stat().st_size
-                samples.append((time.monotonic() - start, rss_mb(process.pid), size))
+                size = (out / "manifest.jsonl").stat().st_size
+                now = time.monotonic() - start
+                samples.append(Sample(now, *memory_mb(process.pid), size))
             except (FileNotFoundError, ProcessLookupError):
                 pass
-            time.sleep(0.25)
+            time.sleep(0.1)
+        process.wait()
     return process.returncode, samples, time.monotonic() - start
+
+
+def alone(source: Path, scratch: Path) -> float:
+    """MB that converting one recording takes at most."""
+    out = scratch / "alone"
+    command = [str(HEARTFAST), "convert", str(next(source.rglob("*.wav"))), "-o", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    most = 0.0
+    # Not by `wait4`, which counts what this process had when it forked, too.
+    while process.poll() is None:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            most = memory_mb(process.pid)[1]
+        time.sleep(0.001)
+    return most
 
 
 def main() -> None:
@@ -115,19 +156,20 @@ def main() -> None:
         assert named == bad, (len(named), len(bad))
         assert len(rows) == pictures == good, (len(rows), pictures, good)
 
-        # After a tenth of the time caches are filled; the last samples are of the tables.
-        warm = samples[len(samples) // 10 :]
-        memory = [mb for _, mb, _ in warm]
         print(f"{good} converted, {len(bad)} named, {seconds:.0f} s wall, "
               f"{1e6 * seconds / options.recordings:.0f} us a recording")  # fmt: skip
-        # What the end of the work frees is no growth.
-        rise = max(later - min(memory[: k + 1]) for k, later in enumerate(memory))
-        print(
-            f"memory: {min(memory):.1f} to {max(memory):.1f} MB; it rose by {rise:.1f} MB at most"
-        )
+        # After a tenth of the time caches are filled; the last samples are of the tables.
+        memory = [sample.mb for sample in samples[len(samples) // 10 :]]
+        apart = max(memory) - min(memory)
+        print(f"memory: {min(memory):.1f} to {max(memory):.1f} MB, {apart:.1f} MB apart")
+        base = alone(source, Path(scratch))
+        for what, mb in (("working", max(memory)), ("at most", samples[-1].most_mb)):
+            each = (mb - base) / options.recordings
+            print(f"  {what} {mb:.1f} MB: {base:.1f} and {1e6 * each:.0f} bytes a recording, "
+                  f"{base + 1e6 * each:.0f} MB for a million")  # fmt: skip
         print("manifest, by tenths of the time (s, MB of memory, MB of manifest):")
         for k in range(1, 11):
-            at, mb, size = samples[len(samples) * k // 10 - 1]
+            at, mb, _, size = samples[len(samples) * k // 10 - 1]
             print(f"  {at:7.1f} {mb:7.1f} {size / 1e6:8.2f}")
         size = (out / "manifest.jsonl").stat().st_size
         print(
@@ -137,10 +179,9 @@ def main() -> None:
         code, samples, seconds = watch(command, out)
         assert code == 3, code
         said = (Path(scratch) / "messages").read_text()
-        print(
-            f"once more, with nothing to do: {seconds:.1f} s, {max(s[1] for s in samples):.0f} MB"
-        )
+        print(f"once more, with nothing to do: {seconds:.1f} s, {samples[-1].most_mb:.0f} MB")
         print("  " + said.splitlines()[-1])
+        assert apart < MOST_MB, f"memory that is {apart:.1f} MB apart, over {MOST_MB}"
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import tarfile
 import time
 import zipfile
@@ -20,49 +19,15 @@ import soundfile
 
 import heartfast
 from heartfast.errors import ConfigMismatchError, StoppedError
+from resuming import HEARTFAST, SINKS, SLOW, convert, corpus, tree
 
-HEARTFAST = str(Path(sys.executable).parent / "heartfast")
-# Frames close together, so that there is time to be killed.
-SLOW = ["--overlap", "98"]
-SINKS = {
-    "dir": [],
-    "tar": ["--to", "tar"],
-    "zip": ["--to", "zip"],
-    "tar shards": ["--to", "tar", "--shard-mb", "0.05"],
-    "zip shards, synced": ["--to", "zip", "--shard-mb", "0.05", "--fsync"],
-    "dir, segments": ["--segment-s", "0.7"],
-    "zip, segments": ["--to", "zip", "--shard-mb", "0.05", "--segment-s", "0.7"],
-}
 # Killed runs for each of them; `make soak` asks for more.
 KILLS = int(os.environ.get("HEARTFAST_KILLS", "4"))
-
-
-def corpus(folder: Path, count: int) -> Path:
-    rng = np.random.default_rng(0)
-    for k in range(count):
-        path = folder / f"{k % 5}" / f"{k:03}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, rng.normal(0, 0.1, 3000 + 500 * (k % 7)), 4000)
-    (folder / "bad.wav").write_bytes(b"RIFF")
-    cut = (folder / "0" / "000.wav").read_bytes()
-    (folder / "none.flac").write_bytes(b"fLaC" + cut[:99])
-    return folder
 
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory) -> Path:
     return corpus(tmp_path_factory.mktemp("resume") / "in", 60)
-
-
-def convert(recordings: Path, out: Path, *options: str, **more) -> subprocess.CompletedProcess[str]:
-    command = [HEARTFAST, "convert", str(recordings), "-o", str(out), *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, **more)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """All files, hidden ones too."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(scope="module")
@@ -328,21 +293,6 @@ def test_check_finds_changed_pictures(recordings, tmp_path):
     assert checked.known == 61
     assert "converted once more" in checked.notes[0]
     assert tree(out) == before
-
-
-@pytest.mark.parametrize("sink", ["tar shards", "zip"])
-def test_check_finds_changed_archives(many, undisturbed, tmp_path, sink):
-    """In the middle of an archive nothing can be replaced: all are made anew."""
-    out = tmp_path / "out"
-    assert convert(many, out, *SINKS[sink], *SLOW).returncode == 3
-    path = min(out.glob("pictures*"))
-    content = bytearray(path.read_bytes())
-    content[content.index(b"IDAT") + 50] ^= 1
-    path.write_bytes(content)
-    assert convert(many, out, *SINKS[sink], *SLOW).returncode == 3
-    assert path.read_bytes() == content
-    assert convert(many, out, *SINKS[sink], *SLOW, "--check").returncode == 3
-    assert tree(out) == undisturbed[sink]
 
 
 def test_too_many_errors(tmp_path):

@@ -14,6 +14,7 @@ from heartfast.selection import Selection
 __all__ = [
     "MAX_N_FFT",
     "Archive",
+    "Recordings",
     "SpectrogramConfig",
     "__version__",
     "build_info",
@@ -191,21 +192,30 @@ class _Framing(Protocol):
 class Archive:
     """A ZIP or tar that is read in place; its members are known by their place in its list."""
 
+@final
+class Recordings:
+    """The recordings of a batch."""
+
+    def named(self) -> dict[str, str]:
+        """What the caller called each, by its picture."""
+
 # A recording, what the caller calls it, its picture, label, group and source.
 _Row: TypeAlias = tuple[str | tuple[Archive, int], str, str, str, str, str]
 
 class _Outcome(TypedDict):
+    recordings: Recordings
     pictures: int
     duration_s: float
-    # By the recording's place among the rows: kind, message, offset.
-    failures: list[tuple[int, tuple[str, str, int | None]]]
+    # Path, kind, message, offset.
+    failures: list[tuple[str, str, str, int | None]]
     finished: int
     known: int
     remade: int
-    # Samples that are no finite numbers, of the recordings that have such.
-    silenced: list[int]
+    # How many recordings have samples that are no finite numbers, and how many such samples.
+    silenced: tuple[int, int]
     interrupted: bool
     too_many_errors: bool
+    notes: list[str]
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
 def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...

@@ -65,8 +65,8 @@ def read_labels(
     """
     known: dict[str, Callable[[Sequence[Recording], Sequence[str]], list[Label]]] = {
         "none": lambda recordings, _: [Label()] * len(recordings),
-        "folders": lambda recordings, _: [_by_folder(recording) for recording in recordings],
-        "pascal": lambda recordings, _: [_pascal(recording) for recording in recordings],
+        "folders": lambda recordings, _: _each(_by_folder, recordings),
+        "pascal": lambda recordings, _: _each(_pascal, recordings),
         "cinc2016": _cinc2016,
     }
     scheme = os.fspath(labels)
@@ -93,6 +93,12 @@ def read_labels(
     for name, where in names.items():
         check_label(name, where)
     return found, notes
+
+
+def _each(find: Callable[[Recording], Label], recordings: Sequence[Recording]) -> list[Label]:
+    """Find the label of each; those that are equal are one object."""
+    known: dict[Label, Label] = {}
+    return [known.setdefault(label, label) for label in map(find, recordings)]
 
 
 # Names that mean something else in the folders and tables that stages write.

@@ -19,7 +19,8 @@ class Limits(NamedTuple):
     max_image_pixels : int
         Pixels of a picture.
     max_archive_ratio : float
-        Bytes of a compressed member of an archive, over those that it takes in there.
+        Bytes of a compressed member of an archive, over those that it takes in there. Members of up
+        to 256 MB may have any ratio, as silence does (1029); the default refuses longer ones.
     max_archive_members : int
         Members of an archive.
 

@@ -23,23 +23,42 @@ EXTENSIONS = (
     ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg",
     ".rf64", ".snd", ".w64", ".wav", ".wave",
 )  # fmt: skip
+_SEPARATORS = (os.sep, os.altsep or os.sep)
 
 
 class Recording(NamedTuple):
-    """A recording's file: `path` as the caller can open it, `name` relative to its source.
+    """A recording's file: its `name` is relative to its source.
 
-    A `member` of an archive is known by its place in there; its path and its name are as if
-    the archive were a folder.
+    Its `place` is the folder that it was found in, with a separator at its end, which a million
+    recordings share; or its whole path. A `member` of an archive is known by its place in there;
+    its path and its name are as if the archive were a folder.
     """
 
-    path: str
+    place: str
     name: str
     member: tuple[Archive, int] | None = None
+
+    @property
+    def path(self) -> str:
+        """The recording as the caller can open it."""
+        if not self.place.endswith(_SEPARATORS):
+            return self.place
+        return self.place + (self.name if os.sep == "/" else self.name.replace("/", os.sep))
 
     @property
     def stem(self) -> str:
         """The file's name without folders and extension."""
         return _stem(self.name)
+
+
+class _Odd(Recording):
+    """A path on a list that ends in a separator, as that of no file does."""
+
+    __slots__ = ()
+
+    @property
+    def path(self) -> str:
+        return self.place
 
 
 def _stem(name: str) -> str:
@@ -81,13 +100,14 @@ def find_recordings(
     )
     if len(paths) == 1 and paths[0] != "-" and not is_pattern(paths[0]):
         recordings = [recording for _, searched in found for recording in searched]
+        recordings.sort(key=itemgetter(1))
     else:
         recordings = [*_each_once(found)]
+        recordings.sort(key=lambda recording: (recording.name, recording.path))
     if not recordings:
         looked = ", ".join(paths) or "no source"
         known = "with any name" if any_extension else " ".join(e[1:] for e in EXTENSIONS)
         raise DatasetError(f"{looked}: expected recordings ({known}), found none")
-    recordings.sort(key=itemgetter(1, 0))
     return recordings
 
 
@@ -137,8 +157,7 @@ def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Rec
         for recording in recordings:
             path = top if recording.path == source else below + recording.name
             if path not in seen:
-                # The same string once, where it is the same.
-                seen.add(recording.path if recording.path == path else path)
+                seen.add(path)
                 yield recording
 
 
@@ -152,8 +171,7 @@ def _search(
     if stat.S_ISDIR(mode):
         below = os.path.join(source, "")
         for name in _walk(source, recursive, any_extension):
-            path = name if os.sep == "/" else name.replace("/", os.sep)
-            yield Recording(below + path, name)
+            yield Recording(below, name)
         return
     if not mode and not listed and not os.path.lexists(source):
         import errno
@@ -168,12 +186,13 @@ def _search(
         if opened is not None:
             yield from _members(source, *opened, recursive, any_extension)
             return
-    yield Recording(source, name)
+    yield (_Odd if source.endswith(_SEPARATORS) else Recording)(source, name)
 
 
 def _members(
     source: str, archive: Archive, names: Sequence[str], recursive: bool, any_extension: bool
 ) -> Iterator[Recording]:
+    below = os.path.join(source, "")
     for i, name in enumerate(names):
         if not name:
             # What could not be listed: as if it were a recording, it fails by name.
@@ -181,7 +200,7 @@ def _members(
             continue
         known = any_extension or name.lower().endswith(EXTENSIONS)
         if known and "/." not in f"/{name}" and (recursive or "/" not in name):
-            yield Recording(os.path.join(source, *name.split("/")), name, (archive, i))
+            yield Recording(below, name, (archive, i))
 
 
 def _walk(root: str, recursive: bool, any_extension: bool) -> Iterator[str]:
@@ -233,6 +252,15 @@ def _shortened(name: str, most: int) -> str:
     return start + mark
 
 
+def _differ(names: Sequence[str]) -> bool:
+    """Whether all surely differ by more than case: by hashes, a quarter at a time, for memory."""
+    parts = (
+        {found for name in names if (found := hash(name.casefold())) % 4 == part}
+        for part in range(4)
+    )
+    return sum(len(part) for part in parts) == len(names)
+
+
 def picture_names(
     recordings: Sequence[Recording],
     folders: Sequence[str],
@@ -267,7 +295,7 @@ def picture_names(
 
     names = [picture(folder, _stem(r.name)) for r, folder in zip(recordings, folders, strict=True)]
     # Two names that differ in case only are one file on some systems.
-    if len({name.casefold() for name in names}) == len(names):
+    if _differ(names):
         return names, []
     notes: list[str] = []
     twins: Counter[str] = Counter()

@@ -18,7 +18,7 @@ from heartfast.recordings import find_recordings, picture_names
 from heartfast.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Literal
 
     from heartfast.labels import Label
@@ -78,7 +78,6 @@ class Conversion:
     def __init__(
         self,
         out: str,
-        named: dict[str, str],
         outcome: _core._Outcome,
         errors: list[Failed],
         notes: list[str],
@@ -89,13 +88,14 @@ class Conversion:
         self.known: int = outcome["known"]
         self.errors = errors
         self.notes = notes
-        self._named = named
+        self._recordings = outcome["recordings"]
         self._records: list[Converted] | None = None
 
     @property
     def records(self) -> list[Converted]:
         """The pictures, sorted by name: read from the manifest when they are first asked for."""
         if self._records is None:
+            named = self._recordings.named()
             self._records = sorted(
                 Converted(
                     name,
@@ -105,7 +105,7 @@ class Conversion:
                     entry["sample_rate"],
                     duration_s,
                     entry["sha256"],
-                    self._named.get(entry["file_name"], entry["path"]),
+                    named.get(entry["file_name"], entry["path"]),
                 )
                 for entry in read_entries(self.out)
                 for name, duration_s, *_ in entry["pictures"]
@@ -288,7 +288,11 @@ def convert(
     )
     known, notes = read_labels(labels, recordings, paths)
     if scheme == "none":
-        folders = [os.path.dirname(recording.name) for recording in recordings]
+        one: dict[str, str] = {}  # for all recordings in it
+        folders = [
+            one.setdefault(folder, folder)
+            for folder in (os.path.dirname(r.name) for r in recordings)
+        ]
     else:
         folders = [label.label or UNLABELLED for label in known]
     packed = to != "dir"
@@ -302,18 +306,14 @@ def convert(
     for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
         os.makedirs(place, exist_ok=True)
 
+    total = len(recordings)
+
     def report(done: int, failed: int) -> None:
         if progress:
-            progress(Progress("convert", done, len(recordings), failed))
-
-    def row(recording: Recording, name: str, label: Label) -> _core._Row:
-        # The segments and channels of a recording stay together.
-        group = label.group or (name.removesuffix(".png") if selection.cuts else "")
-        source = recording.member or recording.path
-        return source, recording.path, name, label.label, group, label.source
+            progress(Progress("convert", done, total, failed))
 
     outcome = _core.convert(
-        (row(*each) for each in zip(recordings, names, known, strict=True)),
+        _rows(recordings, names, known, grouped=selection.cuts),
         config,
         _Options(
             folder,
@@ -330,8 +330,8 @@ def convert(
         ),
         report,
     )
-    errors = [Failed(recordings[i].path, *failure) for i, failure in outcome["failures"]]
-    count = f"{outcome['finished']} of {len(recordings)} recordings"
+    errors = [Failed(*failure) for failure in outcome["failures"]]
+    count = f"{outcome['finished']} of {total} recordings"
     if outcome["too_many_errors"]:
         stopped = StoppedError(
             f"{folder}: expected at most {max_errors} errors, found {len(errors)} in {count}; the "
@@ -339,20 +339,34 @@ def convert(
         )
         stopped.errors = errors
         raise stopped
-    if outcome["interrupted"] and outcome["finished"] < len(recordings):
+    if outcome["interrupted"] and outcome["finished"] < total:
         raise KeyboardInterrupt(f"{count} are done, the same command goes on from there")
     if outcome["remade"]:
         notes.append(
             f"{outcome['remade']} recordings had changed, had failed for now, or their pictures "
             "were not as the manifest says: converted once more"
         )
-    if silenced := outcome["silenced"]:
+    with_silenced, silenced = outcome["silenced"]
+    if silenced:
         notes.append(
-            f"{len(silenced)} recordings have {sum(silenced)} samples that are no finite numbers: "
+            f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
             "they count as silence"
         )
-    of = {name: recording.path for name, recording in zip(names, recordings, strict=True)}
-    return Conversion(folder, of, outcome, errors, notes + renamed)
+    return Conversion(folder, outcome, errors, notes + outcome["notes"] + renamed)
+
+
+def _rows(
+    recordings: list[Recording], names: list[str], known: list[Label], *, grouped: bool
+) -> Iterator[_core._Row]:
+    """Give the rows that the core asks for, and empty the lists: it keeps them in less memory."""
+    for rows in (recordings, names, known):
+        rows.reverse()  # what is taken from a list's end does not move the rest
+    while recordings:
+        recording, name, label = recordings.pop(), names.pop(), known.pop()
+        # The segments and channels of a recording stay together.
+        group = label.group or (name.removesuffix(".png") if grouped else "")
+        path = recording.path
+        yield recording.member or path, path, name, label.label, group, label.source
 
 
 class _Options(NamedTuple):

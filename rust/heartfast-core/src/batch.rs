@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,21 +10,23 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result, panic_text};
+use crate::error::{Error, Result, guard};
 pub use crate::job::{Job, Task};
 use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
 use crate::limits::Limits;
 use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
-use crate::pipeline::Converter;
+use crate::pipeline::{Converter, Recording};
 use crate::resample::Resamplings;
 use crate::segments::Segments;
 use crate::selection::{Channel, Selection};
+use crate::sink::{Directory, Member, Shards, Sink};
 pub use crate::sink::{Form, Storage};
-use crate::sink::{Member, Shards, Sink};
 use crate::source::{IO_STRIDE, Opener};
 pub use crate::source::{Origin, read};
+pub use crate::tables::Totals;
+pub use crate::tasks::Tasks;
 use crate::threads::share;
 
 /// A running batch, seen from another thread.
@@ -41,17 +42,28 @@ pub struct Monitor {
     pub cancel: Cancel,
 }
 
+impl Monitor {
+    /// # Errors
+    /// [`Error::Cancelled`] once it is to stop.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.stop.check()?;
+        self.cancel.check()
+    }
+}
+
 /// What became of a batch.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Of each task, unless the batch was stopped before it.
-    pub entries: Vec<Option<Entry>>,
-    /// How many of them an earlier run has made.
+    /// What there is now; what became of each recording stands in the manifest.
+    pub totals: Totals,
+    /// How many recordings an earlier run has converted.
     pub known: usize,
     /// How many of those were no longer as the manifest says, and were made once more.
     pub remade: usize,
     /// Whether there were too many errors.
     pub too_many_errors: bool,
+    /// What a user should know.
+    pub notes: Vec<String>,
 }
 
 /// Converts all tasks that an earlier run has not, and writes the manifest and the tables. The
@@ -62,25 +74,26 @@ pub struct Outcome {
 /// Those of [`SpectrogramConfig::validate`](crate::config::SpectrogramConfig::validate) and [`Selection::validate`];
 /// [`Error::File`] for a manifest, a table or an archive of pictures that cannot be written, and
 /// [`Error::Cancelled`] once `monitor.cancel` is set. What was done until then is in the manifest.
-pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
+pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.config.validate()?;
     job.selection.validate()?;
-    let ledger = Ledger::open(tasks, job)?;
-    let place = ledger.place();
+    let mut ledger = Ledger::open(tasks, job, monitor)?;
+    let (place, members) = ledger.place();
+    let notes = ledger.notes();
     if job.storage.form != Form::Folder {
-        let shards = Shards::new(&job.folder, job.storage, place);
+        let shards = Shards::new(&job.folder, job.storage, place, Directory::default());
         shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
     }
-    let sink = Sink::new(&job.folder, job.storage, place);
+    let sink = Sink::new(&job.folder, job.storage, place, members);
     let (known, remade) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let new_failures = AtomicU64::new(0);
     let too_many = || job.max_errors.is_some_and(|n| new_failures.load(Ordering::Relaxed) > n);
-    let work = |worker: &mut Worker<'_>, (turn, task): (usize, &Task)| {
-        monitor.stop.check()?;
-        monitor.cancel.check()?;
+    let work = |worker: &mut Worker<'_>, turn: usize| {
+        monitor.check()?;
         if too_many() || ledger.is_broken() || sink.is_broken() {
             return Err(Error::Cancelled);
         }
+        let task = &tasks.get(turn);
         let failed = match ledger.known(turn) {
             Some(entry) if stands(task, &entry, job) => {
                 known.fetch_add(1, Ordering::Relaxed);
@@ -103,15 +116,15 @@ pub fn run(tasks: &[Task], job: &Job, monitor: &Monitor) -> Result<Outcome> {
     let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
     let worker = || Worker::new(job, &sink, monitor);
-    let _ = share(tasks.iter().enumerate(), threads, worker, work);
+    let _ = share(0..tasks.len(), threads, worker, work);
     let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
     sink.close(complete)?;
     ledger.flush()?;
     monitor.cancel.check()?;
     // Tables tell of pictures that can be seen.
-    let entries = ledger.finish(complete || job.storage.form == Form::Folder)?;
+    let totals = ledger.finish(complete || job.storage.form == Form::Folder)?;
     let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
-    Ok(Outcome { entries, known, remade, too_many_errors: too_many() && !complete })
+    Ok(Outcome { totals, known, remade, too_many_errors: too_many() && !complete, notes })
 }
 
 /// Whether an earlier run's entry holds: the recording is the same, and its pictures are there.
@@ -177,20 +190,20 @@ impl<'a> Worker<'a> {
     fn convert_guarded(&mut self, turn: usize, task: &Task) -> Result<Entry> {
         let mut entry = Entry::default();
         let selection = &self.job.selection;
-        let mut convert = || match (selection.is_whole(), selection.is_cut()) {
+        let converted = guard(|| match (selection.is_whole(), selection.is_cut()) {
             (true, _) => self.convert(turn, task, &mut entry),
             (_, false) => self.convert_part(turn, task, &mut entry),
             (_, true) => self.cut(turn, task, &mut entry),
+        });
+        let failed = match converted {
+            Ok(()) => return Ok(entry),
+            Err(Error::Cancelled) => return Err(Error::Cancelled),
+            Err(error) => error,
         };
-        let failed = match catch_unwind(AssertUnwindSafe(&mut convert)) {
-            Ok(Ok(())) => return Ok(entry),
-            Ok(Err(Error::Cancelled)) => return Err(Error::Cancelled),
-            Ok(Err(error)) => error,
-            Err(panic) => {
-                *self = Self::new(self.job, self.sink, self.monitor)?;
-                Error::Panic(panic_text(&*panic))
-            }
-        };
+        if matches!(failed, Error::Panic(_)) {
+            // Nobody knows what it has left of the buffers.
+            *self = Self::new(self.job, self.sink, self.monitor)?;
+        }
         let (kind, message) = (failed.kind().to_owned(), failed.to_string());
         let offset = failed.offset();
         entry.failure = Some(Box::new(Failure { kind, message, offset }));
@@ -203,18 +216,13 @@ impl<'a> Worker<'a> {
         entry.stamp = source.stamp;
         let length = self.opener.read(source, &mut self.recording, self.cancel)?;
         let bytes = &self.recording[..length];
-        let recording = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
+        let drawn = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
         let mut sha256 = Sha256::new();
         for part in bytes.chunks(IO_STRIDE) {
             self.cancel.check()?;
             sha256.update(part);
         }
-        entry.sha256 = Some(sha256.finalize().into());
-        entry.sample_rate = recording.sample_rate;
-        entry.silenced = recording.silenced;
-        let picture = self.put(turn, task, None, recording.duration_s, entry)?;
-        entry.pictures = Pictures::One(picture);
-        Ok(())
+        self.put_only(turn, task, &drawn, sha256.finalize().into(), entry)
     }
 
     /// What is selected of the recording into one picture.
@@ -230,23 +238,56 @@ impl<'a> Worker<'a> {
         let (audio, picture) = (&mut self.audio, &mut self.picture);
         let drawn = self.converter.draw(audio, &part, picture, self.cancel)?;
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
-        entry.sha256 = Some(stream.finish(self.cancel)?);
+        let sha256 = stream.finish(self.cancel)?;
+        self.put_only(turn, task, &drawn, sha256, entry)
+    }
+
+    /// Hands the only picture of a recording on.
+    fn put_only(
+        &self,
+        turn: usize,
+        task: &Task,
+        drawn: &Recording,
+        sha256: [u8; 32],
+        entry: &mut Entry,
+    ) -> Result<()> {
+        entry.sha256 = Some(sha256);
         entry.sample_rate = drawn.sample_rate;
         entry.silenced = drawn.silenced;
-        let picture = self.put(turn, task, None, drawn.duration_s, entry)?;
-        entry.pictures = Pictures::One(picture);
+        entry.pictures = Pictures::One(self.put(turn, task, None, drawn.duration_s, entry)?);
         Ok(())
+    }
+
+    /// SHA-256 of a recording, and what its file was like then.
+    fn hash(&mut self, task: &Task) -> Result<([u8; 32], Stamp)> {
+        let source = self.opener.open(&task.recording)?;
+        let stamp = source.stamp;
+        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
+        Ok((stream.finish(self.cancel)?, stamp))
     }
 
     /// The recording into a picture of each segment and channel. Those before an error stay.
     fn cut(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
-        let Job { selection, limits, .. } = self.job;
+        let Job { selection, limits, storage, .. } = self.job;
+        // In an archive each picture's text has it, the first one's, too.
+        let mut ahead = (storage.form != Form::Folder).then(|| self.hash(task));
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
+        match &ahead {
+            Some(Err(Error::Cancelled)) => return Err(Error::Cancelled),
+            Some(Ok((sha256, stamp))) => {
+                (entry.sha256, entry.stamp) = (Some(*sha256), *stamp);
+            }
+            _ => {}
+        }
         let mut bytes = std::mem::take(&mut self.recording);
         let mut opener = std::mem::take(&mut self.opener);
         let mut kept = std::mem::take(&mut self.resamplings);
-        let stream = Mutex::new(opener.stream(source, &mut bytes, self.cancel)?);
+        let mut stream = opener.stream(source, &mut bytes, self.cancel)?;
+        if ahead.is_some() {
+            stream.leave_unhashed();
+        }
+        let stream = Mutex::new(stream);
         let mut pictures = Vec::new();
         let each = selection.channel == Channel::Each;
         let mut draw = || {
@@ -283,7 +324,10 @@ impl<'a> Worker<'a> {
             Err(Error::Cancelled) => Err(Error::Cancelled),
             // Of a recording without a picture no more is told.
             Err(_) if !some => Ok(None),
-            _ => stream.finish(self.cancel).map(Some),
+            _ => match ahead.take() {
+                Some(hashed) => hashed.map(|(sha256, _)| Some(sha256)),
+                None => stream.finish(self.cancel).map(Some),
+            },
         };
         (self.recording, self.opener, self.resamplings) = (bytes, opener, kept);
         entry.sha256 = hashed.as_ref().ok().copied().flatten();

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// What is read, in the words of an error message.
@@ -163,8 +164,17 @@ fn unreadable(error: &io::Error) -> String {
     }
 }
 
+/// Does what may panic, as decoders of others do; then that is the error.
+///
+/// # Errors
+/// Those of `work`; [`Error::Panic`].
+pub(crate) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let caught = catch_unwind(AssertUnwindSafe(work));
+    caught.unwrap_or_else(|panic| Err(Error::Panic(panic_text(&*panic))))
+}
+
 /// What a caught panic said.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a message").to_owned()

@@ -25,6 +25,11 @@ pub struct Task {
 }
 
 impl Task {
+    /// A recording that is told of, but is not to be converted.
+    pub(crate) fn of_another(subject: Subject) -> Self {
+        Self { recording: Origin::File(PathBuf::new()), named: PathBuf::new(), subject }
+    }
+
     /// Of its file as it is now, if it is there.
     pub(crate) fn stamp(&self) -> Option<Stamp> {
         match &self.recording {

@@ -1,5 +1,6 @@
 //! The little of JSON that the manifest's lines are made of.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
@@ -105,4 +106,16 @@ pub(crate) fn os_string(name: Vec<u8>) -> OsString {
 #[cfg(windows)]
 pub(crate) fn os_string(name: Vec<u8>) -> OsString {
     String::from_utf8_lossy(&name).into_owned().into()
+}
+
+/// The name that these bytes are.
+#[cfg(unix)]
+pub(crate) fn os_str(name: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Borrowed(std::os::unix::ffi::OsStrExt::from_bytes(name))
+}
+
+/// The name that these bytes are.
+#[cfg(windows)]
+pub(crate) fn os_str(name: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Owned(os_string(name.to_vec()))
 }

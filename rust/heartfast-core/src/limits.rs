@@ -14,7 +14,8 @@ pub struct Limits {
     pub max_duration_s: f64,
     /// Pixels of a picture.
     pub max_image_pixels: u64,
-    /// Bytes of a compressed member of an archive, over those that it takes in there.
+    /// Bytes of a compressed member of an archive, over those that it takes in there. Members of
+    /// up to 256 MB may have any ratio, as silence does (1029); the default refuses longer ones.
     pub max_archive_ratio: f64,
     /// Members of an archive.
     pub max_archive_members: u64,

@@ -5,7 +5,6 @@ mod bytes;
 mod mp4;
 mod trim;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
@@ -19,7 +18,7 @@ use symphonia::core::meta::MetadataOptions;
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
-use crate::error::{Error, Result, panic_text};
+use crate::error::{Error, Result, guard};
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::pcm::{Input, Sound, skip_id3};
@@ -311,9 +310,12 @@ fn container<'s>(
 
 /// Calls a decoder, all of which have defects that only damaged files show.
 fn guarded<T>(call: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|panic| {
-        let found = format!("damage that its decoder cannot take ({})", panic_text(&*panic));
-        Err(Error::decode("sound data", found))
+    guard(call).map_err(|error| match error {
+        Error::Panic(text) => {
+            let found = format!("damage that its decoder cannot take ({text})");
+            Error::decode("sound data", found)
+        }
+        other => other,
     })
 }
 

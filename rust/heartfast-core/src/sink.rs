@@ -4,6 +4,7 @@
 mod shards;
 mod tar;
 mod turns;
+mod walk;
 mod zip;
 
 use std::fs::{self, File};
@@ -17,6 +18,8 @@ use crate::ledger::Ledger;
 use crate::manifest::{Entry, Place};
 pub(crate) use crate::sink::shards::Shards;
 use crate::sink::turns::Turns;
+pub(crate) use crate::sink::walk::Walk;
+pub(crate) use crate::sink::zip::Directory;
 use crate::source::IO_STRIDE;
 
 /// What pictures are gathered in.
@@ -59,11 +62,11 @@ pub(crate) enum Sink {
 }
 
 impl Sink {
-    /// A sink that goes on at `place`.
-    pub(crate) fn new(folder: &Path, storage: Storage, place: Place) -> Self {
+    /// A sink that goes on at `place`, behind these members of a ZIP.
+    pub(crate) fn new(folder: &Path, storage: Storage, place: Place, members: Directory) -> Self {
         match storage.form {
             Form::Folder => Self::Folder { folder: folder.to_owned(), fsync: storage.fsync },
-            _ => Self::Shards(Box::new(Turns::new(Shards::new(folder, storage, place)))),
+            _ => Self::Shards(Box::new(Turns::new(Shards::new(folder, storage, place, members)))),
         }
     }
 
@@ -84,7 +87,7 @@ impl Sink {
     /// written, or `None` if it is there already. Each is to be told of once.
     pub(crate) fn finish(&self, turn: usize, entry: Option<Entry>, ledger: &Ledger<'_>) {
         match (self, entry) {
-            (Self::Folder { .. }, Some(entry)) => ledger.put(turn, entry, || Ok(())),
+            (Self::Folder { .. }, Some(entry)) => ledger.put(turn, &entry, || Ok(())),
             (Self::Folder { .. }, None) => {}
             (Self::Shards(turns), entry) => turns.finish(turn, entry, ledger),
         }

@@ -18,6 +18,9 @@ const GAP: u64 = 1 << 20;
 /// is chosen.
 const KEPT: u64 = 1 << 20;
 
+/// Further than any file goes.
+const NONE: u64 = 1 << 63;
+
 /// A recording's bytes as a stream, hashed as far as it has been read.
 pub(crate) struct Hashed<'i> {
     input: Input<'i>,
@@ -46,6 +49,11 @@ impl<'i> Hashed<'i> {
             sha256: Sha256::new(),
             crc: crc.map(|crc| (crc, crc32fast::Hasher::new())),
         }
+    }
+
+    /// Has it read without sums, which are known already.
+    pub(crate) fn leave_unhashed(&mut self) {
+        self.hashed = NONE;
     }
 
     /// Whether the bytes can be read by position.

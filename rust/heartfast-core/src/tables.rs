@@ -1,41 +1,133 @@
 //! The tables of a run: what was made, and what failed.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::lines::Lines;
 use crate::manifest::{self, Entry, Failure, Subject};
 use crate::sink::replace;
+use crate::source::Extent;
+use crate::tasks::{Tasks, by_path};
 
 /// Bytes that are written at a time.
 const BUFFER: usize = 1 << 16;
 
-/// Writes a file of a first line and others, each of which a function appends to a buffer.
-///
-/// # Errors
-/// [`Error::File`].
-pub(crate) fn write<L: FnOnce(&mut Vec<u8>)>(
-    path: &Path,
-    first: &str,
-    lines: impl Iterator<Item = L>,
-    fsync: bool,
-) -> Result<()> {
-    let written = replace(path, fsync, |file| {
-        let mut buffer = Vec::with_capacity(BUFFER);
-        if !first.is_empty() {
-            buffer.extend_from_slice(first.as_bytes());
-            buffer.push(b'\n');
+/// All rows of a run: those of its tasks, and of recordings that are no longer among them.
+pub(crate) struct Rows<'t> {
+    pub(crate) tasks: &'t Tasks,
+    pub(crate) others: &'t Tasks,
+    /// Where the line of each begins in the manifest, or 0 where there is none.
+    pub(crate) begins: Vec<u64>,
+    pub(crate) manifest: &'t Extent,
+    /// The manifest's path.
+    pub(crate) path: &'t Path,
+}
+
+/// What a run has made, by all that is known of its tasks.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Pictures.
+    pub pictures: usize,
+    /// Seconds of sound in them.
+    pub duration_s: f64,
+    /// Recordings that became pictures or failed.
+    pub finished: usize,
+    /// Those that failed, by their place among the tasks.
+    pub failures: Vec<(usize, Failure)>,
+    /// Recordings with samples that are no finite numbers.
+    pub with_silenced: usize,
+    /// These samples.
+    pub silenced: u64,
+}
+
+/// A picture by its name, where that is not its task's, its row, and its place there.
+type Named = (Option<Box<Path>>, u32, u32);
+
+impl Rows<'_> {
+    /// The row's tasks, and its place among them.
+    fn of(&self, row: u32) -> (&Tasks, usize) {
+        match (row as usize).checked_sub(self.tasks.len()) {
+            None => (self.tasks, row as usize),
+            Some(other) => (self.others, other),
         }
-        for line in lines {
-            line(&mut buffer);
-            if buffer.len() >= BUFFER {
-                file.write_all(&buffer).map_err(Error::Write)?;
-                buffer.clear();
+    }
+
+    /// The rows that have a line.
+    fn told(&self) -> impl Iterator<Item = u32> {
+        (0..).zip(&self.begins).filter(|(_, begin)| **begin > 0).map(|(row, _)| row)
+    }
+
+    fn entry<'l>(&self, lines: &'l mut Lines<'_>, row: u32) -> Result<&'l (Subject, Entry)> {
+        lines.entry(self.begins[row as usize]).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: io::Error) -> Error {
+        Error::File { path: self.path.to_owned(), error }
+    }
+
+    /// Looks at all rows once, in the order of the tasks.
+    ///
+    /// # Errors
+    /// [`Error::File`].
+    pub(crate) fn survey(&self) -> Result<(Totals, Vec<Named>)> {
+        let mut totals = Totals::default();
+        let mut pictures = Vec::with_capacity(self.begins.len());
+        let mut lines = Lines::of(self.manifest);
+        for row in self.told() {
+            let (_, entry) = self.entry(&mut lines, row)?;
+            let drawn = entry.pictures.as_slice();
+            pictures.extend((0..).zip(drawn).map(|(i, picture)| (picture.name.clone(), row, i)));
+            if row as usize >= self.tasks.len() {
+                continue;
+            }
+            totals.pictures += drawn.len();
+            totals.duration_s += drawn.iter().map(|picture| picture.duration_s).sum::<f64>();
+            totals.finished += 1;
+            totals.with_silenced += usize::from(entry.silenced > 0);
+            totals.silenced += entry.silenced;
+            let failed = entry.failure.as_deref().cloned();
+            totals.failures.extend(failed.map(|failure| (row as usize, failure)));
+        }
+        Ok((totals, pictures))
+    }
+
+    /// Removes those of some pictures that nothing tells of any more.
+    ///
+    /// # Errors
+    /// [`Error::File`] of the manifest.
+    pub(crate) fn remove_left(&self, folder: &Path, left: Vec<PathBuf>) -> Result<()> {
+        let mut left: HashSet<PathBuf> = left.into_iter().collect();
+        let mut lines = Lines::of(self.manifest);
+        for row in self.told() {
+            if left.is_empty() {
+                break;
+            }
+            let (subject, entry) = self.entry(&mut lines, row)?;
+            for picture in entry.pictures.as_slice() {
+                left.remove(picture.name_in(subject));
             }
         }
-        file.write_all(&buffer).map_err(Error::Write)
+        for name in left {
+            let _ = fs::remove_file(folder.join(name));
+        }
+        Ok(())
+    }
+}
+
+/// Writes a table, by what `fill` appends to it.
+fn write(
+    path: &Path,
+    fsync: bool,
+    fill: impl FnOnce(&mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()>,
+) -> Result<()> {
+    let written = replace(path, fsync, |file| {
+        let mut out = BufWriter::with_capacity(BUFFER, file);
+        fill(&mut |line| out.write_all(line).map_err(Error::Write))?;
+        out.flush().map_err(Error::Write)
     });
     written.map_err(|e| e.with_path(path))
 }
@@ -46,38 +138,38 @@ pub(crate) fn write<L: FnOnce(&mut Vec<u8>)>(
 /// [`Error::File`].
 pub(crate) fn write_metadata(
     folder: &Path,
-    rows: &[(&Subject, &Entry)],
+    rows: &Rows<'_>,
+    mut pictures: Vec<Named>,
     fsync: bool,
 ) -> Result<()> {
-    // Places, which take less memory than names.
-    let mut order: Vec<(u32, u32)> = Vec::with_capacity(rows.len());
-    for (row, (_, entry)) in (0..).zip(rows) {
-        order.extend((0..).zip(entry.pictures.as_slice()).map(|(picture, _)| (row, picture)));
+    fn name<'n>(rows: &'n Rows<'_>, (own, row, _): &'n Named) -> &'n [u8] {
+        let (tasks, at) = rows.of(*row);
+        own.as_deref().map_or_else(|| tasks.picture(at), |own| own.as_os_str().as_encoded_bytes())
     }
-    let at = |&(row, picture): &(u32, u32)| {
-        let (subject, entry) = rows[row as usize];
-        let picture = &entry.pictures.as_slice()[picture as usize];
-        (picture.name_in(subject), subject, entry, picture)
-    };
-    order.sort_unstable_by(|a, b| at(a).0.as_os_str().cmp(at(b).0.as_os_str()));
-    let lines = order.iter().map(|place| {
-        let (name, subject, entry, picture) = at(place);
-        move |out: &mut Vec<u8>| {
-            cell(out, name.as_os_str());
+    pictures.sort_unstable_by(|a, b| name(rows, a).cmp(name(rows, b)));
+    write(&folder.join("metadata.csv"), fsync, |put| {
+        put(b"file_name,label,group,source,sample_rate,duration_s,sha256\n")?;
+        let mut lines = Lines::of(rows.manifest);
+        let mut line = Vec::new();
+        for (_, row, picture) in &pictures {
+            let (subject, entry) = rows.entry(&mut lines, *row)?;
+            let picture = &entry.pictures.as_slice()[*picture as usize];
+            line.clear();
+            cell(&mut line, picture.name_in(subject).as_os_str());
             for known in [&subject.label, &subject.group, &subject.source] {
-                out.push(b',');
-                cell(out, known);
+                line.push(b',');
+                cell(&mut line, known);
             }
             // Writing into memory does not fail.
-            let _ = write!(out, ",{},{:?},", entry.sample_rate, picture.duration_s);
+            let _ = write!(line, ",{},{:?},", entry.sample_rate, picture.duration_s);
             for byte in entry.sha256.iter().flatten() {
-                let _ = write!(out, "{byte:02x}");
+                let _ = write!(line, "{byte:02x}");
             }
-            out.push(b'\n');
+            line.push(b'\n');
+            put(&line)?;
         }
-    });
-    let head = "file_name,label,group,source,sample_rate,duration_s,sha256";
-    self::write(&folder.join("metadata.csv"), head, lines, fsync)
+        Ok(())
+    })
 }
 
 /// A cell of a CSV, between quotes where it has to be.
@@ -97,14 +189,14 @@ fn cell(out: &mut Vec<u8>, text: &OsStr) {
 ///
 /// # Errors
 /// [`Error::File`].
-pub(crate) fn write_errors<'e>(
+pub(crate) fn write_errors(
     folder: &Path,
-    failed: impl Iterator<Item = (&'e Path, &'e Failure)>,
+    rows: &Rows<'_>,
+    failures: &[(usize, Failure)],
     fsync: bool,
 ) -> Result<()> {
     let path = folder.join("errors.jsonl");
-    let mut failed = failed.peekable();
-    if failed.peek().is_none() {
+    if failures.is_empty() {
         return match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(Error::File { path, error })
@@ -112,8 +204,40 @@ pub(crate) fn write_errors<'e>(
             _ => Ok(()),
         };
     }
-    let lines = failed.map(|(named, failure)| {
-        move |out: &mut Vec<u8>| manifest::write_error(out, named.as_os_str(), failure)
+    write(&path, fsync, |put| {
+        let mut line = Vec::new();
+        for (turn, failure) in failures {
+            line.clear();
+            manifest::write_error(&mut line, &rows.tasks.named(*turn), failure);
+            put(&line)?;
+        }
+        Ok(())
+    })
+}
+
+/// The manifest, by paths. Its lines stay as they are.
+///
+/// # Errors
+/// [`Error::File`].
+pub(crate) fn write_manifest(header: &str, rows: &Rows<'_>, fsync: bool) -> Result<()> {
+    let mut order: Vec<u32> = rows.told().collect();
+    let place = |row: u32| {
+        let (tasks, at) = rows.of(row);
+        (tasks.path(at), tasks.picture(at))
+    };
+    order.sort_unstable_by(|&a, &b| {
+        let ((path_a, name_a), (path_b, name_b)) = (place(a), place(b));
+        by_path(path_a, path_b).then_with(|| by_path(name_a, name_b))
     });
-    self::write(&path, "", lines, fsync)
+    write(rows.path, fsync, |put| {
+        put(header.as_bytes())?;
+        put(b"\n")?;
+        let mut lines = Lines::of(rows.manifest);
+        for row in order {
+            let begin = rows.begins[row as usize];
+            put(lines.line(begin).map_err(|error| rows.failed(error))?)?;
+            put(b"\n")?;
+        }
+        Ok(())
+    })
 }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -10,9 +11,12 @@ use std::time::{Duration, Instant};
 
 use heartfast_core::Cancel;
 use heartfast_core::Error;
-use heartfast_core::batch::{Form, Job, Monitor, Origin, Storage, Subject, Task, read, run};
+use heartfast_core::batch::{
+    Entry, Form, Job, Monitor, Origin, Storage, Subject, Task, Tasks, read, run,
+};
 use heartfast_core::config::{Hop, SpectrogramConfig};
 use heartfast_core::limits::Limits;
+use heartfast_core::manifest::parse;
 use heartfast_core::pipeline::Converter;
 use heartfast_core::png::Preset;
 use heartfast_core::selection::Selection;
@@ -82,6 +86,19 @@ fn job(folder: &Path, threads: usize) -> Job {
     }
 }
 
+/// What became of each task, as the manifest has it.
+fn entries(tasks: &[Task], job: &Job, monitor: &Monitor) -> Vec<Entry> {
+    run(&tasks.iter().cloned().collect(), job, monitor).unwrap();
+    let manifest = fs::read_to_string(job.folder.join("manifest.jsonl")).unwrap();
+    let mut told: HashMap<PathBuf, Entry> = manifest
+        .lines()
+        .filter_map(|line| parse(line.as_bytes()))
+        .map(|(subject, entry)| (subject.file_name, entry))
+        .collect();
+    assert_eq!(told.len(), tasks.len());
+    tasks.iter().map(|task| told.remove(&task.subject.file_name).unwrap()).collect()
+}
+
 fn others(folder: &Path) -> Vec<String> {
     let names =
         fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
@@ -101,12 +118,12 @@ fn the_same_bytes_on_any_number_of_threads() {
         let _ = fs::remove_file(folder.join("manifest.jsonl"));
         let monitor = Monitor::default();
         let job = Job { config: config.clone(), ..job(&folder, threads) };
-        let results = run(&tasks, &job, &monitor).unwrap().entries;
+        let results = entries(&tasks, &job, &monitor);
         assert_eq!(results.len(), 40);
         assert_eq!(monitor.done.load(Ordering::Relaxed), 40);
         assert_eq!(monitor.failed.load(Ordering::Relaxed), 0);
         for (k, (task, result)) in tasks.iter().zip(results).enumerate() {
-            let converted = result.unwrap();
+            let converted = result;
             assert_eq!(converted.failure, None);
             let mut alone = Vec::new();
             let bytes = fs::read(path(task)).unwrap();
@@ -137,10 +154,10 @@ fn bad_recordings_are_their_own_entries_errors() {
     fs::create_dir(folder.join(&tasks[6].subject.file_name)).unwrap();
     for threads in [1, 4] {
         let monitor = Monitor::default();
-        let results = run(&tasks, &job(&folder, threads), &monitor).unwrap().entries;
+        let results = entries(&tasks, &job(&folder, threads), &monitor);
         let kinds: Vec<&str> = results
             .iter()
-            .map(|entry| entry.as_ref().unwrap().failure.as_ref().map_or("made", |f| &f.kind))
+            .map(|entry| entry.failure.as_ref().map_or("made", |f| &f.kind))
             .collect();
         assert_eq!(
             kinds,
@@ -164,7 +181,7 @@ fn cancelled_before_it_begins() {
     let tasks = tasks(&folder, 5);
     let monitor = Monitor::default();
     monitor.cancel.request();
-    let outcome = run(&tasks, &job(&folder, 2), &monitor);
+    let outcome = run(&tasks.iter().cloned().collect(), &job(&folder, 2), &monitor);
     assert!(matches!(outcome, Err(Error::Cancelled)));
     assert!(tasks.iter().all(|task| !folder.join(&task.subject.file_name).exists()));
 }
@@ -178,8 +195,9 @@ fn cancelled_on_the_way() {
         (0..3000).map(|k| task(recording.clone(), &format!("{k}.png"))).collect();
     let config = SpectrogramConfig { hop: Hop::Overlap(95.0), ..Default::default() };
     let (job, monitor) = (Job { config, ..job(&folder, 3) }, Monitor::default());
+    let all: Tasks = tasks.iter().cloned().collect();
     thread::scope(|scope| {
-        let work = scope.spawn(|| run(&tasks, &job, &monitor));
+        let work = scope.spawn(|| run(&all, &job, &monitor));
         while monitor.done.load(Ordering::Relaxed) < 2 {
             thread::sleep(Duration::from_millis(1));
         }
@@ -199,14 +217,15 @@ fn cancelled_on_the_way() {
 #[test]
 fn nothing_to_do() {
     let mut job = job(&folder("nothing"), 4);
-    assert!(run(&[], &job, &Monitor::default()).unwrap().entries.is_empty());
+    let none = Tasks::default();
+    assert_eq!(run(&none, &job, &Monitor::default()).unwrap().totals.finished, 0);
     for segment_s in [0.0, 0.009, -1.0, f64::NAN, f64::INFINITY] {
         job.selection.segment_s = Some(segment_s);
-        let outcome = run(&[], &job, &Monitor::default());
+        let outcome = run(&none, &job, &Monitor::default());
         assert!(matches!(outcome, Err(Error::Value { field: "segment_s", .. })), "{segment_s}");
     }
     job.config.window_ms = -1.0;
-    let outcome = run(&[], &job, &Monitor::default());
+    let outcome = run(&none, &job, &Monitor::default());
     assert!(matches!(outcome, Err(Error::Value { field: "window_ms", .. })));
 }
 
@@ -216,8 +235,8 @@ fn names_as_long_as_the_system_allows() {
     let recording = folder.join("x.wav");
     fs::write(&recording, wav(100, 4000, 3)).unwrap();
     let tasks = [task(recording, &("n".repeat(251) + ".png"))];
-    let results = run(&tasks, &job(&folder, 1), &Monitor::default()).unwrap().entries;
-    assert!(matches!(&results[..], [Some(entry)] if entry.failure.is_none()), "{results:?}");
+    let results = entries(&tasks, &job(&folder, 1), &Monitor::default());
+    assert!(matches!(&results[..], [entry] if entry.failure.is_none()), "{results:?}");
     assert!(folder.join(&tasks[0].subject.file_name).exists());
 }
 

@@ -1,11 +1,12 @@
 //! `convert`: a batch of files; and the archives that they may be in.
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use heartfast_core::batch::{Form, Job, Monitor, Origin, Storage, Subject, Task, run};
+use heartfast_core::batch::{Form, Job, Monitor, Origin, Storage, Subject, Task, Tasks, run};
 use heartfast_core::limits;
 use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
@@ -85,21 +86,36 @@ pub(crate) struct Options {
 /// A recording with what the caller calls it, its picture, label, group and source.
 type Row = (Recording, PathBuf, PathBuf, OsString, OsString, OsString);
 
-/// (kind, message, offset) of a recording that failed.
-type Failure = (String, String, Option<u64>);
+/// (path, kind, message, offset) of a recording that failed.
+type Failure = (OsString, String, String, Option<u64>);
+
+/// The recordings of a batch, for as long as somebody may ask what they were called.
+#[pyclass(frozen, module = "heartfast._core")]
+pub(crate) struct Recordings(Arc<Tasks>);
+
+#[pymethods]
+impl Recordings {
+    /// What the caller called each, by its picture.
+    fn named(&self) -> HashMap<OsString, OsString> {
+        let names = |at| (self.0.file_name(at).into_owned(), self.0.named(at).into_owned());
+        (0..self.0.len()).map(names).collect()
+    }
+}
 
 /// What became of a batch.
 #[derive(IntoPyObject)]
 pub(crate) struct Outcome {
+    recordings: Recordings,
     pictures: usize,
     duration_s: f64,
-    failures: Vec<(usize, Failure)>,
+    failures: Vec<Failure>,
     finished: usize,
     known: usize,
     remade: usize,
-    silenced: Vec<u64>,
+    silenced: (usize, u64),
     interrupted: bool,
     too_many_errors: bool,
+    notes: Vec<String>,
 }
 
 /// Converts recordings, given row by row; `progress` gets (done, failed) now and then. A first Ctrl-C lets it finish
@@ -123,8 +139,11 @@ pub(crate) fn convert(
         }
     };
     // One by one: a list of them would stay in memory as long as the work goes on.
-    let tasks: Vec<Task> =
-        rows.try_iter()?.map(|row| task(row?.extract()?)).collect::<PyResult<_>>()?;
+    let mut tasks = Tasks::default();
+    for row in rows.try_iter()? {
+        tasks.push(&task(row?.extract()?)?);
+    }
+    let tasks = Arc::new(tasks);
     let Options { folder, header, check, selection, max_errors, threads, .. } = options;
     let (shard_bytes, fsync) = (options.shard_bytes, options.fsync);
     let job = Job {
@@ -153,25 +172,22 @@ pub(crate) fn convert(
     let outcome = interrupt::run_on_stop(py, &monitor.stop, &monitor.cancel, report, work)?
         .map_err(raised)?;
     report(py)?;
-    let entries = || outcome.entries.iter().enumerate();
-    let pictures =
-        || entries().flat_map(|(_, entry)| entry.iter().flat_map(|e| e.pictures.as_slice()));
-    let failures = entries().filter_map(|(turn, entry)| {
-        let failure = entry.as_ref()?.failure.as_deref()?;
-        Some((turn, (failure.kind.clone(), failure.message.clone(), failure.offset)))
+    let totals = outcome.totals;
+    let failures = totals.failures.into_iter().map(|(at, failure)| {
+        (tasks.named(at).into_owned(), failure.kind, failure.message, failure.offset)
     });
     Ok(Outcome {
-        pictures: pictures().count(),
-        duration_s: pictures().map(|picture| picture.duration_s).sum(),
+        pictures: totals.pictures,
+        duration_s: totals.duration_s,
         failures: failures.collect(),
-        finished: outcome.entries.iter().flatten().count(),
+        finished: totals.finished,
         known: outcome.known,
         remade: outcome.remade,
-        silenced: entries()
-            .filter_map(|(_, entry)| entry.as_ref().map(|e| e.silenced).filter(|&n| n > 0))
-            .collect(),
+        silenced: (totals.with_silenced, totals.silenced),
         interrupted: monitor.stop.is_requested(),
         too_many_errors: outcome.too_many_errors,
+        notes: outcome.notes,
+        recordings: Recordings(tasks),
     })
 }
 

@@ -20,6 +20,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("MAX_N_FFT", heartfast_core::config::MAX_N_FFT)?;
     m.add_class::<config::SpectrogramConfig>()?;
     m.add_class::<batch::Archive>()?;
+    m.add_class::<batch::Recordings>()?;
     m.add_function(wrap_pyfunction!(arrays::get_window, m)?)?;
     m.add_function(wrap_pyfunction!(arrays::stft, m)?)?;
     m.add_function(wrap_pyfunction!(arrays::magnitudes, m)?)?;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::cancel::Cancel;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, guard};
 use crate::json::os_string;
 use crate::limits::Limits;
 use crate::manifest::Stamp;
@@ -105,22 +105,25 @@ impl Archive {
         let starts = |with: &[u8]| start.starts_with(with);
         let wrapped = WRAPPED.into_iter().find(|(magic, _)| starts(magic));
         let mut list = List { limits: *limits, count: 0, members: Vec::new() };
-        let broken = if zip::MAGICS.into_iter().any(starts) {
-            zip::locate(&whole).map_or_else(
-                |refusal| Ok(Err(refusal)),
-                |archive| zip::list(&whole, archive, &mut list, cancel),
-            )?
-        } else if tar::is_tar(start) || tar::is_empty(&whole) {
-            tar::list(&whole, &mut list, cancel)?
-        } else if PROGRAMS.into_iter().any(starts) {
-            let Ok(archive) = zip::locate(&whole) else { return Ok(None) };
-            zip::list(&whole, archive, &mut list, cancel)?
-        } else if let Some((_, found)) = wrapped {
-            let expected = "recordings, or a ZIP or tar that is not compressed as a whole";
-            Err(Refusal::new(expected, found))
-        } else {
-            return Ok(None);
-        };
+        let broken = list.fill(|list| {
+            Ok(Some(if zip::MAGICS.into_iter().any(starts) {
+                zip::locate(&whole).map_or_else(
+                    |refusal| Ok(Err(refusal)),
+                    |archive| zip::list(&whole, archive, list, cancel),
+                )?
+            } else if tar::is_tar(start) || tar::is_empty(&whole) {
+                tar::list(&whole, list, cancel)?
+            } else if PROGRAMS.into_iter().any(starts) {
+                let Ok(archive) = zip::locate(&whole) else { return Ok(None) };
+                zip::list(&whole, archive, list, cancel)?
+            } else if let Some((_, found)) = wrapped {
+                let expected = "recordings, or a ZIP or tar that is not compressed as a whole";
+                Err(Refusal::new(expected, found))
+            } else {
+                return Ok(None);
+            }))
+        })?;
+        let Some(broken) = broken else { return Ok(None) };
         let mut members = list.members;
         names::refuse_twins(&mut members);
         if let Err(refusal) = broken {
@@ -179,6 +182,20 @@ struct List {
 type Listed = std::result::Result<(), Refusal>;
 
 impl List {
+    /// Has it filled. A panic is as if the list broke off there.
+    fn fill(
+        &mut self,
+        list: impl FnOnce(&mut Self) -> Result<Option<Listed>>,
+    ) -> Result<Option<Listed>> {
+        guard(|| list(self)).or_else(|error| match error {
+            Error::Panic(text) => {
+                let found = format!("damage that its reader cannot take ({text})");
+                Ok(Some(Err(Refusal::new("an intact archive", found))))
+            }
+            other => Err(other),
+        })
+    }
+
     /// Counts one more entry, if there may be one.
     fn count(&mut self) -> Listed {
         let most = self.limits.max_archive_members;
@@ -201,5 +218,24 @@ impl List {
             Refusal::new("a name inside of the archive", found).into()
         };
         self.members.push((inside.into(), if leaves { refused() } else { place }));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::panic)]
+mod tests {
+    use super::{List, Place};
+    use crate::limits::Limits;
+
+    #[test]
+    fn a_panic_is_the_archives_error() {
+        let mut list = List { limits: Limits::default(), count: 0, members: Vec::new() };
+        let filled = list.fill(|list| {
+            list.add(b"before.wav", false, Place::Stored { start: 0, length: 9 });
+            panic!("a defect of a reader");
+        });
+        let Ok(Some(Err(refusal))) = filled else { panic!("listed") };
+        assert_eq!(refusal.found, "damage that its reader cannot take (a defect of a reader)");
+        assert_eq!(list.members.len(), 1);
     }
 }

@@ -1,22 +1,20 @@
 //! ZIPs or tars of bounded size, one after the other. The last one goes on where an earlier run has
 //! left it: what was written after the place that is known for certain is cut off.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use crate::archive::Archive;
-use crate::cancel::Cancel;
-use crate::limits::Limits;
 use crate::manifest::Place;
 use crate::sink::{Form, Member, Storage, sync_folder, tar, zip};
-use crate::source::{Origin, read};
 
 /// Bytes that are written to an archive at a time.
 const BUFFER: usize = 1 << 18;
+
+/// What a picture's text is called.
+pub(super) fn text_name(picture: &[u8]) -> Vec<u8> {
+    [picture.strip_suffix(b".png").unwrap_or(picture), b".json"].concat()
+}
 
 /// The archives of a folder.
 pub(crate) struct Shards {
@@ -24,6 +22,8 @@ pub(crate) struct Shards {
     storage: Storage,
     /// Where the next member goes.
     place: Place,
+    /// Those of the ZIP in hand, before it is opened.
+    members: zip::Directory,
     open: Option<Output>,
 }
 
@@ -33,8 +33,14 @@ enum Output {
 }
 
 impl Shards {
-    pub(crate) fn new(folder: &Path, storage: Storage, place: Place) -> Self {
-        Self { folder: folder.to_owned(), storage, place, open: None }
+    /// Archives that are gone on with at `place`, behind these members of a ZIP.
+    pub(crate) fn new(
+        folder: &Path,
+        storage: Storage,
+        place: Place,
+        members: zip::Directory,
+    ) -> Self {
+        Self { folder: folder.to_owned(), storage, place, members, open: None }
     }
 
     /// All before this is written.
@@ -61,41 +67,36 @@ impl Shards {
         path.with_file_name(format!(".{name}.part"))
     }
 
-    /// Whether all before the place is there.
-    pub(crate) fn are_there(&self) -> bool {
-        let length = |path: PathBuf| fs::metadata(path).map_or(0, |known| known.len());
-        let Place { shard, end } = self.place;
-        (0..shard).all(|n| length(self.named(n)) > 0)
-            && length(self.named(shard)).max(length(self.partial(shard))) >= end
+    /// The archive in hand, by its hidden name.
+    pub(super) fn partial_path(&self) -> PathBuf {
+        self.partial(self.place.shard)
     }
 
-    /// Whether the complete archives have these pictures, by their bytes and CRC-32, as they are
-    /// read.
-    pub(crate) fn hold(&self, mut expected: HashMap<OsString, (u64, u32)>) -> bool {
-        let (cancel, limits) = (Cancel::new(), Limits::default());
-        let mut file = Vec::new();
-        for shard in 0..=self.place.shard {
-            let path = self.named(shard);
-            if !path.exists() {
-                // The one in hand has no list of its members yet.
-                return true;
-            }
-            let Ok(Some((archive, names))) = Archive::open(&path, &limits, &cancel) else {
-                return false;
-            };
-            let archive = Arc::new(archive);
-            for (member, name) in names.into_iter().enumerate() {
-                if read(&Origin::Member(Arc::clone(&archive), member), &mut file, &cancel).is_err()
-                {
-                    return false;
-                }
-                let found = (file.len() as u64, crc32fast::hash(&file));
-                if expected.remove(&name).is_some_and(|picture| picture != found) {
-                    return false;
-                }
-            }
-        }
-        expected.is_empty()
+    pub(super) fn form(&self) -> Form {
+        self.storage.form
+    }
+
+    /// Whether an archive that has something already is too full for a picture and its text.
+    pub(super) fn is_full(&self, name: &[u8], picture: u64, text: u64) -> bool {
+        let size = match self.storage.form {
+            Form::Tar => tar::size,
+            _ => zip::size,
+        };
+        let size = size(name, picture) + size(&text_name(name), text);
+        let full = |most: u64| self.place.end > 0 && self.place.end + size > most;
+        self.storage.shard_bytes.is_some_and(full)
+    }
+
+    /// The place of the next archive.
+    pub(super) fn begin_next(&mut self) {
+        self.place = Place { shard: self.place.shard + 1, end: 0 };
+        // Of one that was complete already nobody has taken them.
+        self.members = zip::Directory::default();
+    }
+
+    /// Passes over bytes that are there.
+    pub(super) fn advance(&mut self, bytes: u64) {
+        self.place.end += bytes;
     }
 
     /// Removes what an earlier run has written after the place.
@@ -128,15 +129,10 @@ impl Shards {
     /// archives; a picture and its text are in one.
     pub(crate) fn add(&mut self, member: &Member<'_>) -> io::Result<()> {
         let name = member.name.as_os_str().as_encoded_bytes();
-        let text_name = [name.strip_suffix(b".png").unwrap_or(name), b".json"].concat();
-        let size = match self.storage.form {
-            Form::Tar => tar::size(name, member.file) + tar::size(&text_name, &member.sidecar),
-            _ => zip::size(name, member.file) + zip::size(&text_name, &member.sidecar),
-        };
-        let full = |most: u64| self.place.end > 0 && self.place.end + size > most;
-        if self.storage.shard_bytes.is_some_and(full) {
+        let text_name = text_name(name);
+        if self.is_full(name, member.file.len() as u64, member.sidecar.len() as u64) {
             self.close(true)?;
-            self.place = Place { shard: self.place.shard + 1, end: 0 };
+            self.begin_next();
         }
         self.place.end = match self.output()? {
             Output::Zip(writer) => {
@@ -172,7 +168,7 @@ impl Shards {
         self.open.as_mut().ok_or_else(|| io::Error::other("no archive"))
     }
 
-    fn opened(&self) -> io::Result<Output> {
+    fn opened(&mut self) -> io::Result<Output> {
         let Place { shard, end } = self.place;
         let (path, whole) = (self.partial(shard), self.named(shard));
         if end > 0 && !path.exists() {
@@ -181,15 +177,11 @@ impl Shards {
         let mut options = OpenOptions::new();
         let mut file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
         file.set_len(end)?;
-        let mut members = zip::Directory::default();
-        if self.storage.form == Form::Zip {
-            members = zip::Directory::of(BufReader::new(&file), end)?;
-        }
         file.seek(SeekFrom::Start(end))?;
         let file = BufWriter::with_capacity(BUFFER, file);
         Ok(match self.storage.form {
             Form::Tar => Output::Tar(tar::Writer::new(file, end)),
-            _ => Output::Zip(zip::Writer::new(file, end, members)),
+            _ => Output::Zip(zip::Writer::new(file, end, std::mem::take(&mut self.members))),
         })
     }
 

@@ -124,6 +124,6 @@ impl Queue {
             entry.place = Some(self.shards.place());
         }
         let turn = self.turn;
-        ledger.put(turn, entry, || self.shards.flush());
+        ledger.put(turn, &entry, || self.shards.flush());
     }
 }

@@ -1,6 +1,6 @@
 //! A ZIP of stored files whose bytes depend on their names and content only.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
 /// Sizes, places and numbers up to this have 32 or 16 bits; larger ones stand elsewhere (ZIP64).
 const MOST_32: u64 = 0xffff_ffff;
@@ -19,34 +19,43 @@ const MODE: u32 = 0o100_644 << 16;
 const COMMON: usize = 24;
 
 /// The list of members that comes behind them.
-#[derive(Default)]
-pub(super) struct Directory {
+#[derive(Clone, Default)]
+pub(crate) struct Directory {
     entries: Vec<u8>,
     members: u64,
 }
 
 impl Directory {
-    /// The list of an archive that has no list yet, from the headers in front of its members.
-    pub(super) fn of(mut file: impl BufRead + io::Seek, end: u64) -> io::Result<Self> {
-        let mut directory = Self::default();
-        let mut at = 0;
-        while at < end {
-            let mut header = [0; 4 + COMMON];
-            file.read_exact(&mut header)?;
-            let [.., a, b, c, d, e, f] = header;
-            let length = u32::from_le_bytes([a, b, c, d]);
-            let mut name = vec![0; usize::from(u16::from_le_bytes([e, f]))];
-            // Two bytes say that there are no more fields.
-            file.read_exact(&mut [0; 2])?;
-            file.read_exact(&mut name)?;
-            if !header.starts_with(b"PK\x03\x04") {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            directory.add(at, &header[4..], &name);
-            at += (4 + COMMON + 2 + name.len()) as u64 + u64::from(length);
-            file.seek_relative(i64::from(length))?;
-        }
-        Ok(directory)
+    /// What stands in front of a member at this place, which goes into the list.
+    ///
+    /// # Errors
+    /// A name or a file that is too long.
+    pub(super) fn header(
+        &mut self,
+        at: u64,
+        name: &[u8],
+        length: u64,
+        crc32: u32,
+    ) -> io::Result<Vec<u8>> {
+        let too_long = |_| io::Error::from(io::ErrorKind::InvalidFilename);
+        let name_length = u16::try_from(name.len()).map_err(too_long)?;
+        let length = u32::try_from(length).map_err(|_| io::ErrorKind::FileTooLarge)?;
+
+        let mut header = Vec::with_capacity(4 + COMMON + 2 + name.len());
+        header.extend(b"PK\x03\x04");
+        header.extend(if at >= MOST_32 { LARGE } else { PLAIN }.to_le_bytes());
+        header.extend(if name.is_ascii() { 0 } else { UTF8 }.to_le_bytes());
+        header.extend([0; 4]); // stored, at midnight
+        header.extend(DATE.to_le_bytes());
+        header.extend(crc32.to_le_bytes());
+        header.extend(length.to_le_bytes()); // packed
+        header.extend(length.to_le_bytes());
+        header.extend(name_length.to_le_bytes());
+        self.add(at, &header[4..], name);
+
+        header.extend([0; 2]); // no more fields
+        header.extend(name);
+        Ok(header)
     }
 
     fn add(&mut self, at: u64, common: &[u8], name: &[u8]) {
@@ -66,11 +75,40 @@ impl Directory {
         }
         self.members += 1;
     }
+
+    /// The list as it is written behind the members, which end there.
+    pub(super) fn end(self, start: u64) -> Vec<u8> {
+        let Self { entries: mut out, members: count } = self;
+        let length = out.len() as u64;
+        if count >= MOST_16 || start >= MOST_32 || length >= MOST_32 {
+            out.extend(b"PK\x06\x06");
+            out.extend(44_u64.to_le_bytes()); // what follows of this record
+            out.extend((UNIX | LARGE).to_le_bytes());
+            out.extend(LARGE.to_le_bytes());
+            out.extend([0; 8]); // disks
+            for number in [count, count, length, start] {
+                out.extend(number.to_le_bytes());
+            }
+            out.extend(b"PK\x06\x07");
+            out.extend([0; 4]);
+            out.extend((start + length).to_le_bytes());
+            out.extend(1_u32.to_le_bytes()); // one disk
+        }
+        out.extend(b"PK\x05\x06");
+        out.extend([0; 4]);
+        let members = count.min(MOST_16) as u16;
+        out.extend(members.to_le_bytes());
+        out.extend(members.to_le_bytes());
+        out.extend((length.min(MOST_32) as u32).to_le_bytes());
+        out.extend((start.min(MOST_32) as u32).to_le_bytes());
+        out.extend([0; 2]);
+        out
+    }
 }
 
 /// Bytes that a member takes, the directory's entry included.
-pub(super) fn size(name: &[u8], file: &[u8]) -> u64 {
-    (4 + COMMON + 2 + name.len() + file.len() + 58 + name.len()) as u64
+pub(super) fn size(name: &[u8], length: u64) -> u64 {
+    (4 + COMMON + 2 + name.len() + 58 + name.len()) as u64 + length
 }
 
 pub(super) struct Writer<W> {
@@ -88,57 +126,14 @@ impl<W: Write> Writer<W> {
 
     /// Appends a member.
     pub(super) fn add(&mut self, name: &[u8], file: &[u8], crc32: u32) -> io::Result<()> {
-        let too_long = |_| io::Error::from(io::ErrorKind::InvalidFilename);
-        let name_length = u16::try_from(name.len()).map_err(too_long)?;
-        let length = u32::try_from(file.len()).map_err(|_| io::ErrorKind::FileTooLarge)?;
-
-        let mut common = Vec::with_capacity(COMMON);
-        common.extend(if self.at >= MOST_32 { LARGE } else { PLAIN }.to_le_bytes());
-        common.extend(if name.is_ascii() { 0 } else { UTF8 }.to_le_bytes());
-        common.extend([0; 4]); // stored, at midnight
-        common.extend(DATE.to_le_bytes());
-        common.extend(crc32.to_le_bytes());
-        common.extend(length.to_le_bytes()); // packed
-        common.extend(length.to_le_bytes());
-        common.extend(name_length.to_le_bytes());
-        self.directory.add(self.at, &common, name);
-
-        self.write(b"PK\x03\x04")?;
-        self.write(&common)?;
-        self.write(&[0, 0])?;
-        self.write(name)?;
+        let header = self.directory.header(self.at, name, file.len() as u64, crc32)?;
+        self.write(&header)?;
         self.write(file)
     }
 
     /// Writes the list of members; nothing can be added then.
     pub(super) fn close(&mut self) -> io::Result<()> {
-        let Directory { entries, members: count } = std::mem::take(&mut self.directory);
-        let (start, length) = (self.at, entries.len() as u64);
-        self.write(&entries)?;
-        if count >= MOST_16 || start >= MOST_32 || length >= MOST_32 {
-            let end = self.at;
-            let mut record = b"PK\x06\x06".to_vec();
-            record.extend(44_u64.to_le_bytes()); // what follows of this record
-            record.extend((UNIX | LARGE).to_le_bytes());
-            record.extend(LARGE.to_le_bytes());
-            record.extend([0; 8]); // disks
-            for number in [count, count, length, start] {
-                record.extend(number.to_le_bytes());
-            }
-            record.extend(b"PK\x06\x07");
-            record.extend([0; 4]);
-            record.extend(end.to_le_bytes());
-            record.extend(1_u32.to_le_bytes()); // one disk
-            self.write(&record)?;
-        }
-        let mut end = b"PK\x05\x06".to_vec();
-        end.extend([0; 4]);
-        let members = count.min(MOST_16) as u16;
-        end.extend(members.to_le_bytes());
-        end.extend(members.to_le_bytes());
-        end.extend((length.min(MOST_32) as u32).to_le_bytes());
-        end.extend((start.min(MOST_32) as u32).to_le_bytes());
-        end.extend([0; 2]);
+        let end = std::mem::take(&mut self.directory).end(self.at);
         self.write(&end)
     }
 

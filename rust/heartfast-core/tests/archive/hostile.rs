@@ -2,7 +2,7 @@
 
 use heartfast_core::limits::Limits;
 
-use crate::build::{Scratch, member, tar, zip};
+use crate::build::{Member, Scratch, member, tar, zip};
 use crate::refused;
 
 #[test]
@@ -72,14 +72,17 @@ fn a_tar_may_have_backslashes_in_names_but_not_ways_out() {
 
 #[test]
 fn limits() {
-    let bomb = zip(&[member("bomb", &[0; 1_000_000], true), member("x", b"1", true)]);
+    let silence = vec![0; 1_000_000];
+    let long = Member { length: Some((256 << 20) + 1), ..member("bomb", &silence, true) };
+    let bomb = zip(&[long, member("silence", &silence, true), member("x", b"1", true)]);
     let limits = Limits { max_archive_ratio: 100.0, ..Limits::default() };
     let members = Scratch::new(&bomb).members_within(&limits).unwrap();
     let error = members[0].1.clone().unwrap_err();
-    let expected = "expected a member of at most 100 times its packed size (limit \
-        max_archive_ratio), found 1000000 bytes of ";
+    let expected = "expected a member of at most 256 MB or 100 times its packed size (limit \
+        max_archive_ratio), found 268435457 bytes of ";
     assert!(error.starts_with(expected), "{error}");
-    assert_eq!(members[1].1, Ok(b"1".to_vec()));
+    assert_eq!(members[1].1, Ok(silence));
+    assert_eq!(members[2].1, Ok(b"1".to_vec()));
 
     let files: Vec<_> = (0..5).map(|i| (i.to_string(), vec![1; 600])).collect();
     let limits = Limits { max_archive_members: 3, ..Limits::default() };

@@ -128,8 +128,8 @@ fn members_that_are_not_read() {
         ),
         (
             Member { length: Some(u32::MAX - 1), ..packed.clone() },
-            "expected a member of at most 1000 times its packed size (limit max_archive_ratio), \
-             found 4294967294 bytes of 14",
+            "expected a member of at most 256 MB or 1000 times its packed size (limit \
+             max_archive_ratio), found 4294967294 bytes of 14",
         ),
     ] {
         let (name, found) = refused(odd);
