@@ -29,6 +29,12 @@ if TYPE_CHECKING:
     from heartfast.errors import HeartfastError as HeartfastError
     from heartfast.errors import StoppedError as StoppedError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.figures import Figure as Figure
+    from heartfast.figures import FigureConfig as FigureConfig
+    from heartfast.intervals import Interval as Interval
+    from heartfast.figures import figure as figure
+    from heartfast.figures import preset as preset
+    from heartfast.intervals import read_intervals as read_intervals
     from heartfast.limits import Limits as Limits
     from heartfast.picture import Spectrogram as Spectrogram
     from heartfast.picture import encode_png as encode_png
@@ -49,6 +55,12 @@ if TYPE_CHECKING:
 
 # Where each public name lives. Loaded on first use: the command line starts without NumPy.
 _HOME = {
+    "read_intervals": "intervals",
+    "preset": "figures",
+    "figure": "figures",
+    "Interval": "intervals",
+    "FigureConfig": "figures",
+    "Figure": "figures",
     "BundleError": "errors",
     "ConfigMismatchError": "errors",
     "DatasetError": "errors",

@@ -143,6 +143,23 @@ def _config(options: Namespace) -> SpectrogramConfig:
         "fmax", "size", "colormap", "invert", "center",
     )  # fmt: skip
     given = {name: getattr(options, name) for name in fields if hasattr(options, name)}
+    if "figure" not in options:
+        return SpectrogramConfig(**given)
+    from heartfast.figures import FigureConfig, figure_config
+
+    own = [name for name in FigureConfig._fields if name in options and name != "colormap"]
+    ylim = getattr(options, "ylim", None)
+    if options.figure or options.preset:
+        # Overlap and hop exclude each other, and a tile's size and inversion are no figure's.
+        of_tiles = [name for name in ("size", "invert") if name in given]
+        if of_tiles:
+            raise ValueError(f"--{of_tiles[0]}: expected a tile, found a figure")
+        drawn = given | {name: getattr(options, name) for name in own}
+        return figure_config(options.preset, None, ylim, drawn)
+    if ylim is not None:
+        own.insert(0, "ylim")
+    if own:
+        raise ValueError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
     return SpectrogramConfig(**given)
 
 
@@ -192,6 +209,7 @@ def _convert(options: Namespace) -> int:
                 fsync=options.fsync,
                 max_errors=0 if options.on_error == "stop" else options.max_errors,
                 limits=_limits(options),
+                intervals=options.intervals,
                 progress=progress,
             )
     finally:

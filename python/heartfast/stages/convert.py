@@ -9,6 +9,7 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.errors import StoppedError
 from heartfast.files import webdataset_name
+from heartfast.intervals import Interval, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, read_entries, require_own
@@ -147,6 +148,7 @@ def convert(
     fsync: bool = False,
     max_errors: int | None = None,
     limits: Limits | None = None,
+    intervals: str | os.PathLike[str] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Conversion:
     """Draw the spectrogram of every recording.
@@ -222,6 +224,8 @@ def convert(
         Stop once more recordings have failed than this.
     limits : Limits, optional
         How much of what a file promises is believed.
+    intervals : path, optional
+        Labelled parts of recordings that figures show; see `heartfast.read_intervals`.
     progress : callable, optional
         Gets a `Progress` some 20 times a second.
 
@@ -280,6 +284,12 @@ def convert(
         "png": png,
         "labels": scheme if scheme in SCHEMES else os.path.abspath(scheme),
     }
+    marks = {}
+    if intervals is not None:
+        if not config.figure:
+            raise ValueError("intervals: expected figures to show them in, found tiles")
+        marks = read_intervals(intervals)
+        settings["intervals"] = os.path.abspath(intervals)
     line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)
@@ -327,6 +337,7 @@ def convert(
             limits or Limits(),
             max_errors,
             threads,
+            marks,
         ),
         report,
     )
@@ -369,3 +380,4 @@ class _Options(NamedTuple):
     limits: Limits
     max_errors: int | None
     threads: int
+    intervals: dict[str, list[Interval]]
