@@ -29,6 +29,7 @@ use crate::cancel::Cancel;
 use crate::config::{Geometry, SpectrogramConfig};
 use crate::error::Result;
 use crate::raster::{Color, Image};
+use crate::simd::dispatch;
 
 /// From this frequency on an axis is in kHz.
 const KILOHERTZ_FROM: f64 = 2000.0;
@@ -188,7 +189,8 @@ impl<'a> Drawer<'a> {
         } else {
             (1.0, "Time (s)")
         };
-        let (hz_unit, ylab) = if frequency.to >= KILOHERTZ_FROM {
+        // Octaves go so far down that kHz would be small fractions.
+        let (hz_unit, ylab) = if frequency.to >= KILOHERTZ_FROM && config.y_scale != Scale::Log {
             (1e3, "Frequency (kHz)")
         } else {
             (1.0, "Frequency (Hz)")
@@ -210,7 +212,15 @@ impl<'a> Drawer<'a> {
         let y_ticks = ticks(&frequency, hz_unit, &upright(layout.spectrogram.height()));
         let wave = self.wave(scene, &layout);
         let wave_ticks = match (&wave, layout.oscillogram) {
-            (Some(wave), Some(place)) => amplitudes(wave, scene.factor, &upright(place.height())),
+            (Some(wave), Some(place)) => {
+                let length = place.height() as f64;
+                let room = Room { length, label: &|_| 1.8 * size };
+                // The spectrogram's labels are near, and the time axis'.
+                let clear = 0.5 - 0.55 * size / length;
+                let mut ticks = amplitudes(wave, scene.factor, &room);
+                ticks.retain(|tick| (tick.place - 0.5).abs() <= clear);
+                ticks
+            }
             _ => Vec::new(),
         };
         let labels = y_ticks.iter().chain(&wave_ticks);
@@ -235,14 +245,23 @@ impl<'a> Drawer<'a> {
             columns
         };
         let levels = Levels { pixels: scene.levels, columns: scene.columns };
-        plot::spectrogram(&mut self.canvas, place, &levels, &rows, &columns, cancel)?;
+        // Where there is nothing, nothing is drawn.
+        self.canvas.fill(place, MAP);
+        dispatch(plot::Spectrogram {
+            canvas: &mut self.canvas,
+            place,
+            levels,
+            rows: &rows,
+            columns: &columns,
+            cancel,
+        })?;
         if let (Some(wave), Some(place)) = (&wave, layout.oscillogram) {
             let sample = |s: f64| (s - begin) * f64::from(scene.sample_rate);
             let part = (sample(from), sample(to));
             plot::oscillogram(&mut self.canvas, place, scene.samples, part, wave, cancel)?;
         }
 
-        let label = |label: &str| self.font.width(label, size) + 2.5 * size;
+        let label = |label: &str| self.font.width(label, size) + 3.0 * size;
         let room = Room { length: place.width() as f64, label: &label };
         let x_ticks = ticks(&time, time_unit, &room);
         if config.grid {

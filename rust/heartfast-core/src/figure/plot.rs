@@ -4,6 +4,8 @@ use super::canvas::{Canvas, MAP, Rect, TOP, WAVE};
 use super::config::Osc;
 use crate::cancel::Cancel;
 use crate::error::Result;
+use crate::simd::Kernel;
+use crate::simd::lanes::Lanes;
 
 /// What of a row (or column) of levels a row (or column) of pixels shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,59 +49,97 @@ pub(super) struct Levels<'l> {
 }
 
 /// Draws levels into `place`, whose rows and columns show these of them.
-pub(super) fn spectrogram(
-    canvas: &mut Canvas,
-    place: Rect,
-    levels: &Levels,
-    rows: &[Pick],
-    columns: &[Pick],
-    cancel: &Cancel,
-) -> Result<()> {
-    let row = |k: usize| &levels.pixels[k * levels.columns..][..levels.columns];
-    // One more, so that there is a next one behind the last.
-    let mut line = vec![0u8; levels.columns + 1];
-    let mut before = None;
-    for (y, pick) in (place.top..place.bottom).zip(rows) {
-        cancel.check()?;
-        if before == Some(pick) {
-            let from = (y - 1) * canvas.width + place.left;
-            canvas.pixels.copy_within(from..from + place.width(), y * canvas.width + place.left);
-            continue;
+pub(super) struct Spectrogram<'s> {
+    pub(super) canvas: &'s mut Canvas,
+    pub(super) place: Rect,
+    pub(super) levels: Levels<'s>,
+    pub(super) rows: &'s [Pick],
+    pub(super) columns: &'s [Pick],
+    pub(super) cancel: &'s Cancel,
+}
+
+impl Kernel for Spectrogram<'_> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run<V: Lanes>(self) -> Result<()> {
+        let Self { canvas, place, levels, rows, columns, cancel } = self;
+        let Rect { left, right, .. } = place;
+        let lines = levels.pixels.chunks_exact(levels.columns);
+        // Going along a row takes longest: of the levels or of the plot, whichever has fewer of them.
+        if lines.len() <= place.height() {
+            let mut line = vec![MAP; levels.columns];
+            let mut wide = vec![MAP; lines.len() * place.width()];
+            for (from, wide) in lines.zip(wide.chunks_exact_mut(place.width())) {
+                cancel.check()?;
+                line.copy_from_slice(from);
+                shade(&mut line);
+                along(&line, columns, wide);
+            }
+            for (y, pick) in (place.top..place.bottom).zip(rows) {
+                cancel.check()?;
+                down(&wide, *pick, canvas.row(y, left, right));
+            }
+            return Ok(());
         }
-        before = Some(pick);
-        let (values, _) = line.split_at_mut(levels.columns);
-        match *pick {
-            Pick::None => values.fill(0),
-            Pick::Between(k, 0) => values.copy_from_slice(row(k)),
-            Pick::Between(k, share) => {
-                for ((x, &a), &b) in values.iter_mut().zip(row(k)).zip(row(k + 1)) {
-                    *x = between(a, b, share);
+        let mut line = vec![0; levels.columns];
+        for (y, pick) in (place.top..place.bottom).zip(rows) {
+            cancel.check()?;
+            down(levels.pixels, *pick, &mut line);
+            if *pick == Pick::None {
+                line.fill(0);
+            }
+            shade(&mut line);
+            along(&line, columns, canvas.row(y, left, right));
+        }
+        Ok(())
+    }
+}
+
+/// Levels into indexes of the palette.
+#[inline(always)]
+fn shade(line: &mut [u8]) {
+    for level in line {
+        *level = MAP + ((u16::from(*level) * u16::from(TOP) + 127) / 255) as u8;
+    }
+}
+
+/// What `pick` takes of rows that are as long as `row`, into it; nothing leaves it as it is.
+#[inline(always)]
+fn down(rows: &[u8], pick: Pick, row: &mut [u8]) {
+    let length = row.len();
+    let at = |k: usize| &rows[k * length..(k + 1) * length];
+    match pick {
+        Pick::None => {}
+        Pick::Between(k, 0) => row.copy_from_slice(at(k)),
+        Pick::Between(k, share) => {
+            let (above, below) = (at(k), at(k + 1));
+            for ((x, &a), &b) in row.iter_mut().zip(above).zip(below) {
+                *x = between(a, b, share);
+            }
+        }
+        Pick::Largest(first, last) => {
+            row.copy_from_slice(at(first));
+            for k in first + 1..=last {
+                for (x, &level) in row.iter_mut().zip(at(k)) {
+                    *x = level.max(*x);
                 }
             }
-            Pick::Largest(first, last) => {
-                values.copy_from_slice(row(first));
-                for k in first + 1..=last {
-                    for (x, &level) in values.iter_mut().zip(row(k)) {
-                        *x = level.max(*x);
-                    }
-                }
-            }
-        }
-        for x in values {
-            *x = MAP + ((u16::from(*x) * u16::from(TOP) + 127) / 255) as u8;
-        }
-        line[levels.columns] = line[levels.columns - 1];
-        for (pixel, pick) in canvas.row(y, place.left, place.right).iter_mut().zip(columns) {
-            *pixel = match *pick {
-                Pick::None => MAP,
-                Pick::Between(k, share) => between(line[k], line[k + 1], share),
-                Pick::Largest(first, last) => {
-                    line[first..=last].iter().copied().max().unwrap_or(MAP)
-                }
-            };
         }
     }
-    Ok(())
+}
+
+/// What the picks take of a line of indexes.
+#[inline(always)]
+fn along(line: &[u8], picks: &[Pick], row: &mut [u8]) {
+    for (x, pick) in row.iter_mut().zip(picks) {
+        *x = match *pick {
+            Pick::None => MAP,
+            Pick::Between(k, 0) => line[k],
+            Pick::Between(k, share) => between(line[k], line[k + 1], share),
+            Pick::Largest(first, last) => line[first..=last].iter().copied().max().unwrap_or(MAP),
+        };
+    }
 }
 
 #[inline(always)]

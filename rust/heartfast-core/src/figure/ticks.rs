@@ -30,8 +30,8 @@ pub(super) fn ticks(axis: &Axis, unit: f64, room: &Room) -> Vec<Tick> {
     if chosen.len() >= 3 { chosen } else { even(axis, unit, room) }
 }
 
-/// Ticks at the multiples of the smallest of 1, 2, 2.5 and 5 times a power of ten at which all
-/// have room.
+/// Ticks at the multiples of the smallest of 1, 2 and 5 times a power of ten (25 and 250 as well) at
+/// which all have room.
 fn even(axis: &Axis, unit: f64, room: &Room) -> Vec<Tick> {
     let (from, to) = (axis.from / unit, axis.to / unit);
     // No two labels are nearer than this, so that there are no more steps than these to try.
@@ -39,11 +39,15 @@ fn even(axis: &Axis, unit: f64, room: &Room) -> Vec<Tick> {
     let first = closest.log10().floor() as i32;
     let steps = (first..first + 8).flat_map(|power| [1.0, 2.0, 2.5, 5.0].map(|x| (x, power)));
     for (mantissa, power) in steps {
+        // Not 0.25 and 2.5, which would have one more decimal.
+        if mantissa == 2.5 && power < 1 {
+            continue;
+        }
         let step = mantissa * 10f64.powi(power);
         if (to - from) / step > 100.0 {
             continue;
         }
-        let decimals = (i32::from(mantissa == 2.5) - power).clamp(0, 12) as usize;
+        let decimals = (-power).clamp(0, 12) as usize;
         let (low, high) = ((from / step - 1e-6).ceil() as i64, (to / step + 1e-6).floor() as i64);
         let at: Vec<Tick> = (low..=high)
             .map(|k| k as f64 * step)
