@@ -16,8 +16,8 @@ from heartfast.cli import main
 
 GOLDEN = Path(__file__).parent / "golden"
 
-# A name, and the options of: heartfast convert heart.wav -o OUT --png small --figure ...; where these
-# have no size, it is --width 600 --height 340.
+# A name, and the options of: heartfast convert heart.wav -o OUT --png small --figure ...; where
+# these have no size, it is --width 600 --height 340.
 COMMANDS = {
     "plain": "",
     "heart": "--preset heart --colorbar --intervals heart.csv",

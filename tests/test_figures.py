@@ -52,7 +52,8 @@ def test_a_tone_burst_is_where_the_axes_say(scale: str) -> None:
     top, bottom = (height * (place(scale, hz + d) - low) / (high - low) for d in (20, -20))
     assert abs(row + 0.5 - expected) <= abs(top - bottom) / 2 + 1
     assert begin / 3 * width - 1 <= column <= end / 3 * width + 1
-    assert figure.axes["xlim"] == [0, 3] and figure.axes["ylim"] == [50, 2000]
+    assert figure.axes["xlim"] == [0, 3]
+    assert figure.axes["ylim"] == [50, 2000]
     # The oscillogram is flat before and after it, and full in between.
     wave = (plot(figure, "osc")[..., 2] < 200).sum(axis=0)
     inside = wave[int(1.05 / 3 * width) : int(1.35 / 3 * width)]
@@ -99,7 +100,7 @@ def test_a_column_of_a_long_recording_is_the_maximum_of_its_frames() -> None:
     y = (rng.normal(size=400 * SR) * np.repeat(rng.uniform(0, 0.2, 400), SR)).astype(np.float32)
     # More bins than pixels, so that these are maxima in both directions.
     options = {"window_ms": 200, "overlap": 50}
-    figure = heartfast.figure(y, SR, colormap="gray", osc="none", width=300, **options)
+    figure = heartfast.figure(y, SR, colormap="gray", width=300, **options)
     drawn = plot(figure)[..., 0]
     width = drawn.shape[1]
     tile = heartfast.spectrogram(y, SR, **options).to_image().astype(int)
@@ -140,6 +141,7 @@ def test_pngcheck_and_provenance(tmp_path, tool) -> None:
 
 def test_colour_maps_are_matplotlibs() -> None:
     import matplotlib
+
     from heartfast import _core
 
     for name in ("viridis", "magma", "inferno", "plasma", "cividis", "turbo"):
@@ -171,7 +173,8 @@ def test_intervals_are_lines_at_their_times() -> None:
     coloured = np.ptp(plot(figure), axis=-1) > 40
     columns = np.flatnonzero(coloured.any(axis=0))
     expected = np.array([0.5, 1.0, 2.0]) / 4 * coloured.shape[1]
-    assert len(columns) == 3 and np.abs(columns - expected).max() <= 1.5
+    assert len(columns) == 3
+    assert np.abs(columns - expected).max() <= 1.5
     with pytest.raises(ValueError, match=r"intervals: expected from <= to, found \(2.0, 1.0"):
         heartfast.figure(y, sr, intervals=[(2, 1, "x")])
 
@@ -212,7 +215,8 @@ def test_text_is_legible(size: tuple[int, int]) -> None:
     blocks = np.split(rows, np.flatnonzero(np.diff(rows) > 2) + 1)
     heights = [len(block) for block in blocks]
     assert len(blocks) == 2, "tick labels and the axis' name, apart from each other"
-    assert heights[0] >= 7 and heights[1] >= 7
+    assert heights[0] >= 7
+    assert heights[1] >= 7
 
 
 SETTINGS = st.fixed_dictionaries(
@@ -251,17 +255,21 @@ def test_any_settings_give_a_whole_picture(options, n, sr, seed) -> None:
     expected = [options.get("width", 900) * scale, options.get("height", 500) * scale]
     assert np.abs(np.subtract(image.size, expected)).max() <= 0.5
     left, top, right, bottom = figure.axes["plot"]
-    assert 0 <= left < right <= image.size[0] and 0 <= top < bottom <= image.size[1]
+    assert 0 <= left < right <= image.size[0]
+    assert 0 <= top < bottom <= image.size[1]
     if (osc := figure.axes.get("osc")) and image.size[1] > 200:
         # 3 to 1, but for pixels.
         assert abs((bottom - top) / (osc[3] - osc[1]) - 3) < 0.4
-        assert osc[0] == left and osc[2] == right and osc[1] >= bottom
+        assert osc[0] == left
+        assert osc[2] == right
+        assert osc[1] >= bottom
 
 
 def test_silence_and_one_sample_are_drawn() -> None:
     for y in (np.zeros(SR), np.ones(1), np.full(100, np.nan)):
         levels = plot(heartfast.figure(y, SR, colormap="gray"))[..., 0]
-        assert levels.size and levels.max() <= 255
+        assert levels.size
+        assert levels.max() <= 255
 
 
 def test_notebooks_get_figure_and_player() -> None:
@@ -275,24 +283,28 @@ def test_notebooks_get_figure_and_player() -> None:
     png, wav = (base64.b64decode(data) for data in re.findall(r";base64,([^\"]+)\"", html))
     assert Image.open(io.BytesIO(png)).size == (900, 500)
     heard, rate = soundfile.read(io.BytesIO(wav))
-    assert rate == sr and np.abs(heard - np.clip(y, -1, 1)).max() < 2 / 32767
+    assert rate == sr
+    assert np.abs(heard - np.clip(y, -1, 1)).max() < 2 / 32767
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"colormap": "jet"}, "colormap: expected one of gray, viridis, .*, found \"jet\""),
+        ({"colormap": "jet"}, 'colormap: expected one of gray, viridis, .*, found "jet"'),
         ({"ylim": (500, 500)}, "fmin: expected less than fmax"),
         ({"ylim": (3000, 5000)}, "fmin: expected a bin between"),
         ({"width": 0}, "width: expected 100 to 16384 points, found 0"),
         ({"width": 100_000}, "width: expected 100 to 16384 points, found 100000"),
         ({"height": -5}, "height: expected"),
         ({"scale": 9}, "scale: expected 0.5 to 4, found 9"),
-        ({"theme": "blue"}, "theme: expected one of light, dark, found \"blue\""),
+        ({"theme": "blue"}, 'theme: expected one of light, dark, found "blue"'),
         ({"osc": "log"}, "osc: expected one of none, linear, db"),
         ({"y_scale": "octave"}, "y_scale: expected one of linear, log"),
         ({"xlim": (2, 1)}, "xlim: expected"),
-        ({"font": "/nowhere.ttf"}, "font: expected a TrueType or OpenType file, found /nowhere.ttf"),
+        (
+            {"font": "/nowhere.ttf"},
+            "font: expected a TrueType or OpenType file, found /nowhere.ttf",
+        ),
         ({"contrast": 3}, "contrast: expected a number from -1 to 1, found 3"),
         ({"preset": "cow"}, "preset: expected one of published, heart"),
         ({"contour": ([1, 2], [3])}, "contour: expected times and frequencies"),
@@ -311,6 +323,7 @@ def test_a_font_that_is_none_is_named(tmp_path) -> None:
 
 def test_glyphs_of_another_font_and_boxes_for_missing_ones() -> None:
     import matplotlib
+
     font = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
 
     def ink(title: str, **options: object) -> int:
@@ -319,10 +332,12 @@ def test_glyphs_of_another_font_and_boxes_for_missing_ones() -> None:
         return int((pixels(figure)[: top - 1].min(axis=-1) < 128).sum())
 
     # Georgian is in DejaVu, but not in the font at hand; neither has the character in private use.
-    assert ink("\u10d0\u10d1") > 0 and ink("\ue123") > 0
+    assert ink("\u10d0\u10d1") > 0
+    assert ink("\ue123") > 0
     shapes = [
         pixels(heartfast.figure(np.zeros(SR), SR, title=t, font=f))[:20].tobytes()
         for t in ("\u10d0", "\u10d1")
         for f in (None, font)
     ]
-    assert shapes[0] == shapes[2] and shapes[1] != shapes[3]
+    assert shapes[0] == shapes[2]
+    assert shapes[1] != shapes[3]

@@ -8,25 +8,30 @@ import heartfast
 from heartfast import Interval
 
 
-def test_the_published_tables_are_read(tmp_path, shared_data) -> None:
+def test_the_published_tables_are_read(shared_data) -> None:
     found = heartfast.read_intervals(shared_data / "pascal/set_a_timing.csv")
     assert sum(map(len, found.values())) == 390
     first = found["normal__201102081321"][0]
-    assert first.label == "S1" and first.start == first.end == 10021 / 44_100
+    assert first.label == "S1"
+    assert first.start == first.end == 10021 / 44_100
     # Every one is in its recording.
     for name, intervals in found.items():
         path = shared_data / f"pascal/set_a/{name}.flac"
         if path.exists():
             y, sr = heartfast.load(path)
-            assert 0 <= intervals[0].start and intervals[-1].end <= len(y) / sr
+            assert intervals[0].start >= 0
+            assert intervals[-1].end <= len(y) / sr
 
 
 def test_tables_of_circor_and_plain_ones(tmp_path) -> None:
     (tmp_path / "13918_AV.tsv").write_text("0\t0.5\t0\n0.5\t0.62\t1\n0.62\t0.8\t2\n0.8\t0.9\t3\n")
     (tmp_path / "own.csv").write_text("start,end,label\n2,3,b\n0,1,a\n")
     assert heartfast.read_intervals(tmp_path) == {
-        "13918_AV": [Interval(0.5, 0.62, "S1"), Interval(0.62, 0.8, "systole")]
-        + [Interval(0.8, 0.9, "S2")],
+        "13918_AV": [
+            Interval(0.5, 0.62, "S1"),
+            Interval(0.62, 0.8, "systole"),
+            Interval(0.8, 0.9, "S2"),
+        ],
         "own": [Interval(0, 1, "a"), Interval(2, 3, "b")],
     }
 

@@ -1,8 +1,8 @@
 """Write rust/heartfast-core/src/colormap_tables.rs.
 
-Viridis, magma, inferno and plasma are matplotlib's tables (Nathaniel Smith, Stefan van der Walt, Eric
-Firing; CC0), as are cividis (Jamie Nunez, Christopher Anderton, Ryan Renslow, PLOS ONE 13 (2018);
-CC0) and turbo (Anton Mikhailov, Google; Apache-2.0). The others are made here, after the looks of
+Viridis, magma, inferno and plasma are matplotlib's tables (Nathaniel Smith, Stefan van der Walt,
+Eric Firing; CC0), as are cividis (Jamie Nunez, Christopher Anderton, Ryan Renslow, PLOS ONE 13
+(2018); CC0) and turbo (Anton Mikhailov, Google; Apache-2.0). The others are made here, after the looks of
 those that soundgen offers under these names. Run with matplotlib installed:
 
     python tools/colormap_tables.py
@@ -37,8 +37,8 @@ def table(name: str) -> list[list[int]]:
 
 
 lines = [
-    "//! 256 colours of each map, 8-bit sRGB. Written by `tools/colormap_tables.py`, which says where",
-    "//! they are from.",
+    "//! 256 colours of each map, 8-bit sRGB. Written by `tools/colormap_tables.py`, which says",
+    "//! where they are from.",
 ]
 for name in (*NAMES, *MADE):
     colours = table(name)

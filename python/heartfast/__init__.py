@@ -31,15 +31,16 @@ if TYPE_CHECKING:
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
     from heartfast.figures import Figure as Figure
     from heartfast.figures import FigureConfig as FigureConfig
-    from heartfast.intervals import Interval as Interval
     from heartfast.figures import figure as figure
     from heartfast.figures import preset as preset
+    from heartfast.intervals import Interval as Interval
     from heartfast.intervals import read_intervals as read_intervals
     from heartfast.limits import Limits as Limits
     from heartfast.picture import Spectrogram as Spectrogram
     from heartfast.picture import encode_png as encode_png
     from heartfast.picture import to_image as to_image
     from heartfast.progress import Progress as Progress
+    from heartfast.soundgen import spectrogram_folder as spectrogram_folder
     from heartfast.spectral import get_window as get_window
     from heartfast.spectral import load as load
     from heartfast.spectral import power_to_db as power_to_db
@@ -85,6 +86,7 @@ _HOME = {
     "run": "stages.run",
     "score": "stages.score",
     "spectrogram": "spectral",
+    "spectrogram_folder": "soundgen",
     "stft": "spectral",
     "to_image": "picture",
     "train": "stages.train",

@@ -88,8 +88,8 @@ class SpectrogramConfig:
     size : (height, width), optional
         Size of the picture in pixels; by default one pixel per bin and frame.
     colormap : str
-        ``gray``, ``viridis``, ``magma``, ``inferno``, ``plasma``, ``cividis``, ``turbo``, or, dark on
-        light, ``bw``, ``seewave`` or ``heat``.
+        ``gray``, ``viridis``, ``magma``, ``inferno``, ``plasma``, ``cividis``, ``turbo``, or, dark
+        on light, ``bw``, ``seewave`` or ``heat``.
     invert : bool
         Dark on light, as soundgen draws.
     center : bool

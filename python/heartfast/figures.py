@@ -59,8 +59,8 @@ class FigureConfig(NamedTuple):
 
     Notes
     -----
-    Where there are several bins or frames to a pixel it shows the largest, so that no click is lost;
-    where there are several pixels to one, levels between them. The oscillogram has in each
+    Where there are several bins or frames to a pixel it shows the largest, so that no click is
+    lost; where there are several pixels to one, levels between them. The oscillogram has in each
     column what the signal reaches there.
 
     References
@@ -99,9 +99,9 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "published": ({"window_ms": 50, "overlap": 50, "detrend": "constant"}, {"contrast": 0.2}),
     # Heart sounds and murmurs lie below 800 Hz; 50 ms of a slow recording are few points.
     "heart": (
-        {"window_ms": 50, "overlap": 90, "zero_pad": 2048, "fmin": 20, "fmax": 800}
-        | {"dynamic_range": 60},
-        {"colormap": "magma", "contrast": 0.1},
+        {"window_ms": 50, "overlap": 85, "zero_pad": 4096, "fmin": 20, "fmax": 800}
+        | {"dynamic_range": 55},
+        {"colormap": "magma", "contrast": 0.15},
     ),
     # Wide bands, so that pitch periods and formants are seen.
     "speech": (
@@ -134,6 +134,10 @@ def preset(name: str) -> SpectrogramConfig:
     ValueError
         There is no preset of that name.
 
+    Notes
+    -----
+    What each looks like, and why: docs/figures.md.
+
     Examples
     --------
     >>> heartfast.preset("heart").fmax
@@ -154,6 +158,10 @@ class Figure:
     axes : dict
         Where things are: size (width, height), plot and osc (left, top, right, bottom) in pixels;
         xlim in seconds, ylim in Hz at the plots' borders.
+
+    Notes
+    -----
+    The PNG's provenance, in its iTXt chunk ``heartfast``, has the same and all settings.
 
     Examples
     --------
@@ -300,7 +308,9 @@ def figure_config(
     base = config or (SpectrogramConfig() if preset_name is None else preset(preset_name))
     if ylim is not None:
         if len(ylim) != 2 or fields.keys() & {"fmin", "fmax"}:
-            raise ValueError(f"ylim: expected (from, to) in Hz, without fmin and fmax, found {ylim}")
+            raise ValueError(
+                f"ylim: expected (from, to) in Hz, without fmin and fmax, found {ylim}"
+            )
         fields = {**fields, "fmin": ylim[0], "fmax": ylim[1]}
     own = {name: value for name, value in fields.items() if name in FigureConfig._fields}
     others = {name: value for name, value in fields.items() if name not in own}

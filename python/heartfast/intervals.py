@@ -15,7 +15,23 @@ _CIRCOR = {"1": "S1", "2": "systole", "3": "S2", "4": "diastole"}
 
 
 class Interval(NamedTuple):
-    """A labelled part of a recording, in seconds; a moment ends where it begins."""
+    """A labelled part of a recording.
+
+    Parameters
+    ----------
+    start, end : float
+        Seconds; a moment ends where it begins.
+    label : str
+
+    Notes
+    -----
+    What `read_intervals` reads, and what figures show above their spectrogram.
+
+    Examples
+    --------
+    >>> heartfast.Interval(0.1, 0.2, "S1").label
+    'S1'
+    """
 
     start: float
     end: float
@@ -30,8 +46,8 @@ def read_intervals(path: str | os.PathLike[str]) -> dict[str, list[Interval]]:
     path : path
         A CSV with start, end, label (seconds) and, unless it is of the one recording that it is
         named after, file_name; PASCAL's ``set_a_timing.csv`` (fname, cycle, sound, location in
-        samples of 44.1 kHz); CirCor's ``<recording>.tsv`` (start, end, and 1 to 4 for S1, systole, S2,
-        diastole; 0 is passed over), or a folder of such files.
+        samples of 44.1 kHz); CirCor's ``<recording>.tsv`` (start, end, and 1 to 4 for S1,
+        systole, S2, diastole; 0 is passed over), or a folder of such files.
 
     Returns
     -------

@@ -8,9 +8,9 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 
 if TYPE_CHECKING:
-    import numpy as np
     from collections.abc import Iterable
 
+    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from heartfast.figures import Figure

@@ -1,5 +1,4 @@
-"""The R function `soundgen::spectrogramFolder`, which left soundgen in 2021, for those who follow a
-published workflow."""
+"""The R function `soundgen::spectrogramFolder`, which left soundgen in 2021."""
 
 from __future__ import annotations
 
@@ -16,14 +15,6 @@ if TYPE_CHECKING:
 
 # The page of all pictures, as soundgen 1.8 called it.
 PAGE = "00_clickable_plots.html"
-# R's spellings.
-_SPELLINGS = {
-    "htmlPlots": "html_plots",
-    "windowLength": "window_length",
-    "dynamicRange": "dynamic_range",
-    "colorTheme": "color_theme",
-    "yScale": "y_scale",
-}
 # R's names of windows that differ.
 _WINDOWS = {"hanning": "hann", "rectangle": "rectangular"}
 
@@ -109,8 +100,8 @@ def spectrogram_folder(
 
     Notes
     -----
-    ``x.wav`` becomes ``x.png``, unless there is an ``x.mp3`` as well: then they are ``x.wav.png`` and
-    ``x.mp3.png``. Of several channels their mean is drawn (soundgen takes the left one).
+    ``x.wav`` becomes ``x.png``, unless there is an ``x.mp3`` as well: then they are ``x.wav.png``
+    and ``x.mp3.png``. Of several channels their mean is drawn (soundgen takes the left one).
     Pictures that are there are drawn anew.
 
     References
@@ -128,37 +119,39 @@ def spectrogram_folder(
     >>> sorted(path.name for path in folder.iterdir())
     ['00_clickable_plots.html', 'beat.png', 'beat.wav']
     """
-    given = {"html_plots": html_plots, "window_length": window_length}
-    given |= {"dynamic_range": dynamic_range, "color_theme": color_theme, "y_scale": y_scale}
-    for name, value in spellings.items():
-        if name not in _SPELLINGS:
-            raise TypeError(f"spectrogram_folder got an unexpected argument {name!r}")
-        given[_SPELLINGS[name]] = value
+    html_plots = spellings.pop("htmlPlots", html_plots)
+    window_length = spellings.pop("windowLength", window_length)
+    dynamic_range = spellings.pop("dynamicRange", dynamic_range)
+    color_theme = spellings.pop("colorTheme", color_theme)
+    y_scale = spellings.pop("yScale", y_scale)
+    if spellings:
+        raise TypeError(f"spectrogram_folder got an unexpected argument {min(spellings)!r}")
     if ylim is not None and len(ylim) != 2:
         raise ValueError(f"ylim: expected (from, to) in kHz, found {ylim!r}")
     config = SpectrogramConfig(
         window=_WINDOWS.get(wn, wn),
-        window_ms=given["window_length"],
-        **({"overlap": overlap} if step is None else {"hop_ms": step}),
+        window_ms=window_length,
+        overlap=overlap if step is None else None,
+        hop_ms=step,
         zero_pad=zp,
-        dynamic_range=given["dynamic_range"],
+        dynamic_range=dynamic_range,
         fmin=None if ylim is None else ylim[0] * 1000,
         fmax=None if ylim is None else ylim[1] * 1000,
         detrend="constant",
         figure=FigureConfig(
             width=width,
             height=height,
-            osc={True: "linear", False: "none"}.get(osc, osc),
-            y_scale=given["y_scale"],
+            osc=osc if isinstance(osc, str) else "linear" if osc else "none",
+            y_scale=y_scale,
             xlab=xlab,
             ylab=ylab,
             title=title,
-            colormap=given["color_theme"],
+            colormap=color_theme,
             contrast=contrast,
             brightness=brightness,
         ),
     )
-    return _draw(os.fspath(folder), config, given["html_plots"], jobs)
+    return _draw(os.fspath(folder), config, html_plots, jobs)
 
 
 def _draw(folder: str, config: SpectrogramConfig, page: bool, jobs: int | None) -> list[Failed]:
@@ -177,7 +170,9 @@ def _draw(folder: str, config: SpectrogramConfig, page: bool, jobs: int | None) 
     with tempfile.TemporaryDirectory(prefix=".heartfast-", dir=folder) as place:
         result = convert(sources, place, config=config, jobs=jobs)
         for record in result.records:
-            os.replace(os.path.join(place, record.file_name), os.path.join(folder, record.file_name))
+            os.replace(
+                os.path.join(place, record.file_name), os.path.join(folder, record.file_name)
+            )
     if page and result.records:
         from heartfast.gallery import gallery
 

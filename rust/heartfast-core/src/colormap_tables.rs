@@ -1,5 +1,5 @@
-//! 256 colours of each map, 8-bit sRGB. Written by `tools/colormap_tables.py`, which says where
-//! they are from.
+//! 256 colours of each map, 8-bit sRGB. Written by `tools/colormap_tables.py`, which says
+//! where they are from.
 
 #[rustfmt::skip]
 pub(crate) const VIRIDIS: [[u8; 3]; 256] = [

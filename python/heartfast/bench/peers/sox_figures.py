@@ -1,7 +1,7 @@
 """Figures with `sox spectrogram`, a process per recording: python sox_figures.py WAVS PICTURES.
 
-They have axes and a scale of decibels, but no oscillogram. At other than 2^k + 1 rows sox takes many
-times as long: 257 are the faster of the two numbers that are near.
+They have axes and a scale of decibels, but no oscillogram. At other than 2^k + 1 rows sox takes
+many times as long: 257 are the faster of the two numbers that are near.
 """
 
 import subprocess

@@ -214,7 +214,7 @@ impl<'a> Drawer<'a> {
         let wave_ticks = match (&wave, layout.oscillogram) {
             (Some(wave), Some(place)) => {
                 let length = place.height() as f64;
-                let room = Room { length, label: &|_| 1.8 * size };
+                let room = Room { length, label: &|_| 1.6 * size };
                 // The spectrogram's labels are near, and the time axis'.
                 let clear = 0.5 - 0.55 * size / length;
                 let mut ticks = amplitudes(wave, scene.factor, &room);

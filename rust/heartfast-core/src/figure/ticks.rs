@@ -101,6 +101,9 @@ fn label(value: f64, decimals: usize) -> String {
     if value != 0.0 && (value.abs() >= 1e6 || value.abs() < 1e-4) {
         return format!("{value:e}").replace('-', "\u{2212}");
     }
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     let label = format!("{value:.decimals$}");
     // Minus zero.
     match label.strip_prefix('-') {
@@ -128,12 +131,12 @@ mod tests {
         assert_eq!(labels(Scale::Linear, 0.0, 2000.0, 1000.0, 150.0), ["0", "1", "2"]);
         assert_eq!(
             labels(Scale::Linear, 0.0, 2000.0, 1000.0, 250.0),
-            ["0.0", "0.5", "1.0", "1.5", "2.0"]
+            ["0", "0.5", "1.0", "1.5", "2.0"]
         );
         assert_eq!(labels(Scale::Linear, 20.0, 800.0, 1.0, 200.0), ["200", "400", "600", "800"]);
         assert_eq!(
             labels(Scale::Linear, -0.31, 0.31, 1.0, 130.0),
-            ["\u{2212}0.2", "0.0", "0.2"]
+            ["\u{2212}0.2", "0", "0.2"]
         );
         assert_eq!(labels(Scale::Log, 20.0, 20_000.0, 1.0, 200.0), ["100", "1000", "10000"]);
         assert_eq!(labels(Scale::Linear, 0.0, 3e-5, 1.0, 80.0), ["0", "2e\u{2212}5"]);
