@@ -146,6 +146,7 @@ def convert(
     check: bool = False,
     fsync: bool = False,
     max_errors: int | None = None,
+    gallery: bool = False,
     limits: Limits | None = None,
     progress: ProgressCallback | None = None,
 ) -> Conversion:
@@ -220,6 +221,9 @@ def convert(
         failure, at a much lower speed.
     max_errors : int, optional
         Stop once more recordings have failed than this.
+    gallery : bool
+        Also write ``gallery.html``, a page of the pictures that plays the recordings; see
+        `heartfast.gallery`.
     limits : Limits, optional
         How much of what a file promises is believed.
     progress : callable, optional
@@ -268,6 +272,8 @@ def convert(
         raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
     if max_errors is not None and max_errors < 0:
         raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
+    if gallery and to != "dir":
+        raise ValueError(f"gallery: expected pictures as files, with to dir, found to {to}")
     config = config or SpectrogramConfig()
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
@@ -352,6 +358,10 @@ def convert(
             "they count as silence"
         )
     of = {name: recording.path for name, recording in zip(names, recordings, strict=True)}
+    if gallery and outcome["pictures"]:
+        from heartfast.stages.gallery import write_gallery
+
+        write_gallery(folder)
     return Conversion(folder, of, outcome, errors, notes + renamed)
 
 
