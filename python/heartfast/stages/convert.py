@@ -73,6 +73,8 @@ class Conversion:
         Recordings that an earlier run had converted already, or tried to.
     notes : list of str
         What a user should know: names that changed, rows and recordings without a match.
+
+    A notebook shows a dozen of the pictures.
     """
 
     def __init__(
@@ -122,6 +124,12 @@ class Conversion:
             "errors": [error.to_dict() for error in self.errors],
             "notes": self.notes,
         }
+
+    def _repr_html_(self) -> str:
+        """A dozen of the pictures, for notebooks."""
+        from heartfast.notebook import small_gallery
+
+        return small_gallery(self)
 
 
 def convert(

@@ -47,9 +47,9 @@ function facts(i) {
     badge.title = right ? "" : `The model says ${index.scored[saidOf(i)]}`;
     parts.push(badge);
   }
-  const texts = [labelName(labelOf(i))];
-  if (group) texts.push(`group ${group}`);
-  parts.push(dot(labelOf(i)), texts.join(" · "));
+  const label = labelName(labelOf(i));
+  if (label) parts.push(dot(labelOf(i)));
+  parts.push([label, group && `group ${group}`].filter(Boolean).join(" · "));
   return parts;
 }
 
@@ -64,7 +64,7 @@ function describe(i) {
   }
   if (right !== null) parts.push(right ? "right" : "wrong");
   if (refusal(i)) parts.push(refusal(i));
-  return parts.join(", ");
+  return parts.filter(Boolean).join(", ");
 }
 
 // Bars: the own class and what was said first, where there is no room for all.

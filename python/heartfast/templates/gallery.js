@@ -63,7 +63,7 @@ function activate(place, {focus = true} = {}) {
   activePicture = shown[active];
   if (!focus || !shown.length) return;
   const number = rowOf(active), y = grid.getBoundingClientRect().top + rows[number].top;
-  const below = $("bar").hidden ? 0 : $("bar").offsetHeight, above = document.querySelector(".tools").offsetHeight;
+  const below = $("bar").hidden ? 0 : $("bar").offsetHeight, above = Math.max(0, document.querySelector(".tools").getBoundingClientRect().bottom);
   const jump = y < above ? y - above - 12 : y + cardHeight > innerHeight - below ? y + cardHeight - innerHeight + below : 0;
   if (jump) scrollBy({top: jump, behavior: "instant"});
   draw();
@@ -152,14 +152,15 @@ function chooseLabel(number) {
 }
 
 function makeTools() {
-  const options = [["label", index.facet[0].toUpperCase() + index.facet.slice(1)], ["name", "Name"], ["seconds", "Duration"]];
+  const options = [["name", "Name"], ["seconds", "Duration"]];
+  if (sorted) options.unshift(["label", index.facet[0].toUpperCase() + index.facet.slice(1)]);
   if (index.scored.length) {
     options.push(["wrong", "Most wrong first"], ["said", "Most certain first"]);
     index.scored.forEach((name, k) => options.push([`p${k}`, `Probability of ${name}`]));
   }
   $("sort").append(...options.map(([value, text]) => new Option(text, value)));
   const chips = [["", "all", index.count], ...index.labels.map((label, k) => [labelName(label), labelName(label), counts[k]])];
-  if (index.labels.length > 1) {
+  if (sorted) {
     chips.forEach(([value, text, count], number) => {
       const chip = document.createElement("button");
       chip.type = "button";
@@ -188,7 +189,7 @@ function makeTools() {
 function change(what) {
   Object.assign(state, what);
   const address = new URLSearchParams(
-    Object.entries(state).filter(([name, value]) => value && !(name === "sort" && value === "label")).map(([n, v]) => [n, String(v)]));
+    Object.entries(state).filter(([name, value]) => value && !(name === "sort" && value === usual)).map(([n, v]) => [n, String(v)]));
   history.replaceState(null, "", `#${address}`);
   show();
 }
@@ -197,7 +198,7 @@ function change(what) {
 function readAddress() {
   const address = new URLSearchParams(location.hash.slice(1));
   for (const name of ["label", "said", "find", "show"]) state[name] = address.get(name) ?? "";
-  state.sort = address.get("sort") in keys ? address.get("sort") : "label";
+  state.sort = address.get("sort") in keys ? address.get("sort") : usual;
   state.reversed = address.get("reversed") === "true";
 }
 

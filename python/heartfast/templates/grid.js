@@ -5,7 +5,8 @@ const $ = (id) => document.getElementById(id);
 
 // Which pictures, in which order --------------------------------------------------------------------
 
-const state = {label: "", said: "", find: "", show: "", sort: "label", reversed: false};
+const usual = sorted ? "label" : "name";
+const state = {label: "", said: "", find: "", show: "", sort: usual, reversed: false};
 let shown = []; // pictures
 let rows = []; // {heading} or {from, to} of `shown`, each with its top
 
@@ -55,7 +56,7 @@ function layOut() {
   cardHeight = shown.length ? measure() : 0;
   rows = [];
   total = 0;
-  const headings = state.sort === "label" && !state.label && index.labels.length > 1;
+  const headings = state.sort === "label" && !state.label && sorted;
   const push = (row, height) => { rows.push({...row, top: total}); total += height; };
   for (let from = 0; from < shown.length; ) {
     let end = shown.length;

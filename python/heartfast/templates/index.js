@@ -11,7 +11,9 @@ const stemOf = (i) => { // a file is an address, and not every byte is a letter
 };
 const titleOf = (i) => cell("title", i) || stemOf(i);
 const labelOf = (i) => listed("label", i);
-const labelName = (label) => label || (index.facet === "class" ? "unlabelled" : "no folder");
+const sorted = index.labels.length > 1; // else there is nothing to tell apart
+const unnamed = !sorted ? "" : index.facet === "class" ? "unlabelled" : "no folder";
+const labelName = (label) => label || unnamed;
 const secondsOf = (i) => cell("seconds", i);
 const pictureOf = (i) => listed("folder", i) + fileOf(i);
 const scoresOf = (i) => index.scores[i] ?? null;
