@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from heartfast.cards import Card, natural, write_cards
 from heartfast.heads import read_head
 from heartfast.sounds import find_sound
 
+ROOT = Path(__file__).resolve().parent.parent
 HEARTFAST = Path(sys.executable).parent / "heartfast"
 HOSTILE = '<img src=x onerror=alert(1)> & "q" 100%#?'
 
@@ -362,3 +364,41 @@ def test_convert_goes_on_with_a_gallery_in_its_folder(made: Path, tmp_path: Path
 def test_natural_order() -> None:
     names = ["b10", "b9", "B 2", "a", "b9a", "10", "9"]
     assert sorted(names, key=natural) == ["9", "10", "a", "b9", "b9a", "b10", "B 2"]
+
+
+def test_a_notebook_shows_a_dozen(tmp_path: Path) -> None:
+    y, sr = heartfast.synth.heart_sound("normal", duration_s=2.0, seed=2)
+    (tmp_path / "wav").mkdir()
+    for name in (HOSTILE.replace("/", ""), *(f"a{k}" for k in range(19))):
+        heartfast.synth.write_wav(tmp_path / "wav" / f"{name}.wav", y, sr)
+    (tmp_path / "wav/bad.wav").write_bytes(b"RIFF")
+    result = heartfast.convert(tmp_path / "wav", tmp_path / "out")
+    page = result._repr_html_()
+    assert page.count('src="data:image/png;base64,') == 12
+    assert "20 pictures of 0.7 minutes" in page
+    assert "1 failed" in page
+    assert "<img src=x" not in page
+    assert "&lt;img src=x" in page  # it is the first by name
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    assert "<script" not in page
+    packed = heartfast.convert(tmp_path / "wav", tmp_path / "tar", to="tar")
+    assert "20 pictures" in packed._repr_html_()
+    for path in (tmp_path / "out").glob("*.png"):
+        path.unlink()
+    assert "<img" not in result._repr_html_()
+
+
+def test_the_examples_of_the_documentation(tmp_path: Path, monkeypatch) -> None:
+    from heartfast.options import make_parser
+
+    text = (ROOT / "docs/gallery.md").read_text()
+    commands = re.findall(r"^heartfast (.*?) *(?:#.*)?$", text, re.MULTILINE)
+    assert len(commands) == 4
+    for command in commands:
+        assert make_parser().parse_args(shlex.split(command)).verb in ("convert", "gallery")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], names)  # noqa: S102
+    assert Path(names["page"]).is_file()
+    images = set(re.findall(r"images/[\w-]+\.png", text))
+    assert all((ROOT / "docs" / image).stat().st_size < 300_000 for image in images)
