@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from heartfast.spectral import stft as stft
     from heartfast.stages.convert import convert as convert
     from heartfast.stages.evaluate import evaluate as evaluate
+    from heartfast.stages.gallery import gallery as gallery
     from heartfast.stages.pack import pack as pack
     from heartfast.stages.run import demo as demo
     from heartfast.stages.run import run as run
@@ -79,6 +80,7 @@ _HOME = {
     "demo": "stages.run",
     "encode_png": "picture",
     "evaluate": "stages.evaluate",
+    "gallery": "stages.gallery",
     "get_window": "spectral",
     "load": "spectral",
     "pack": "stages.pack",

@@ -208,6 +208,7 @@ def _convert(options: Namespace) -> int:
                 check=options.check,
                 fsync=options.fsync,
                 max_errors=0 if options.on_error == "stop" else options.max_errors,
+                gallery=options.gallery,
                 limits=_limits(options),
                 intervals=options.intervals,
                 progress=progress,
@@ -220,6 +221,8 @@ def _convert(options: Namespace) -> int:
     _say_kinds(result.errors)
     known = f" ({result.known} recordings by an earlier run)" if result.known else ""
     say(f"{result.pictures} pictures in {result.out}, {len(result.errors)} failed{known}")
+    if options.gallery and result.pictures:
+        say(f"the gallery is in {result.out}/gallery.html")
     _print(options, result.to_dict())
     if result.errors:
         return SOME_FAILED if result.pictures else ERROR
@@ -309,6 +312,17 @@ def _evaluate(options: Namespace) -> int:
     return DONE
 
 
+def _gallery(options: Namespace) -> int:
+    from heartfast.console import say
+    from heartfast.stages.gallery import gallery
+
+    result = gallery(options.images, output=options.out, scores=options.scores, audio=options.audio)
+    scored = f", {result.scored} with scores" if options.scores else ""
+    say(f"{result.pictures} pictures in {result.path}, {result.sounds} with sound{scored}")
+    _print(options, result.to_dict())
+    return DONE
+
+
 def _run(options: Namespace) -> int:
     from heartfast.stages.run import run
 
@@ -349,6 +363,7 @@ def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
     say_errors(result.packing.errors + result.training.errors)
     _print(options, result.to_dict(), result.to_text())
     say(f"the report is in {result.report}")
+    say(f"the gallery is in {result.gallery}")
     return SOME_FAILED if result.errors else DONE
 
 
@@ -381,6 +396,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "train": _train,
     "score": _score,
     "evaluate": _evaluate,
+    "gallery": _gallery,
     "run": _run,
     "demo": _demo,
     "bench": _bench,

@@ -76,6 +76,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="change a limit on what is read: max_channels, max_sample_rate, max_duration_s, "
         "max_image_pixels, max_archive_ratio, max_archive_members",
     )
+    p.add_argument(
+        "--gallery", action="store_true", help="also write gallery.html, a page that plays them"
+    )
     _add_config(p)
     _add_figure(p)
     _add_jobs(p)
@@ -138,7 +141,18 @@ def make_parser() -> argparse.ArgumentParser:
     _add_seed(p)
 
     p = verb(
-        "run", "do all of it: convert, pack, train, score, evaluate, report",
+        "gallery", "write a page that shows pictures and plays their recordings",
+        "heartfast gallery pictures --scores scores.csv",
+    )  # fmt: skip
+    p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
+    p.add_argument("-o", "--out", metavar="FILE", help="the page (IMAGES/gallery.html)")
+    p.add_argument("--scores", metavar="CSV", help="what score wrote, to sort by and to compare")
+    p.add_argument(
+        "--audio", metavar="DIR", help="where the recordings are, if not where convert found them"
+    )
+
+    p = verb(
+        "run", "do all of it: convert, pack, train, score, evaluate, report, gallery",
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
     _add_sources(p, None, "a new or empty folder")

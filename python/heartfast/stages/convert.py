@@ -74,6 +74,8 @@ class Conversion:
         Recordings that an earlier run had converted already, or tried to.
     notes : list of str
         What a user should know: names that changed, rows and recordings without a match.
+
+    A notebook shows a dozen of the pictures.
     """
 
     def __init__(
@@ -124,6 +126,12 @@ class Conversion:
             "notes": self.notes,
         }
 
+    def _repr_html_(self) -> str:
+        """A dozen of the pictures, for notebooks."""
+        from heartfast.notebook import small_gallery
+
+        return small_gallery(self)
+
 
 def convert(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -147,6 +155,7 @@ def convert(
     check: bool = False,
     fsync: bool = False,
     max_errors: int | None = None,
+    gallery: bool = False,
     limits: Limits | None = None,
     intervals: str | os.PathLike[str] | None = None,
     progress: ProgressCallback | None = None,
@@ -222,6 +231,9 @@ def convert(
         failure, at a much lower speed.
     max_errors : int, optional
         Stop once more recordings have failed than this.
+    gallery : bool
+        Also write ``gallery.html``, a page of the pictures that plays the recordings; see
+        `heartfast.gallery`.
     limits : Limits, optional
         How much of what a file promises is believed.
     intervals : path, optional
@@ -272,6 +284,8 @@ def convert(
         raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
     if max_errors is not None and max_errors < 0:
         raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
+    if gallery and to != "dir":
+        raise ValueError(f"gallery: expected pictures as files, with to dir, found to {to}")
     config = config or SpectrogramConfig()
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
@@ -363,6 +377,10 @@ def convert(
             "they count as silence"
         )
     of = {name: recording.path for name, recording in zip(names, recordings, strict=True)}
+    if gallery and outcome["pictures"]:
+        from heartfast.stages.gallery import write_gallery
+
+        write_gallery(folder)
     return Conversion(folder, of, outcome, errors, notes + renamed)
 
 
