@@ -2,8 +2,8 @@
 
 Viridis, magma, inferno and plasma are matplotlib's tables (Nathaniel Smith, Stefan van der Walt,
 Eric Firing; CC0), as are cividis (Jamie Nunez, Christopher Anderton, Ryan Renslow, PLOS ONE 13
-(2018); CC0) and turbo (Anton Mikhailov, Google; Apache-2.0). The others are made here, after the looks of
-those that soundgen offers under these names. Run with matplotlib installed:
+(2018); CC0) and turbo (Anton Mikhailov, Google; Apache-2.0). The others are made here,
+after the looks of those that soundgen offers under these names. Run with matplotlib installed:
 
     python tools/colormap_tables.py
 """

@@ -1,8 +1,8 @@
 """Figures with matplotlib: python matplotlib_figures.py WAVS PICTURES.
 
 As lean as it gets with axes and an oscillogram: one figure, whose artists get the next recording's
-data; a picture instead of a mesh, no more levels than pixels, an envelope instead of all samples, and
-the PNG at zlib's fastest level.
+data; a picture instead of a mesh, an envelope instead of all samples, and the PNG at zlib's fastest
+level.
 """
 
 import sys
