@@ -30,9 +30,9 @@ def test_pictures_and_page_are_beside_the_recordings(folder) -> None:
     with Image.open(folder / "a.png") as image:
         assert image.size == (900, 500)
     page = (folder / "00_clickable_plots.html").read_text()
-    assert "a.wav" in page
+    assert '"count":2' in page
     assert "<i>" not in page
-    assert "broken.wav" not in page
+    assert "broken" not in page
     # A second time, with other settings: drawn anew.
     heartfast.spectrogram_folder(folder, html_plots=False, ylim=(0.02, 0.8), osc="db", height=300)
     with Image.open(folder / "a.png") as image:

@@ -169,12 +169,15 @@ def _draw(folder: str, config: SpectrogramConfig, page: bool, jobs: int | None) 
     # Pictures are whole before they are beside their recordings.
     with tempfile.TemporaryDirectory(prefix=".heartfast-", dir=folder) as place:
         result = convert(sources, place, config=config, jobs=jobs)
-        for record in result.records:
-            os.replace(
-                os.path.join(place, record.file_name), os.path.join(folder, record.file_name)
-            )
-    if page and result.records:
-        from heartfast.gallery import gallery
+        drawn = [(os.path.join(folder, record.file_name), record) for record in result.records]
+        for picture, record in drawn:
+            os.replace(os.path.join(place, record.file_name), picture)
+    if page and drawn:
+        from heartfast.cards import Card, write_cards
 
-        gallery(folder, output=os.path.join(folder, PAGE), audio=folder)
+        cards = [
+            Card(picture, record.recording, seconds=record.duration_s) for picture, record in drawn
+        ]
+        title = os.path.basename(os.path.abspath(folder))
+        write_cards(os.path.join(folder, PAGE), cards, title=title, facet="folder")
     return result.errors
