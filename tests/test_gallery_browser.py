@@ -281,7 +281,7 @@ def test_what_a_screen_reader_is_told(made: Path, open_page) -> None:
     page.keyboard.press("Enter")
     until(page, "player.playing")
     assert page.locator("#said").inner_text().startswith("Playing ")
-    assert page.get_by_role("button", name="Pause").count() >= 1
+    page.locator("#grid").get_by_role("button", name="Pause ").wait_for()
 
 
 def test_formats_that_do_not_play_say_so(tmp_path: Path, open_page) -> None:
