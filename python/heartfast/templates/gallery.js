@@ -66,6 +66,7 @@ function activate(place, {focus = true} = {}) {
   const below = $("bar").hidden ? 0 : $("bar").offsetHeight, above = Math.max(0, document.querySelector(".tools").getBoundingClientRect().bottom);
   const jump = y < above ? y - above - 12 : y + cardHeight > innerHeight - below ? y + cardHeight - innerHeight + below : 0;
   if (jump) scrollBy({top: jump, behavior: "instant"});
+  insertRow(number);
   draw();
   cardOf(activePicture).focus({preventScroll: true});
 }
@@ -152,6 +153,7 @@ function chooseLabel(number) {
 }
 
 function makeTools() {
+  document.body.classList.toggle("plain", !sorted && index.groups.length === 1 && !index.scored.length);
   const options = [["name", "Name"], ["seconds", "Duration"]];
   if (sorted) options.unshift(["label", index.facet[0].toUpperCase() + index.facet.slice(1)]);
   if (index.scored.length) {

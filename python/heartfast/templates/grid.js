@@ -103,13 +103,14 @@ function rowAt(y) {
   return low;
 }
 
-const BUDGET = 8; // ms of a frame for rows that are not in view yet
+const AT_ONCE = 12; // cards that a frame makes: more would be felt while scrolling
 let waiting = 0;
 
 function draw() {
   cancelAnimationFrame(waiting);
+  if (!rows.length) return;
   const top = -grid.getBoundingClientRect().top, height = innerHeight;
-  const first = rowAt(top), last = rowAt(top + height);
+  const first = rowAt(top);
   const before = rowAt(top - height / 2), after = rowAt(top + 1.5 * height);
   // The row with the focus stays, wherever it is: a focus that is gone is lost.
   const focused = document.activeElement?.closest?.("#grid [role=row]");
@@ -119,20 +120,14 @@ function draw() {
       drawn.delete(number);
     }
   }
-  if (!rows.length) return;
-  const began = performance.now();
+  // What is in view comes first, the rest as soon as there is time.
   const wanted = [];
-  for (let number = first; number <= last; number++) wanted.push(number);
-  for (let number = last + 1; number <= after; number++) wanted.push(number);
+  for (let number = first; number <= after; number++) wanted.push(number);
   for (let number = first - 1; number >= before; number--) wanted.push(number);
-  for (const number of wanted) {
-    if (drawn.has(number)) continue;
-    if ((number < first || number > last) && performance.now() - began > BUDGET) {
-      waiting = requestAnimationFrame(draw);
-      break;
-    }
-    insertRow(number);
-  }
+  const missing = wanted.filter((number) => !drawn.has(number));
+  const most = Math.ceil(AT_ONCE / columns);
+  missing.slice(0, most).forEach(insertRow);
+  if (missing.length > most) waiting = requestAnimationFrame(draw);
   placeStop(rows[first].from < 0 ? rows[first + 1].from : rows[first].from);
 }
 
@@ -158,6 +153,7 @@ function rowOf(place) {
 }
 
 function insertRow(number) {
+  if (drawn.has(number)) return;
   const row = makeRow(rows[number], number);
   // Readers go by the order in the document.
   let next = null;

@@ -87,6 +87,9 @@ function showLine(picture, sound) {
   const current = player.sound !== null && player.sound === sound;
   picture.classList.toggle("current", current);
   picture.classList.toggle("playing", current && player.playing);
+  const button = picture.querySelector(".play");
+  const label = button?.ariaLabel.replace(/^\w+/, current && player.playing ? "Pause" : "Play");
+  if (button && button.ariaLabel !== label) button.ariaLabel = label;
   if (current) {
     const line = picture.querySelector(".plot i");
     line.style.transform = `translateX(${100 * player.share(sound, player.at)}%)`;
