@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from heartfast.bench.jobs import (
+    FIGURE_PEERS,
     PEERS,
     Contender,
     Job,
     MissingError,
     Run,
     draw,
+    figure_job,
     finish,
     heartfast,
     make_corpus,
@@ -105,6 +107,16 @@ class Bench:
         chosen = [peer for peer in PEERS if peer.name in self.wanted]
         return self.turns("L", [heartfast(), heartfast(jobs=2), *chosen], self.large)
 
+    @functools.cached_property
+    def on_figures(self) -> dict[str, list[Run]]:
+        """The figure job, on corpus M."""
+        contenders = [heartfast("--figure"), *FIGURE_PEERS]
+        if not self.quick:
+            one = self.folder("one-figure")
+            shutil.copy(min(self.medium.source.glob("low*.wav")), one)
+            self.turns("one figure", contenders, figure_job(read_job(one)), runs=1)
+        return self.turns("figures of M", contenders, figure_job(self.medium))
+
     def warm(self) -> None:
         """Let everyone draw one recording: this fills the caches of files and of byte code."""
         if "one file" not in self.runs and not self.quick:
@@ -115,7 +127,7 @@ class Bench:
     def ratios(self, peer: str, table: dict[str, list[Run]]) -> list[float]:
         """CPU time of a peer over that of heartfast, turn by turn."""
         if peer not in table:
-            reason = next(p.missing() for p in PEERS if p.name == peer)
+            reason = next(p.missing() for p in (*PEERS, *FIGURE_PEERS) if p.name == peer)
             raise MissingError(reason or "not measured")
         return [b.cpu_s / a.cpu_s for a, b in zip(table["heartfast"], table[peer], strict=True)]
 

@@ -37,6 +37,25 @@ def against(peer: str) -> Measure:
     return measure
 
 
+def figures_against(peer: str) -> Measure:
+    """CPU time of a peer over ours, figures of corpus M."""
+
+    def measure(bench: Bench) -> Figure:
+        count = len(bench.medium.recordings)
+        cost = median(run.cpu_s for run in bench.on_figures["heartfast"])
+        return Figure(bench.ratios(peer, bench.on_figures), f"{1000 * cost / count:.2f} ms each")
+
+    return measure
+
+
+def figure_size(bench: Bench) -> Figure:
+    """Bytes of our figures over those of sox, corpus M."""
+    if "sox" not in bench.on_figures:
+        raise MissingError("sox not installed")
+    ours, theirs = bench.on_figures["heartfast"], bench.on_figures["sox"]
+    return Figure([a.png_mb / b.png_mb for a, b in zip(ours, theirs, strict=True)])
+
+
 def against_the_fastest(bench: Bench) -> Figure:
     """CPU time over ours, corpus L, of the peer that was the fastest on corpus M."""
     costs = {

@@ -96,6 +96,12 @@ TARGETS = [
     Target("arrays", "heartfast.spectrogram against the fastest array function", 2, 4, "x",
            figures.arrays),
     *_archives(),
+    Target("figure-matplotlib", "figures against lean matplotlib, corpus M", 40, 65, "x",
+           figures.figures_against("matplotlib")),
+    Target("figure-sox", "figures against sox, corpus M", 8, 12, "x",
+           figures.figures_against("sox")),
+    Target("figure-size", "size of figures against sox, corpus M", 1.0, 0.9, "x",
+           figures.figure_size),
 ]  # fmt: skip
 
 

@@ -224,7 +224,8 @@ NAN, INF = float("nan"), float("inf")
         ({"size": "64x64"}, TypeError,
          "size: expected (height, width) in pixels, or None, found '64x64'"),
         ({"colormap": "jet"}, ValueError,
-         'colormap: expected one of gray, viridis, magma, inferno, plasma, found "jet"'),
+         'colormap: expected one of gray, viridis, magma, inferno, plasma, '
+         'cividis, turbo, bw, seewave, heat, found "jet"'),
         ({"colormap": 3}, TypeError, "colormap: expected a name, found 3"),
         ({"invert": "no"}, TypeError, "invert: expected True or False, found 'no'"),
         ({"center": None}, TypeError, "center: expected True or False, found None"),

@@ -22,7 +22,7 @@ from PIL import Image
 import heartfast
 from heartfast.groups import split_groups
 from heartfast.images import Picture
-from heartfast.stages.pack import _flat_names
+from heartfast.matching import flat_names
 
 FILES = ("test.zip", "test_actual.csv", "test_metadata.csv", "train.zip")
 
@@ -156,7 +156,7 @@ def test_copies_of_a_recording_stay_together(tmp_path: Path) -> None:
     assert not sides[0] & sides[1]
 
 
-def test_flat_names_stay_apart(tmp_path: Path) -> None:
+def testflat_names_stay_apart(tmp_path: Path) -> None:
     for label in ("a", "b"):
         for i in range(6):
             picture(tmp_path / f"in/{label}/{i}.png", seed=i + 10 * (label == "b"))
@@ -173,8 +173,8 @@ def test_flat_names_stay_apart(tmp_path: Path) -> None:
         unique=True,
     )
 )  # fmt: skip
-def test_flat_names_are_one_to_one(names) -> None:
-    flat = _flat_names([Picture(name, "") for name in names])
+def testflat_names_are_one_to_one(names) -> None:
+    flat = flat_names([Picture(name, "") for name in names])
     assert len({name.casefold() for name in flat}) == len(names)
     assert all("/" not in name and name.endswith(".png") for name in flat)
 

@@ -29,11 +29,18 @@ if TYPE_CHECKING:
     from heartfast.errors import HeartfastError as HeartfastError
     from heartfast.errors import StoppedError as StoppedError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.figures import Figure as Figure
+    from heartfast.figures import FigureConfig as FigureConfig
+    from heartfast.figures import figure as figure
+    from heartfast.figures import preset as preset
+    from heartfast.intervals import Interval as Interval
+    from heartfast.intervals import read_intervals as read_intervals
     from heartfast.limits import Limits as Limits
     from heartfast.picture import Spectrogram as Spectrogram
     from heartfast.picture import encode_png as encode_png
     from heartfast.picture import to_image as to_image
     from heartfast.progress import Progress as Progress
+    from heartfast.soundgen import spectrogram_folder as spectrogram_folder
     from heartfast.spectral import get_window as get_window
     from heartfast.spectral import load as load
     from heartfast.spectral import power_to_db as power_to_db
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
     from heartfast.spectral import stft as stft
     from heartfast.stages.convert import convert as convert
     from heartfast.stages.evaluate import evaluate as evaluate
+    from heartfast.stages.gallery import gallery as gallery
     from heartfast.stages.pack import pack as pack
     from heartfast.stages.run import demo as demo
     from heartfast.stages.run import run as run
@@ -49,6 +57,12 @@ if TYPE_CHECKING:
 
 # Where each public name lives. Loaded on first use: the command line starts without NumPy.
 _HOME = {
+    "read_intervals": "intervals",
+    "preset": "figures",
+    "figure": "figures",
+    "Interval": "intervals",
+    "FigureConfig": "figures",
+    "Figure": "figures",
     "BundleError": "errors",
     "ConfigMismatchError": "errors",
     "DatasetError": "errors",
@@ -66,6 +80,7 @@ _HOME = {
     "demo": "stages.run",
     "encode_png": "picture",
     "evaluate": "stages.evaluate",
+    "gallery": "stages.gallery",
     "get_window": "spectral",
     "load": "spectral",
     "pack": "stages.pack",
@@ -73,6 +88,7 @@ _HOME = {
     "run": "stages.run",
     "score": "stages.score",
     "spectrogram": "spectral",
+    "spectrogram_folder": "soundgen",
     "stft": "spectral",
     "to_image": "picture",
     "train": "stages.train",

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import Unpack
 
+from heartfast.figures import Caption, FigureConfig
 from heartfast.limits import Limits
 from heartfast.selection import Selection
 
 __all__ = [
+    "COLORMAPS",
     "MAX_N_FFT",
     "Archive",
     "Recordings",
@@ -20,6 +22,8 @@ __all__ = [
     "build_info",
     "convert",
     "encode_png",
+    "figure",
+    "figure_of_levels",
     "get_window",
     "load",
     "magnitudes",
@@ -32,6 +36,7 @@ __all__ = [
 ]
 
 __version__: str
+COLORMAPS: list[str]
 MAX_N_FFT: int
 
 _Window: TypeAlias = str | tuple[str, float]
@@ -53,6 +58,7 @@ class _ConfigFields(TypedDict, total=False):
     invert: bool
     center: bool
     detrend: Literal["constant"] | None
+    figure: FigureConfig | None
 
 @final
 class SpectrogramConfig:
@@ -83,7 +89,8 @@ class SpectrogramConfig:
     size : (height, width), optional
         Size of the picture in pixels; by default one pixel per bin and frame.
     colormap : str
-        ``gray``, ``viridis``, ``magma``, ``inferno`` or ``plasma``.
+        ``gray``, ``viridis``, ``magma``, ``inferno``, ``plasma``, ``cividis``, ``turbo``, or, dark
+        on light, ``bw``, ``seewave`` or ``heat``.
     invert : bool
         Dark on light, as soundgen draws.
     center : bool
@@ -91,6 +98,8 @@ class SpectrogramConfig:
         whole frames only.
     detrend : None or "constant"
         Remove the mean of the samples first.
+    figure : FigureConfig, optional
+        A figure with axes, with a size and colours of its own; by default a bare tile.
 
     Raises
     ------
@@ -129,6 +138,7 @@ class SpectrogramConfig:
         invert: bool = False,
         center: bool = True,
         detrend: Literal["constant"] | None = None,
+        figure: FigureConfig | None = None,
     ) -> SpectrogramConfig: ...
     @property
     def window(self) -> _Window: ...
@@ -158,6 +168,8 @@ class SpectrogramConfig:
     def center(self) -> bool: ...
     @property
     def detrend(self) -> Literal["constant"] | None: ...
+    @property
+    def figure(self) -> FigureConfig | None: ...
     def to_dict(self) -> dict[str, Any]:
         """The fields as a dictionary that JSON can hold."""
 
@@ -233,6 +245,16 @@ def convert(
     options: object,
     progress: Callable[[int, int], object] | None,
 ) -> _Outcome: ...
+def figure(
+    samples: NDArray[np.float32], sr: int, config: SpectrogramConfig, caption: Caption
+) -> bytes: ...
+def figure_of_levels(
+    levels: NDArray[np.uint8],
+    samples: NDArray[np.float32] | None,
+    sr: int,
+    config: SpectrogramConfig,
+    caption: Caption,
+) -> bytes: ...
 def encode_png(
     pixels: NDArray[np.uint8],
     palette: NDArray[np.uint8] | None,

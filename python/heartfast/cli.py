@@ -143,6 +143,23 @@ def _config(options: Namespace) -> SpectrogramConfig:
         "fmax", "size", "colormap", "invert", "center",
     )  # fmt: skip
     given = {name: getattr(options, name) for name in fields if hasattr(options, name)}
+    if "figure" not in options:
+        return SpectrogramConfig(**given)
+    from heartfast.figures import FigureConfig, figure_config
+
+    own = [name for name in FigureConfig._fields if name in options and name != "colormap"]
+    ylim = getattr(options, "ylim", None)
+    if options.figure or options.preset:
+        # Overlap and hop exclude each other, and a tile's size and inversion are no figure's.
+        of_tiles = [name for name in ("size", "invert") if name in given]
+        if of_tiles:
+            raise ValueError(f"--{of_tiles[0]}: expected a tile, found a figure")
+        drawn = given | {name: getattr(options, name) for name in own}
+        return figure_config(options.preset, None, ylim, drawn)
+    if ylim is not None:
+        own.insert(0, "ylim")
+    if own:
+        raise ValueError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
     return SpectrogramConfig(**given)
 
 
@@ -191,7 +208,9 @@ def _convert(options: Namespace) -> int:
                 check=options.check,
                 fsync=options.fsync,
                 max_errors=0 if options.on_error == "stop" else options.max_errors,
+                gallery=options.gallery,
                 limits=_limits(options),
+                intervals=options.intervals,
                 progress=progress,
             )
     finally:
@@ -202,6 +221,8 @@ def _convert(options: Namespace) -> int:
     _say_kinds(result.errors)
     known = f" ({result.known} recordings by an earlier run)" if result.known else ""
     say(f"{result.pictures} pictures in {result.out}, {len(result.errors)} failed{known}")
+    if options.gallery and result.pictures:
+        say(f"the gallery is in {result.out}/gallery.html")
     _print(options, result.to_dict())
     if result.errors:
         return SOME_FAILED if result.pictures else ERROR
@@ -291,6 +312,17 @@ def _evaluate(options: Namespace) -> int:
     return DONE
 
 
+def _gallery(options: Namespace) -> int:
+    from heartfast.console import say
+    from heartfast.stages.gallery import gallery
+
+    result = gallery(options.images, output=options.out, scores=options.scores, audio=options.audio)
+    scored = f", {result.scored} with scores" if options.scores else ""
+    say(f"{result.pictures} pictures in {result.path}, {result.sounds} with sound{scored}")
+    _print(options, result.to_dict())
+    return DONE
+
+
 def _run(options: Namespace) -> int:
     from heartfast.stages.run import run
 
@@ -331,6 +363,7 @@ def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
     say_errors(result.packing.errors + result.training.errors)
     _print(options, result.to_dict(), result.to_text())
     say(f"the report is in {result.report}")
+    say(f"the gallery is in {result.gallery}")
     return SOME_FAILED if result.errors else DONE
 
 
@@ -363,6 +396,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "train": _train,
     "score": _score,
     "evaluate": _evaluate,
+    "gallery": _gallery,
     "run": _run,
     "demo": _demo,
     "bench": _bench,

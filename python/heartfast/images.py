@@ -175,6 +175,15 @@ class PictureSet:
         if self._archive is not None:
             self._archive.close()
 
+    @property
+    def packed(self) -> bool:
+        """Whether the pictures are in an archive, and no files."""
+        return self._archive is not None
+
+    def path(self, name: str) -> str:
+        """Return where a picture that is a file stands."""
+        return os.path.join(self.source, *self._members[name].split("/"))
+
     def read_bytes(self, name: str) -> bytes:
         """Return a picture's file as it is stored. May be called from several threads."""
         member = self._members[name]

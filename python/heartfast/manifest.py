@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MANIFEST = "manifest.jsonl"
-_TABLES = ("metadata.csv", "errors.jsonl")
+_TABLES = ("metadata.csv", "errors.jsonl", "gallery.html")
 
 
 def header(settings: dict[str, Any], selection: str) -> str:

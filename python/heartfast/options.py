@@ -76,7 +76,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="change a limit on what is read: max_channels, max_sample_rate, max_duration_s, "
         "max_image_pixels, max_archive_ratio, max_archive_members",
     )
+    p.add_argument(
+        "--gallery", action="store_true", help="also write gallery.html, a page that plays them"
+    )
     _add_config(p)
+    _add_figure(p)
     _add_jobs(p)
 
     p = verb(
@@ -137,7 +141,18 @@ def make_parser() -> argparse.ArgumentParser:
     _add_seed(p)
 
     p = verb(
-        "run", "do all of it: convert, pack, train, score, evaluate, report",
+        "gallery", "write a page that shows pictures and plays their recordings",
+        "heartfast gallery pictures --scores scores.csv",
+    )  # fmt: skip
+    p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
+    p.add_argument("-o", "--out", metavar="FILE", help="the page (IMAGES/gallery.html)")
+    p.add_argument("--scores", metavar="CSV", help="what score wrote, to sort by and to compare")
+    p.add_argument(
+        "--audio", metavar="DIR", help="where the recordings are, if not where convert found them"
+    )
+
+    p = verb(
+        "run", "do all of it: convert, pack, train, score, evaluate, report, gallery",
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
     _add_sources(p, None, "a new or empty folder")
@@ -233,9 +248,43 @@ def _add_config(p: argparse.ArgumentParser) -> None:
     group.add_argument("--fmin", type=float, metavar="HZ", help="lowest frequency shown")
     group.add_argument("--fmax", type=float, metavar="HZ", help="highest frequency shown")
     group.add_argument("--size", type=_size, metavar="HxW", help="pixels (one per bin and frame)")
-    group.add_argument("--colormap", metavar="NAME", help="gray, viridis, magma, inferno, plasma")
+    group.add_argument(
+        "--colormap",
+        metavar="NAME",
+        help="gray, viridis, magma, inferno, plasma, cividis, turbo, bw, seewave, heat",
+    )
     group.add_argument("--invert", action="store_true", help="dark on light")
     group.add_argument("--no-center", dest="center", action="store_false", help="whole frames only")
+
+
+def _add_figure(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--figure", action="store_true", help="draw axes and an oscillogram, for people")
+    p.add_argument(
+        "--preset", metavar="NAME", help="settings for figures: published, heart, speech, bird"
+    )
+    p.add_argument(
+        "--intervals", metavar="PATH", help="labelled parts to show: CSV, TSV, or a folder of them"
+    )
+    # Without defaults: the configuration has its own.
+    group = p.add_argument_group("figure", argument_default=argparse.SUPPRESS)
+    group.add_argument("--width", type=int, metavar="N", help="in points (900)")
+    group.add_argument("--height", type=int, metavar="N", help="in points (500)")
+    group.add_argument("--scale", type=float, metavar="X", help="pixels to a point (1)")
+    group.add_argument("--osc", metavar="WAY", help="oscillogram: linear (default), db, none")
+    group.add_argument(
+        "--y-scale", metavar="NAME", help="frequencies: linear (default), log, mel, bark, erb"
+    )
+    group.add_argument("--ylim", type=_range, metavar="LOW,HIGH", help="Hz; as --fmin and --fmax")
+    group.add_argument("--xlim", type=_range, metavar="FROM,TO", help="seconds shown (all)")
+    group.add_argument("--title", metavar="TEXT", help="(the recording's name)")
+    group.add_argument("--xlab", metavar="TEXT", help="name of the time axis")
+    group.add_argument("--ylab", metavar="TEXT", help="name of the frequency axis")
+    group.add_argument("--grid", action="store_true", help="dotted lines at the ticks")
+    group.add_argument("--colorbar", action="store_true", help="a scale of decibels")
+    group.add_argument("--theme", metavar="NAME", help="light (default), dark")
+    group.add_argument("--contrast", type=float, metavar="X", help="-1 to 1: faint levels fade (0)")
+    group.add_argument("--brightness", type=float, metavar="X", help="-1 to 1: lighter (0)")
+    group.add_argument("--font", metavar="FILE", help="TrueType or OpenType, for other scripts")
 
 
 def _add_test_size(p: argparse.ArgumentParser) -> None:
@@ -288,6 +337,16 @@ def _limit(text: str) -> tuple[str, float]:
         pass
     expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
     raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+
+
+def _range(text: str) -> tuple[float, float]:
+    low, _, high = text.partition(",")
+    try:
+        return float(low), float(high)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected two numbers with a comma between, as 20,800, found {text!r}"
+        ) from None
 
 
 def _size(text: str) -> tuple[int, int]:

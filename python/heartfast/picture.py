@@ -8,8 +8,12 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
+
+    from heartfast.figures import Figure
 
 
 def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> NDArray[np.uint8]:
@@ -138,7 +142,9 @@ class Spectrogram:
     sr : int
         Samples per second of the signal.
     config : SpectrogramConfig
-        How it was made, and how it is drawn. A notebook shows the picture.
+        How it was made, and how it is drawn.
+    signal : float array, shape (..., n), optional
+        What it was made of: the array itself, not a copy. A notebook shows the figure and a player.
 
     Examples
     --------
@@ -153,10 +159,18 @@ class Spectrogram:
     (np.True_, b'\\x89PNG')
     """
 
-    def __init__(self, values: NDArray[Any], *, sr: int, config: SpectrogramConfig) -> None:
+    def __init__(
+        self,
+        values: NDArray[Any],
+        *,
+        sr: int,
+        config: SpectrogramConfig,
+        signal: NDArray[Any] | None = None,
+    ) -> None:
         self.values = values
         self.sr = sr
         self.config = config
+        self.signal = signal
 
     @property
     def frequencies(self) -> NDArray[np.float64]:
@@ -204,12 +218,74 @@ class Spectrogram:
         """The picture as a PNG file, in the colours of `config.colormap`."""
         return encode_png(self.to_image(), colormap=self.config.colormap)
 
-    def _repr_png_(self) -> bytes | None:
-        return self.to_png() if self.values.ndim == 2 else None
+    def figure(
+        self,
+        *,
+        intervals: Iterable[tuple[float, float, str]] = (),
+        contour: tuple[ArrayLike, ArrayLike] | None = None,
+        ylim: tuple[float, float] | None = None,
+        **fields: Any,
+    ) -> Figure:
+        """Draw it with axes, over its signal's oscillogram.
+
+        Parameters
+        ----------
+        intervals, contour, ylim
+            As `heartfast.figure` has them.
+        **fields
+            Fields of `FigureConfig` (width, title, theme, ...), and those of `SpectrogramConfig`
+            that do not concern the transform (dynamic_range, ref, fmin, fmax).
+
+        Returns
+        -------
+        Figure
+
+        Raises
+        ------
+        ValueError
+            A field out of range, or one of the transform; or several signals.
+
+        Examples
+        --------
+        >>> y, sr = heartfast.synth.heart_sound(seed=1)
+        >>> heartfast.spectrogram(y, sr).figure(colormap="viridis", colorbar=True)
+        <Figure 900 x 500, ... bytes>
+        """
+        from heartfast.figures import figure_of
+
+        return figure_of(self, intervals=intervals, contour=contour, ylim=ylim, **fields)
+
+    def _repr_html_(self) -> str | None:
+        """The figure and a player, for notebooks."""
+        from base64 import b64encode
+
+        if self.values.ndim != 2:
+            return None
+        png = b64encode(self.figure().png).decode()
+        html = f'<img alt="Spectrogram" style="max-width: 100%" src="data:image/png;base64,{png}">'
+        if self.signal is not None:
+            wav = b64encode(wav_bytes(self.signal, self.sr)).decode()
+            html += f'<br><audio controls src="data:audio/wav;base64,{wav}"></audio>'
+        return html
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.values.shape))
         return f"<Spectrogram {shape} {self.values.dtype}, {self.sr} Hz>"
+
+
+def wav_bytes(signal: NDArray[Any], sr: int) -> bytes:
+    """A WAV file, 16 bit, of a signal of shape (n,): louder than full scale is cut off."""
+    import io
+    import wave
+
+    import numpy as np
+
+    samples = np.clip(np.nan_to_num(signal), -1, 1) * 32767
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setparams((1, 2, sample_rate(sr), 0, "NONE", ""))
+        wav.writeframes(np.rint(samples).astype("<i2").tobytes())
+    return file.getvalue()
 
 
 def sample_rate(sr: float) -> int:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.files import write_bytes
+from heartfast.heads import read_head
+from heartfast.pages import write_page
+from heartfast.sounds import embedded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +24,6 @@ if TYPE_CHECKING:
 SYNTHETIC = "The recordings are synthetic: the figures are no clinical result."
 # Example pictures of each class.
 EXAMPLES = 3
-# Larger recordings are not put into the page: it should open at once and go by e-mail.
-MAX_SOUND_BYTES = 400_000
-LEAST_SOUND_RATE = 4000
-SOUND_TYPES = {
-    ".wav": "audio/wav", ".mp3": "audio/mpeg", ".flac": "audio/flac", ".ogg": "audio/ogg",
-    ".oga": "audio/ogg", ".m4a": "audio/mp4",
-}  # fmt: skip
 METRIC_NAMES = {
     "logloss": "Logloss",
     "macro_f1": "Macro-F1",
@@ -37,13 +33,15 @@ METRIC_NAMES = {
 
 
 class Example(NamedTuple):
-    """A recording to look at and listen to."""
+    """A recording to look at and listen to; `times` and `plot` are JSON for the player."""
 
     name: str
     group: str
     seconds: float
     picture: str
     sound: str
+    times: str
+    plot: str
 
 
 class Bar(NamedTuple):
@@ -84,19 +82,10 @@ def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> No
 
 
 def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any) -> None:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    from heartfast._core import __version__
-
-    environment = Environment(
-        loader=PackageLoader("heartfast"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("report.html").render(
-        version=__version__,
+    write_page(
+        path,
+        "report.html",
+        scripts=("player.js", "report.js") if parts["run"] else (),
         evaluation=evaluation,
         overall=_overall(evaluation),
         per_class=_per_class(evaluation),
@@ -104,7 +93,6 @@ def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any
         never=_never_said(evaluation),
         **parts,
     )
-    write_bytes(path, page.encode("utf-8", "replace"))
 
 
 def _class_row(run: Run, name: str, records: Sequence[Converted]) -> dict[str, Any]:
@@ -132,35 +120,20 @@ def _examples(folder: str, records: Sequence[Converted]) -> list[Example]:
 
 
 def _example(folder: str, record: Converted) -> Example:
-    with open(os.path.join(folder, *record.file_name.split("/")), "rb") as file:
+    path = os.path.join(folder, *record.file_name.split("/"))
+    with open(path, "rb") as file:
         picture = base64.b64encode(file.read()).decode()
-    name = os.path.basename(record.recording)
-    picture = f"data:image/png;base64,{picture}"
-    return Example(name, record.group, record.duration_s, picture, _sound(record))
-
-
-def _sound(record: Converted) -> str:
-    """The recording as a page can play it, or nothing."""
-    from heartfast import synth
-    from heartfast.errors import HeartfastError
-    from heartfast.spectral import load
-
-    kind = SOUND_TYPES.get(os.path.splitext(record.recording)[1].lower())
-    try:
-        if kind is None or os.path.getsize(record.recording) > MAX_SOUND_BYTES:
-            return ""
-        if record.sample_rate < LEAST_SOUND_RATE:
-            # Browsers play no rates as low as some stethoscopes record.
-            samples, sr = load(record.recording, sr=2 * LEAST_SOUND_RATE)
-            if 2 * len(samples) > MAX_SOUND_BYTES:
-                return ""
-            kind, data = "audio/wav", synth.wav_bytes(samples, sr)
-        else:
-            with open(record.recording, "rb") as file:
-                data = file.read()
-    except (OSError, HeartfastError):
-        return ""  # it went away meanwhile; its picture is still worth showing
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+    head = read_head(path)
+    ends = {"start": head.start, "end": head.start + record.duration_s}
+    return Example(
+        name=os.path.basename(record.recording),
+        group=record.group,
+        seconds=record.duration_s,
+        picture=f"data:image/png;base64,{picture}",
+        sound=embedded(record.recording, record.sample_rate),
+        times=json.dumps(ends | {"left": head.left, "right": head.right}),
+        plot=json.dumps(head.plot),
+    )
 
 
 def _leaderboard(rows: Sequence[LeaderboardRow], best: str) -> list[dict[str, Any]]:
@@ -214,11 +187,22 @@ def _per_class(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     """Rows of the heat map; the shade is the share of the actual class."""
+    from urllib.parse import urlencode
+
     rows = []
     for name, support, counts in zip(
         evaluation.classes, evaluation.support, evaluation.confusion.tolist(), strict=True
     ):
-        cells = [{"count": count, "share": count / support if support else 0.0} for count in counts]
+        cells = [
+            {
+                "count": count,
+                "share": count / support if support else 0.0,
+                "said": said,
+                # The gallery's own address of these recordings.
+                "query": urlencode({"label": name, "said": said}),
+            }
+            for count, said in zip(counts, evaluation.classes, strict=True)
+        ]
         rows.append({"name": name, "support": support, "cells": cells})
     return rows
 

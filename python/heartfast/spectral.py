@@ -223,7 +223,7 @@ def spectrogram(
     import numpy as np
 
     config = (config or SpectrogramConfig()).replace(**fields)
-    signal = _signal(y)
+    given = signal = _signal(y)
     shape = config.geometry(sample_rate(sr))
     if config.detrend:
         # The mean in double precision: rounded, it would leave a step in a faint signal.
@@ -233,7 +233,7 @@ def spectrogram(
         shape["n_fft"], shape["hop_length"], shape["win_length"], config.window, True, config.center
     )
     values = _core.magnitudes(np.ascontiguousarray(signal), framing, cores(jobs))
-    return Spectrogram(values, sr=sr, config=config)
+    return Spectrogram(values, sr=sr, config=config, signal=given)
 
 
 def power_to_db(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 METADATA = "metadata.csv"
+PREFIX = "Prediction."  # of a class, in scores.csv
 METADATA_COLUMNS = (
     "file_name", "label", "group", "source", "sample_rate", "duration_s", "sha256",
 )  # fmt: skip

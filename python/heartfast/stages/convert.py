@@ -9,6 +9,7 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.errors import StoppedError
 from heartfast.files import webdataset_name
+from heartfast.intervals import Interval, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, read_entries, require_own
@@ -73,6 +74,8 @@ class Conversion:
         Recordings that an earlier run had converted already, or tried to.
     notes : list of str
         What a user should know: names that changed, rows and recordings without a match.
+
+    A notebook shows a dozen of the pictures.
     """
 
     def __init__(
@@ -123,6 +126,12 @@ class Conversion:
             "notes": self.notes,
         }
 
+    def _repr_html_(self) -> str:
+        """A dozen of the pictures, for notebooks."""
+        from heartfast.notebook import small_gallery
+
+        return small_gallery(self)
+
 
 def convert(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
@@ -146,7 +155,9 @@ def convert(
     check: bool = False,
     fsync: bool = False,
     max_errors: int | None = None,
+    gallery: bool = False,
     limits: Limits | None = None,
+    intervals: str | os.PathLike[str] | None = None,
     progress: ProgressCallback | None = None,
 ) -> Conversion:
     """Draw the spectrogram of every recording.
@@ -220,8 +231,13 @@ def convert(
         failure, at a much lower speed.
     max_errors : int, optional
         Stop once more recordings have failed than this.
+    gallery : bool
+        Also write ``gallery.html``, a page of the pictures that plays the recordings; see
+        `heartfast.gallery`.
     limits : Limits, optional
         How much of what a file promises is believed.
+    intervals : path, optional
+        Labelled parts of recordings that figures show; see `heartfast.read_intervals`.
     progress : callable, optional
         Gets a `Progress` some 20 times a second.
 
@@ -268,6 +284,8 @@ def convert(
         raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
     if max_errors is not None and max_errors < 0:
         raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
+    if gallery and to != "dir":
+        raise ValueError(f"gallery: expected pictures as files, with to dir, found to {to}")
     config = config or SpectrogramConfig()
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
@@ -280,6 +298,12 @@ def convert(
         "png": png,
         "labels": scheme if scheme in SCHEMES else os.path.abspath(scheme),
     }
+    marks = {}
+    if intervals is not None:
+        if not config.figure:
+            raise ValueError("intervals: expected figures to show them in, found tiles")
+        marks = read_intervals(intervals)
+        settings["intervals"] = os.path.abspath(intervals)
     line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)
@@ -327,6 +351,7 @@ def convert(
             limits or Limits(),
             max_errors,
             threads,
+            marks,
         ),
         report,
     )
@@ -352,6 +377,10 @@ def convert(
             f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
             "they count as silence"
         )
+    if gallery and outcome["pictures"]:
+        from heartfast.stages.gallery import write_gallery
+
+        write_gallery(folder)
     return Conversion(folder, outcome, errors, notes + outcome["notes"] + renamed)
 
 
@@ -383,3 +412,4 @@ class _Options(NamedTuple):
     limits: Limits
     max_errors: int | None
     threads: int
+    intervals: dict[str, list[Interval]]

@@ -10,7 +10,7 @@ from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
-from heartfast.tables import format_text, read_table
+from heartfast.tables import PREFIX, format_text, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Path = str | os.PathLike[str]
 
-PREFIX = "Prediction."
 TEST_METADATA = "test_metadata.csv"
 UNGROUPED = "no groups are known: the intervals resample recordings and may be too narrow"
 SUM_TOLERANCE = 1e-3  # of probabilities that others rounded

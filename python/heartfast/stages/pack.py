@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
-from heartfast.files import portable_name, replacing, require_empty, zip_member
+from heartfast.files import replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
+from heartfast.matching import flat_names
 from heartfast.parallel import for_each
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
@@ -206,7 +206,7 @@ def pack_into(
             in_test = split_groups([p.label for p in labelled], group_of, test_size, seed)
         except DatasetError as error:
             raise DatasetError(f"{images}: {error}") from None
-        rows = list(zip(_flat_names(labelled), labelled, in_test, strict=True))
+        rows = list(zip(flat_names(labelled), labelled, in_test, strict=True))
         train = {f"{p.label}/{name}": p for name, p, tested in rows if not tested}
         test = {name: p for name, p, tested in rows if tested}
         if not groups:
@@ -306,28 +306,6 @@ def _write_test(
     write_csv(actual, ["row_id", *classes, "file_name"], truth)
     rows = (_metadata_row(name, p) for name, p in members.items())
     write_csv(metadata, METADATA_COLUMNS, rows)
-
-
-def _flat_names(pictures: Sequence[Picture]) -> list[str]:
-    """Each picture's name without its folders, where that tells it apart, else with them."""
-    full = [portable_name(p.name) for p in pictures]
-    base = [name.rpartition("/")[2] for name in full]
-    count = Counter(name.casefold() for name in base)
-    # First those that keep their names, which others then must not take.
-    taken = {name.casefold() for name in base if count[name.casefold()] == 1}
-    names = []
-    for name, path in zip(base, full, strict=True):
-        flat = name
-        if count[name.casefold()] > 1:
-            stem, dot, extension = path.replace("/", "__").rpartition(".")
-            number = 1
-            while (flat := f"{stem}{f'~{number}' if number > 1 else ''}{dot}{extension}") and (
-                flat.casefold() in taken
-            ):
-                number += 1
-            taken.add(flat.casefold())
-        names.append(flat)
-    return names
 
 
 def _metadata_row(name: str, picture: Picture) -> list[str]:

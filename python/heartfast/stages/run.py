@@ -13,6 +13,7 @@ from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection
 from heartfast.stages.convert import Conversion, convert
 from heartfast.stages.evaluate import Evaluation, evaluate
+from heartfast.stages.gallery import write_gallery
 from heartfast.stages.pack import Packing, check_split, pack_into
 from heartfast.stages.score import score
 from heartfast.stages.train import TrainResult, check_training, train
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Run(NamedTuple):
-    """What `run` did, stage by stage; `report` is the path of report.html.
+    """What `run` did, stage by stage; `report` and `gallery` are the paths of its pages.
 
     `synthetic` says that the recordings are the package's own (`demo`).
     """
@@ -36,6 +37,7 @@ class Run(NamedTuple):
     training: TrainResult
     evaluation: Evaluation
     report: str
+    gallery: str
     synthetic: bool
 
     @property
@@ -60,6 +62,7 @@ class Run(NamedTuple):
             "train": self.training.to_dict(),
             "evaluate": self.evaluation.to_dict(),
             "report": self.report,
+            "gallery": self.gallery,
         }
 
     def to_text(self) -> str:
@@ -101,7 +104,8 @@ def run(
     Writes into `out`: ``images/`` (see `convert`), ``train.zip``, ``test.zip``,
     ``test_actual.csv``, ``test_metadata.csv`` (`pack`), ``model.heartfast`` (`train`),
     ``scores.csv`` and, for recordings without a label, ``unlabelled_scores.csv`` (`score`), and
-    ``report.html``. With the same seed all pictures, ZIPs and tables are the same bytes.
+    the pages ``report.html`` and ``gallery.html`` (`gallery`), which link to each other. With the
+    same seed all pictures, ZIPs and tables are the same bytes.
 
     Parameters
     ----------
@@ -252,6 +256,7 @@ def _run(
         **(training or {}),
     )
     score(trained.bundle, at("test.zip"), at("scores.csv"), jobs=jobs, progress=progress)
+    scores = [(at("scores.csv"), "")]
     unlabelled = os.path.join(at("images"), UNLABELLED)
     if os.path.isdir(unlabelled):
         score(
@@ -262,9 +267,12 @@ def _run(
             jobs=jobs,
             progress=progress,
         )
+        scores.append((at("unlabelled_scores.csv"), f"{UNLABELLED}/"))
     evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)
-    report = at("report.html")
-    result = Run(folder, conversion, packing, trained, evaluation, report, synthetic)
+    report, gallery = at("report.html"), at("gallery.html")
+    title = os.path.basename(os.path.abspath(folder))
+    write_gallery(at("images"), output=gallery, scores=scores, title=title, report=report)
+    result = Run(folder, conversion, packing, trained, evaluation, report, gallery, synthetic)
     write_report(result)
     if progress:
         progress(Progress("report", 1, 1))

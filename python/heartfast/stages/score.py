@@ -10,7 +10,7 @@ from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
 from heartfast.files import require_output
 from heartfast.images import PictureSet, holds_pictures
-from heartfast.tables import write_csv
+from heartfast.tables import PREFIX, write_csv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,7 +52,7 @@ class ScoreResult(NamedTuple):
 
     def table(self, columns: str = "short") -> tuple[list[str], list[list[object]]]:
         """Return the header and rows of scores.csv."""
-        header = ["row_id", *(f"Prediction.{label}" for label in self.classes)]
+        header = ["row_id", *(PREFIX + label for label in self.classes)]
         rows: list[list[object]] = [
             [row_id, *values]
             for row_id, values in zip(self.row_ids, self.probabilities.tolist(), strict=True)

@@ -216,7 +216,9 @@ impl<'a> Worker<'a> {
         entry.stamp = source.stamp;
         let length = self.opener.read(source, &mut self.recording, self.cancel)?;
         let bytes = &self.recording[..length];
-        let drawn = self.converter.convert(bytes, &mut self.picture, self.cancel)?;
+        let name = task.name();
+        let caption = self.job.caption(&name, &name);
+        let drawn = self.converter.convert(bytes, &caption, &mut self.picture, self.cancel)?;
         let mut sha256 = Sha256::new();
         for part in bytes.chunks(IO_STRIDE) {
             self.cancel.check()?;
@@ -236,7 +238,9 @@ impl<'a> Worker<'a> {
                 .next(&mut self.audio, self.cancel)?
                 .ok_or_else(|| Error::decode("at least one sample", "none"))?;
         let (audio, picture) = (&mut self.audio, &mut self.picture);
-        let drawn = self.converter.draw(audio, &part, picture, self.cancel)?;
+        let name = task.name();
+        let caption = self.job.caption(&name, &name);
+        let drawn = self.converter.draw(audio, &part, &caption, picture, self.cancel)?;
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
         let sha256 = stream.finish(self.cancel)?;
         self.put_only(turn, task, &drawn, sha256, entry)
@@ -290,6 +294,7 @@ impl<'a> Worker<'a> {
         let stream = Mutex::new(stream);
         let mut pictures = Vec::new();
         let each = selection.channel == Channel::Each;
+        let name = task.name();
         let mut draw = || {
             let mut cut = Segments::open(&stream, selection, limits, &mut kept, self.cancel)?;
             while let Some((mut part, start_ms)) = cut.next(&mut self.audio, self.cancel)? {
@@ -297,17 +302,21 @@ impl<'a> Worker<'a> {
                 self.monitor.stop.check()?;
                 for index in 0..self.audio.channels {
                     let (mut audio, mut suffix) = (&mut self.audio, String::new());
+                    let mut title = name.clone();
                     if each {
                         audio.channel(index, &mut self.channel)?;
                         audio = &mut self.channel;
                         part.channel = Some(index as u32 + 1);
                         suffix += &format!("_ch{}", index + 1);
+                        title = format!("{name}, channel {}", index + 1).into();
                     }
                     if selection.segment_s.is_some() {
                         suffix += &format!("_{start_ms}");
                     }
+                    let caption = self.job.caption(&name, &title);
+                    let picture = &mut self.picture;
                     let drawn =
-                        self.converter.draw(audio, &part, &mut self.picture, self.cancel)?;
+                        self.converter.draw(audio, &part, &caption, picture, self.cancel)?;
                     entry.sample_rate = drawn.sample_rate;
                     entry.silenced += drawn.silenced;
                     let name = with_suffix(&task.subject.file_name, &suffix);

@@ -2,6 +2,7 @@
 
 use crate::colormap::Colormap;
 use crate::error::{Error, Result};
+use crate::figure::FigureConfig;
 use crate::raster::MAX_PIXELS;
 use crate::window::Window;
 
@@ -60,6 +61,8 @@ pub struct SpectrogramConfig {
     pub center: bool,
     /// Remove the mean before the transform.
     pub detrend: bool,
+    /// A figure with axes, which has its own size and colours; without, a tile.
+    pub figure: Option<FigureConfig>,
 }
 
 impl Default for SpectrogramConfig {
@@ -78,6 +81,7 @@ impl Default for SpectrogramConfig {
             invert: false,
             center: true,
             detrend: false,
+            figure: None,
         }
     }
 }
@@ -138,6 +142,13 @@ impl SpectrogramConfig {
             && low >= high
         {
             return Err(Error::value("fmin", format!("less than fmax ({high} Hz)"), low));
+        }
+        if let Some(figure) = &self.figure {
+            figure.validate()?;
+            if let Some((height, width)) = self.size {
+                let found = format_args!("({height}, {width})").to_string();
+                return Err(Error::value("size", "none for a figure, which has its own", found));
+            }
         }
         if let Some((height, width)) = self.size {
             let sides = 1..=MAX_SIDE;
@@ -203,11 +214,14 @@ impl SpectrogramConfig {
             Reference::Magnitude(m) => format!("{m:?}"),
         };
         let size = self.size.map_or("null".to_owned(), |(h, w)| format!("[{h}, {w}]"));
+        let figure = self.figure.as_ref().map(FigureConfig::to_json);
+        // A tile's settings are written as they were before there were figures.
+        let figure = figure.map_or(String::new(), |json| format!(", \"figure\": {json}"));
         format!(
             "{{\"window\": {window}, \"window_ms\": {:?}, \"overlap\": {}, \"hop_ms\": {}, \
              \"zero_pad\": {}, \"dynamic_range\": {:?}, \"ref\": {reference}, \"fmin\": {}, \
              \"fmax\": {}, \"size\": {size}, \"colormap\": \"{}\", \"invert\": {}, \
-             \"center\": {}, \"detrend\": {}}}",
+             \"center\": {}, \"detrend\": {}{figure}}}",
             self.window_ms,
             number(overlap),
             number(hop_ms),

@@ -1,9 +1,13 @@
 //! What a batch is asked to do.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 
 use crate::config::SpectrogramConfig;
+use crate::figure::{Caption, Interval};
 use crate::limits::Limits;
 use crate::manifest::{Stamp, Subject};
 use crate::png::Preset;
@@ -28,6 +32,11 @@ impl Task {
     /// A recording that is told of, but is not to be converted.
     pub(crate) fn of_another(subject: Subject) -> Self {
         Self { recording: Origin::File(PathBuf::new()), named: PathBuf::new(), subject }
+    }
+
+    /// The recording's name without extension, for people to read.
+    pub(crate) fn name(&self) -> Cow<'_, str> {
+        self.named.file_stem().map_or(Cow::Borrowed(""), OsStr::to_string_lossy)
     }
 
     /// Of its file as it is now, if it is there.
@@ -62,4 +71,14 @@ pub struct Job {
     pub max_errors: Option<u64>,
     /// How many threads work on them.
     pub threads: usize,
+    /// Labelled parts of recordings, for figures, by the recording's name without extension.
+    pub intervals: HashMap<String, Vec<Interval>>,
+}
+
+impl Job {
+    /// What a figure of the recording `name` says under this title.
+    pub(crate) fn caption<'c>(&'c self, name: &str, title: &'c str) -> Caption<'c> {
+        let intervals = self.intervals.get(name).map_or(&[][..], Vec::as_slice);
+        Caption { title, intervals, contour: &[] }
+    }
 }

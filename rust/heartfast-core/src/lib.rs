@@ -48,6 +48,7 @@ pub mod colormap;
 mod colormap_tables;
 pub mod config;
 mod error;
+pub mod figure;
 mod inflate;
 mod job;
 mod json;

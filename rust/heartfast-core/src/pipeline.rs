@@ -6,7 +6,8 @@ use std::fmt::Write;
 use crate::audio::{self, Audio};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::figure::{Axes, Caption, Drawer, Osc, Scene};
 use crate::limits::Limits;
 use crate::png::{Encoder, Preset};
 use crate::raster::{Color, Image};
@@ -41,6 +42,7 @@ pub struct Converter<'a> {
     limits: Limits,
     audio: Audio,
     painter: Painter<'a>,
+    drawer: Option<Drawer<'a>>,
     encoder: Encoder,
 }
 
@@ -64,6 +66,7 @@ impl<'a> Converter<'a> {
             limits: Limits::default(),
             audio: Audio::default(),
             painter: Painter::new(config)?,
+            drawer: config.figure.as_ref().map(Drawer::new).transpose()?,
             encoder: Encoder::new(preset),
         })
     }
@@ -89,12 +92,13 @@ impl<'a> Converter<'a> {
     pub fn convert(
         &mut self,
         recording: &[u8],
+        caption: &Caption,
         file: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<Recording> {
         let mut audio = std::mem::take(&mut self.audio);
         let drawn = audio::decode(recording, &mut audio, &self.limits, cancel)
-            .and_then(|()| self.draw(&mut audio, &Part::default(), file, cancel));
+            .and_then(|()| self.draw(&mut audio, &Part::default(), caption, file, cancel));
         self.audio = audio;
         drawn
     }
@@ -109,20 +113,77 @@ impl<'a> Converter<'a> {
         &mut self,
         audio: &mut Audio,
         part: &Part,
+        caption: &Caption,
         file: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<Recording> {
         audio.mix(cancel)?;
         let (sample_rate, duration_s) = (audio.sample_rate, audio.duration_s());
         let mut known = Recording { sample_rate, duration_s, silenced: 0 };
-        let provenance = provenance(self.config, &self.config_json, &known, part)?;
-        let tile = self.painter.tile(&mut audio.interleaved, audio.sample_rate, cancel)?;
-        let Tile { width, height, pixels, silenced } = tile;
-        known.silenced = silenced;
-        let image = Image { width, height, pixels, color: Color::from(self.config.colormap) };
-        self.encoder.encode_into(&image, &[("heartfast", &provenance)], file, cancel)?;
+        let samples = &mut audio.interleaved;
+        let (image, axes) = if let Some(drawer) = &mut self.drawer {
+            let width = drawer.width();
+            let (levels, pixels) = self.painter.levels(samples, sample_rate, width, cancel)?;
+            known.silenced = levels.silenced;
+            let mut scene = Scene::new(self.config, sample_rate, &levels.geometry);
+            (scene.levels, scene.columns) = (pixels, levels.columns);
+            scene.group(levels.group);
+            (scene.samples, scene.factor) = (samples, levels.factor);
+            scene.begin(part.start_s, duration_s);
+            scene.caption = *caption;
+            let (image, axes) = drawer.draw(&scene, cancel)?;
+            (image, Some(axes))
+        } else {
+            let tile = self.painter.tile(samples, sample_rate, cancel)?;
+            let Tile { width, height, pixels, silenced } = tile;
+            known.silenced = silenced;
+            (Image { width, height, pixels, color: Color::from(self.config.colormap) }, None)
+        };
+        let text = provenance(self.config, &self.config_json, &known, part, axes.as_ref())?;
+        self.encoder.encode_into(&image, &[("heartfast", &text)], file, cancel)?;
         Ok(known)
     }
+}
+
+/// The PNG of a figure of levels that are there already, in rows of so many `columns`, the highest
+/// frequency first. Without `samples` there is no oscillogram.
+///
+/// # Errors
+/// [`Error::Value`](crate::Error::Value) if the configuration has no figure; those of
+/// [`Converter::draw`].
+pub fn figure(
+    config: &SpectrogramConfig,
+    (levels, columns): (&[u8], usize),
+    (samples, sample_rate): (Option<&[f32]>, u32),
+    caption: &Caption,
+    cancel: &Cancel,
+) -> Result<Vec<u8>> {
+    let geometry = config.geometry(sample_rate)?;
+    let Some(figure) = &config.figure else {
+        return Err(Error::value("figure", "the settings of one", "none"));
+    };
+    let mut figure = figure.clone();
+    let mut scene = Scene::new(config, sample_rate, &geometry);
+    (scene.levels, scene.columns) = (levels, columns);
+    let duration_s = match samples {
+        Some(samples) => {
+            scene.samples = samples;
+            samples.len() as f64 / f64::from(sample_rate)
+        }
+        None => {
+            figure.osc = Osc::None;
+            scene.time.0 + columns.saturating_sub(1) as f64 * scene.time.1
+        }
+    };
+    scene.begin(0.0, duration_s);
+    scene.caption = *caption;
+    let mut drawer = Drawer::new(&figure)?;
+    let (image, axes) = drawer.draw(&scene, cancel)?;
+    let known = Recording { sample_rate, duration_s, silenced: 0 };
+    let text = provenance(config, &config.to_json(), &known, &Part::default(), Some(&axes))?;
+    let mut file = Vec::new();
+    Encoder::default().encode_into(&image, &[("heartfast", &text)], &mut file, cancel)?;
+    Ok(file)
 }
 
 /// What a picture says of its making, as JSON.
@@ -131,6 +192,7 @@ fn provenance(
     config_json: &str,
     recording: &Recording,
     part: &Part,
+    axes: Option<&Axes>,
 ) -> Result<String> {
     // What is as it is by default is left out, so that a segment at the start is like a recording.
     let mut from = String::new();
@@ -142,6 +204,9 @@ fn provenance(
     }
     if let Some(rate) = part.resampled_from {
         let _ = write!(from, "\"resampled_from\": {rate}, ");
+    }
+    if let Some(axes) = axes {
+        let _ = write!(from, "\"axes\": {}, ", axes.to_json());
     }
     let geometry = config.geometry(recording.sample_rate)?;
     let hz = f64::from(recording.sample_rate) / geometry.n_fft as f64;

@@ -1,6 +1,7 @@
 //! A signal into a gray picture.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
@@ -46,6 +47,7 @@ pub struct Painter<'a> {
     max_pixels: u64,
     plans: HashMap<u32, Plan>,
     fine: Vec<Line>,
+    grouped: Vec<Line>,
     rows: Vec<u8>,
 }
 
@@ -61,8 +63,9 @@ impl<'a> Painter<'a> {
     /// [`Painter::new`] with these instructions.
     fn at(level: Level, config: &'a SpectrogramConfig) -> Result<Self> {
         config.validate()?;
-        let (plans, fine, rows) = (HashMap::new(), Vec::new(), Vec::new());
-        Ok(Self { config, level, max_pixels: MAX_PIXELS as u64, plans, fine, rows })
+        let max_pixels = MAX_PIXELS as u64;
+        let (fine, grouped, rows) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { config, level, max_pixels, plans: HashMap::new(), fine, grouped, rows })
     }
 
     /// Draws no pictures of more pixels than this.
@@ -82,30 +85,78 @@ impl<'a> Painter<'a> {
         sample_rate: u32,
         cancel: &Cancel,
     ) -> Result<Tile<'_>> {
+        let flip = if self.config.invert { 255 } else { 0 };
+        let known = self.draw(samples, sample_rate, (None, flip), cancel)?;
+        let (mut height, mut width, silenced) = (known.rows, known.columns, known.silenced);
+        if let Some(size) = self.config.size {
+            self.rows = raster::resize(&self.rows, (height, width), size, cancel)?;
+            (height, width) = size;
+        }
+        Ok(Tile { width, height, pixels: &self.rows, silenced })
+    }
+
+    /// The levels of a figure: as [`Painter::tile`], but never inverted or resized, and of a long
+    /// recording no more than four columns to a pixel of `width`, each with the maximum of its
+    /// frames.
+    ///
+    /// # Errors
+    /// Those of [`Painter::tile`].
+    pub(crate) fn levels(
+        &mut self,
+        samples: &mut [f32],
+        sample_rate: u32,
+        width: usize,
+        cancel: &Cancel,
+    ) -> Result<(Levels, &[u8])> {
+        let known = self.draw(samples, sample_rate, (Some(width), 0), cancel)?;
+        Ok((known, &self.rows))
+    }
+
+    fn draw(
+        &mut self,
+        samples: &mut [f32],
+        sample_rate: u32,
+        (most, flip): (Option<usize>, u8),
+        cancel: &Cancel,
+    ) -> Result<Levels> {
         let (config, level, max_pixels) = (self.config, self.level, self.max_pixels);
         let Plan { geometry, stft, gain, scratch } =
             plan(&mut self.plans, config, level, sample_rate)?;
         let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
-        if bins.checked_mul(frames).is_none_or(|n| n as u64 > max_pixels) {
+        let group = most.map_or(1, |width| (frames / (2 * width.max(1))).max(1));
+        let columns = frames.div_ceil(group);
+        if bins.checked_mul(columns).is_none_or(|n| n as u64 > max_pixels) {
             let expected = format!("at most {max_pixels} pixels, by less overlap or zero padding");
-            let found = format!("{frames} x {bins}");
+            let found = format!("{columns} x {bins}");
             return Err(Error::limit("max_image_pixels", expected, found));
         }
         let prepare = Prepare { samples, detrend: config.detrend, cancel };
         let Prepared { peak, factor, silenced } = level.run(prepare)?;
-        let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
-        let stride = lines(frames);
-        fit(&mut self.fine, height * stride, cancel)?;
+        let rows = geometry.last_bin - geometry.first_bin + 1;
+        // The frames of whole groups at a time.
+        let part = if group == 1 { frames } else { group * MOST_FRAMES.div_ceil(group) };
+        fit(&mut self.fine, rows * lines(part.min(frames)), cancel)?;
         let (guess, headroom) = match config.reference {
             Reference::Max => (f64::from(peak) * *gain, HEADROOM),
             Reference::Magnitude(m) => (m * factor, 0.0),
         };
         let mut scale = FineScale::new(octaves(guess), headroom, config.dynamic_range);
         let gray = loop {
-            let mut numbers = Numbers::new(&mut self.fine, *geometry, frames, scale);
-            stft.for_each_block(samples, 0..frames, scratch, cancel, &mut numbers)?;
+            let mut max = 0.0f32;
+            for first in (0..frames).step_by(part) {
+                let range = first..frames.min(first + part);
+                let mut numbers = Numbers::new(&mut self.fine, *geometry, range.clone(), scale);
+                stft.for_each_block(samples, range, scratch, cancel, &mut numbers)?;
+                max = max.max(numbers.max());
+                if group > 1 {
+                    let count = numbers.end - first;
+                    fit(&mut self.grouped, rows * lines(columns), cancel)?;
+                    let (fine, grouped) = (&self.fine, &mut self.grouped);
+                    largest_of(group, fine, count, grouped, (first / group, columns), cancel)?;
+                }
+            }
             let reference = octaves(match config.reference {
-                Reference::Max => f64::from(numbers.max()).sqrt(),
+                Reference::Max => f64::from(max).sqrt(),
                 Reference::Magnitude(_) => guess,
             });
             if let Some(gray) = scale.gray(reference) {
@@ -114,16 +165,50 @@ impl<'a> Painter<'a> {
             // The maximum is none that the samples gave reason to expect; now it is known.
             scale = FineScale::new(reference, 0.0, config.dynamic_range);
         };
-        fit(&mut self.rows, height * width, cancel)?;
-        let flip = if config.invert { 255 } else { 0 };
-        let (fine, rows) = (&self.fine, &mut self.rows);
-        level.run(Quantise { fine, stride, gray, flip, rows, width, cancel })?;
-        if let Some(size) = config.size {
-            self.rows = raster::resize(&self.rows, (height, width), size, cancel)?;
-            (height, width) = size;
-        }
-        Ok(Tile { width, height, pixels: &self.rows, silenced })
+        fit(&mut self.rows, rows * columns, cancel)?;
+        let fine = if group == 1 { &self.fine } else { &self.grouped };
+        let (stride, width) = (lines(columns), columns);
+        level.run(Quantise { fine, stride, gray, flip, rows: &mut self.rows, width, cancel })?;
+        Ok(Levels { rows, columns, group, factor, silenced, geometry: *geometry })
     }
+}
+
+/// What is known of levels that were drawn.
+pub(crate) struct Levels {
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    /// Frames in a column.
+    pub(crate) group: usize,
+    /// What samples were multiplied by.
+    pub(crate) factor: f64,
+    /// Samples that were no finite numbers, and count as silence.
+    pub(crate) silenced: u64,
+    pub(crate) geometry: Geometry,
+}
+
+/// Frames of a long recording that are looked at together: some tens of megabytes of numbers.
+const MOST_FRAMES: usize = 8192;
+
+/// The largest number of each `group` of the `count` frames in `fine`, into `grouped` from the column
+/// `first` on, of which rows have so many.
+fn largest_of(
+    group: usize,
+    fine: &[Line],
+    count: usize,
+    grouped: &mut [Line],
+    (first, columns): (usize, usize),
+    cancel: &Cancel,
+) -> Result<()> {
+    for (from, to) in fine.chunks_exact(lines(count)).zip(grouped.chunks_exact_mut(lines(columns))) {
+        cancel.check()?;
+        let mut numbers = from.iter().flat_map(|line| line.0).take(count);
+        for k in 0..count.div_ceil(group) {
+            let largest = numbers.by_ref().take(group).fold(0, u16::max);
+            let column = first + k;
+            to[column / FRAMES].0[column % FRAMES] = largest;
+        }
+    }
+    Ok(())
 }
 
 /// How far below what the samples' peak would allow the picture's maximum is looked for, dB: a
@@ -155,7 +240,9 @@ fn lines(frames: usize) -> usize {
 struct Numbers<'n> {
     rows: &'n mut [Line],
     geometry: Geometry,
-    frames: usize,
+    /// The first frame, and the one behind the last.
+    first: usize,
+    end: usize,
     stride: usize,
     scale: FineScale,
     /// The largest power so far: several, because each must wait for itself.
@@ -166,9 +253,14 @@ struct Numbers<'n> {
 const CHAINS: usize = 4;
 
 impl<'n> Numbers<'n> {
-    fn new(rows: &'n mut [Line], geometry: Geometry, frames: usize, scale: FineScale) -> Self {
+    fn new(
+        rows: &'n mut [Line],
+        geometry: Geometry,
+        Range { start: first, end }: Range<usize>,
+        scale: FineScale,
+    ) -> Self {
         let max = [[0.0; MOST_LANES]; CHAINS];
-        Self { rows, geometry, frames, stride: lines(frames), scale, max }
+        Self { rows, geometry, first, end, stride: lines(end - first), scale, max }
     }
 
     fn max(&self) -> f32 {
@@ -181,15 +273,16 @@ impl Sink for Numbers<'_> {
     fn take<V: Lanes>(&mut self, bin: usize, frame: usize, [a, b]: [Complex<V>; 2]) {
         let mut first = a.re.mul_add(a.re, a.im.mul(a.im));
         let mut second = b.re.mul_add(b.re, b.im.mul(b.im));
-        if frame + 2 * V::COUNT > self.frames {
+        if frame + 2 * V::COUNT > self.end {
             // What lies behind the last frame is none.
-            first = first.before(self.frames - frame);
-            second = second.before(self.frames.saturating_sub(frame + V::COUNT));
+            first = first.before(self.end - frame);
+            second = second.before(self.end.saturating_sub(frame + V::COUNT));
         }
         let max = &mut self.max[bin % CHAINS];
         first.max(second).max(V::load(max, 0)).store(max, 0);
         let Geometry { first_bin, last_bin, .. } = self.geometry;
         if (first_bin..=last_bin).contains(&bin) {
+            let frame = frame - self.first;
             let line = &mut self.rows[(last_bin - bin) * self.stride + frame / FRAMES];
             let numbers = [self.scale.of(first), self.scale.of(second)];
             V::store_u16(numbers, &mut line.0, frame % FRAMES);

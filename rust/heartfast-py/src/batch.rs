@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::config::SpectrogramConfig;
 use crate::errors::raise_for;
+use crate::figure::{Mark, intervals};
 use crate::interrupt;
 use crate::selection::Selection;
 
@@ -81,6 +82,7 @@ pub(crate) struct Options {
     limits: Limits,
     max_errors: Option<u64>,
     threads: usize,
+    intervals: HashMap<String, Vec<Mark>>,
 }
 
 /// A recording with what the caller calls it, its picture, label, group and source.
@@ -157,6 +159,7 @@ pub(crate) fn convert(
         limits: options.limits.into(),
         max_errors,
         threads,
+        intervals: options.intervals.into_iter().map(|(name, i)| (name, intervals(i))).collect(),
     };
     let monitor = Monitor::default();
     let report = |py: Python<'_>| match &progress {

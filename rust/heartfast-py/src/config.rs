@@ -3,6 +3,7 @@
 use heartfast_core::colormap::Colormap;
 use heartfast_core::config as core;
 use heartfast_core::config::{Hop, Reference};
+use heartfast_core::figure::{FigureConfig, Osc, Scale, Theme};
 use heartfast_core::window::Window;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
@@ -150,6 +151,48 @@ impl<'py> Fields<'py> {
         size.map_or(Ok(None), |size| convert("size", "(height, width) in pixels, or None", &size))
     }
 
+    /// The fields of a `heartfast.FigureConfig`, or a dictionary of some of them.
+    fn figure(&self) -> PyResult<Option<FigureConfig>> {
+        let Some(value) = self.pop("figure")?.filter(|value| !value.is_none()) else {
+            return Ok(None);
+        };
+        let fields = match value.cast::<PyDict>() {
+            Ok(fields) => fields.copy()?,
+            Err(_) => {
+                let fields = value.call_method0("_asdict").and_then(|d| Ok(d.cast_into::<PyDict>()?));
+                fields.map_err(|_| wrong("figure", "a FigureConfig or None", &value))?
+            }
+        };
+        let (py, fields) = (value.py(), Self(fields));
+        let name = |field, default: &str| fields.take(field, "a name", default.to_owned());
+        let text = |field| fields.take(field, "a text or None", None::<String>);
+        let core = |e| raise(py, e);
+        let plain = FigureConfig::default();
+        let colormap = fields.take("colormap", "a name or None", None::<String>)?;
+        let xlim = fields.pop("xlim")?.map(|xlim| as_tuple(&xlim));
+        let points = "a whole number of points";
+        let figure = FigureConfig {
+            width: fields.take("width", points, plain.width)?,
+            height: fields.take("height", points, plain.height)?,
+            scale: fields.number("scale", plain.scale)?,
+            osc: Osc::from_name(&name("osc", plain.osc.name())?).map_err(core)?,
+            y_scale: Scale::from_name(&name("y_scale", plain.y_scale.name())?).map_err(core)?,
+            xlim: xlim.map_or(Ok(None), |x| convert("xlim", "(from, to) in seconds, or None", &x))?,
+            title: text("title")?,
+            xlab: text("xlab")?,
+            ylab: text("ylab")?,
+            grid: fields.take("grid", "True or False", false)?,
+            colorbar: fields.take("colorbar", "True or False", false)?,
+            theme: Theme::from_name(&name("theme", plain.theme.name())?).map_err(core)?,
+            colormap: colormap.map(|n| Colormap::from_name(&n)).transpose().map_err(core)?,
+            contrast: fields.number("contrast", 0.0)?,
+            brightness: fields.number("brightness", 0.0)?,
+            font: fields.take("font", "a path or None", None)?,
+        };
+        fields.finish("FigureConfig")?;
+        Ok(Some(figure))
+    }
+
     fn detrend(&self) -> PyResult<bool> {
         let detrend = self.take("detrend", "None or \"constant\"", None::<String>)?;
         if let Some(other) = detrend.as_ref().filter(|&d| d != "constant") {
@@ -160,10 +203,10 @@ impl<'py> Fields<'py> {
     }
 
     /// An error for a field that is left.
-    fn finish(self) -> PyResult<()> {
+    fn finish(self, class: &str) -> PyResult<()> {
         match self.0.keys().iter().next() {
             Some(field) => {
-                let message = format!("SpectrogramConfig got an unexpected field {field:?}");
+                let message = format!("{class} got an unexpected field {field:?}");
                 Err(PyTypeError::new_err(message))
             }
             None => Ok(()),
@@ -178,7 +221,7 @@ impl SpectrogramConfig {
         signature = (**fields),
         text_signature = "(*, window='gaussian', window_ms=50.0, overlap=None, hop_ms=None, \
                           zero_pad=0, dynamic_range=80.0, ref='max', fmin=None, fmax=None, \
-                          size=None, colormap='gray', invert=False, center=True, detrend=None)"
+                          size=None, colormap='gray', invert=False, center=True, detrend=None, figure=None)"
     )]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let fields = Fields(fields.map_or(Ok(PyDict::new(py)), |fields| fields.copy())?);
@@ -198,8 +241,9 @@ impl SpectrogramConfig {
             invert: fields.take("invert", "True or False", false)?,
             center: fields.take("center", "True or False", true)?,
             detrend: fields.detrend()?,
+            figure: fields.figure()?,
         };
-        fields.finish()?;
+        fields.finish("SpectrogramConfig")?;
         core.validate().map_err(|e| raise(py, e))?;
         Ok(Self { core })
     }
@@ -284,6 +328,19 @@ impl SpectrogramConfig {
     #[getter]
     fn detrend(&self) -> Option<&'static str> {
         self.core.detrend.then_some("constant")
+    }
+
+    /// A `heartfast.FigureConfig`, or None for a tile.
+    #[getter]
+    fn figure<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(figure) = &self.core.figure else { return Ok(None) };
+        let fields = py.import("json")?.call_method1("loads", (figure.to_json(),))?;
+        let fields = fields.cast_into::<PyDict>()?;
+        if let Some(xlim) = fields.get_item("xlim")? {
+            fields.set_item("xlim", as_tuple(&xlim))?;
+        }
+        let class = py.import("heartfast.figures")?.getattr("FigureConfig")?;
+        class.call((), Some(&fields)).map(Some)
     }
 
     /// The fields as a dictionary that JSON can hold.

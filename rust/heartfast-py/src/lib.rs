@@ -8,6 +8,7 @@ mod audio;
 mod batch;
 mod config;
 mod errors;
+mod figure;
 mod image;
 mod info;
 mod interrupt;
@@ -17,6 +18,7 @@ mod stages;
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", heartfast_core::VERSION)?;
+    m.add("COLORMAPS", heartfast_core::colormap::COLORMAP_NAMES)?;
     m.add("MAX_N_FFT", heartfast_core::config::MAX_N_FFT)?;
     m.add_class::<config::SpectrogramConfig>()?;
     m.add_class::<batch::Archive>()?;
@@ -27,6 +29,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(audio::load, m)?)?;
     m.add_function(wrap_pyfunction!(batch::convert, m)?)?;
     m.add_function(wrap_pyfunction!(batch::open_archive, m)?)?;
+    m.add_function(wrap_pyfunction!(figure::figure, m)?)?;
+    m.add_function(wrap_pyfunction!(figure::figure_of_levels, m)?)?;
     m.add_function(wrap_pyfunction!(image::encode_png, m)?)?;
     m.add_function(wrap_pyfunction!(image::paint, m)?)?;
     m.add_function(wrap_pyfunction!(image::palette, m)?)?;

@@ -1,0 +1,82 @@
+//! Figures of arrays.
+
+use heartfast_core::Cancel;
+use heartfast_core::audio::Audio;
+use heartfast_core::figure::{self as core, Interval};
+use heartfast_core::pipeline::{self, Converter, Part};
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::config::SpectrogramConfig;
+use crate::errors::raise;
+use crate::interrupt;
+
+/// (from, to, label), in seconds.
+pub(crate) type Mark = (f64, f64, String);
+
+/// What a figure says of its recording.
+#[derive(FromPyObject)]
+pub(crate) struct Caption {
+    title: String,
+    intervals: Vec<Mark>,
+    contour: Vec<(f64, f64)>,
+}
+
+/// Intervals as the core has them.
+pub(crate) fn intervals(marks: Vec<Mark>) -> Vec<Interval> {
+    marks.into_iter().map(|(from, to, label)| Interval { from, to, label }).collect()
+}
+
+/// The PNG of a figure of mono samples, as `convert` draws it.
+#[pyfunction]
+pub(crate) fn figure<'py>(
+    py: Python<'py>,
+    samples: PyReadonlyArray1<'py, f32>,
+    sr: u32,
+    config: &SpectrogramConfig,
+    caption: Caption,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let samples = samples.as_slice()?;
+    let config = &config.core;
+    png(py, samples.len(), caption, |caption, cancel| {
+        let mut audio = Audio { interleaved: samples.to_vec(), channels: 1, sample_rate: sr };
+        let mut file = Vec::new();
+        let mut converter = Converter::new(config)?;
+        converter.draw(&mut audio, &Part::default(), caption, &mut file, cancel)?;
+        Ok(file)
+    })
+}
+
+/// The PNG of a figure of gray levels (rows, columns) and, for the oscillogram, mono samples.
+#[pyfunction]
+pub(crate) fn figure_of_levels<'py>(
+    py: Python<'py>,
+    levels: PyReadonlyArray2<'py, u8>,
+    samples: Option<PyReadonlyArray1<'py, f32>>,
+    sr: u32,
+    config: &SpectrogramConfig,
+    caption: Caption,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let columns = levels.shape()[1];
+    let levels = levels.as_slice()?;
+    let samples = samples.as_ref().map(|samples| samples.as_slice()).transpose()?;
+    let config = &config.core;
+    png(py, levels.len(), caption, |caption, cancel| {
+        pipeline::figure(config, (levels, columns), (samples, sr), caption, cancel)
+    })
+}
+
+fn png<'py>(
+    py: Python<'py>,
+    size: usize,
+    caption: Caption,
+    draw: impl FnOnce(&core::Caption<'_>, &Cancel) -> heartfast_core::Result<Vec<u8>> + Send,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let Caption { title, intervals: marks, contour } = caption;
+    let intervals = intervals(marks);
+    let caption = core::Caption { title: &title, intervals: &intervals, contour: &contour };
+    let cancel = Cancel::new();
+    let file = interrupt::run_on(py, size, &cancel, || draw(&caption, &cancel))?;
+    Ok(PyBytes::new(py, &file.map_err(|e| raise(py, e))?))
+}
