@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from heartfast._core import SpectrogramConfig
-    from heartfast.limits import Limits
+    from heartfast.conversion import Failed
     from heartfast.progress import Progress
-    from heartfast.stages.convert import Failed
 
 # Exit codes.
 DONE, ERROR, USAGE, SOME_FAILED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
@@ -135,53 +133,14 @@ def _write(text: str) -> None:
             raise
 
 
-def _config(options: Namespace) -> SpectrogramConfig:
-    from heartfast._core import SpectrogramConfig
-
-    fields = (
-        "window", "window_ms", "overlap", "hop_ms", "zero_pad", "dynamic_range", "ref", "fmin",
-        "fmax", "size", "colormap", "invert", "center",
-    )  # fmt: skip
-    given = {name: getattr(options, name) for name in fields if hasattr(options, name)}
-    if "figure" not in options:
-        return SpectrogramConfig(**given)
-    from heartfast.figures import FigureConfig, figure_config
-
-    own = [name for name in FigureConfig._fields if name in options and name != "colormap"]
-    ylim = getattr(options, "ylim", None)
-    if options.figure or options.preset:
-        # Overlap and hop exclude each other, and a tile's size and inversion are no figure's.
-        of_tiles = [name for name in ("size", "invert") if name in given]
-        if of_tiles:
-            raise ValueError(f"--{of_tiles[0]}: expected a tile, found a figure")
-        drawn = given | {name: getattr(options, name) for name in own}
-        return figure_config(options.preset, None, ylim, drawn)
-    if ylim is not None:
-        own.insert(0, "ylim")
-    if own:
-        raise ValueError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
-    return SpectrogramConfig(**given)
-
-
-def _selection(options: Namespace) -> dict[str, Any]:
-    from heartfast.selection import Selection
-
-    return {name: getattr(options, name) for name in Selection._fields if hasattr(options, name)}
-
-
-def _limits(options: Namespace) -> Limits:
-    from heartfast.limits import Limits
-
-    return Limits()._replace(**dict(options.limit))
-
-
 def _convert(options: Namespace) -> int:
     import gc
 
+    from heartfast import settings
     from heartfast.console import progress_bars, say, say_notes
     from heartfast.stages.convert import convert
 
-    config = _config(options)
+    config = settings.config(options)
     # Rows by the million, none of them in a cycle: looking through them takes longer each time.
     gc.disable()
     try:
@@ -200,7 +159,7 @@ def _convert(options: Namespace) -> int:
                 jobs=options.jobs,
                 recursive=options.recursive,
                 any_extension=options.any_extension,
-                **_selection(options),
+                **settings.selection(options),
                 to=options.to,
                 png=options.png,
                 shard_mb=options.shard_mb,
@@ -209,7 +168,7 @@ def _convert(options: Namespace) -> int:
                 fsync=options.fsync,
                 max_errors=0 if options.on_error == "stop" else options.max_errors,
                 gallery=options.gallery,
-                limits=_limits(options),
+                limits=settings.limits(options),
                 intervals=options.intervals,
                 progress=progress,
             )
@@ -324,9 +283,10 @@ def _gallery(options: Namespace) -> int:
 
 
 def _run(options: Namespace) -> int:
+    from heartfast import settings
     from heartfast.stages.run import run
 
-    config = _config(options)
+    config = settings.config(options)
     return _whole_path(
         options,
         lambda **common: run(
@@ -336,7 +296,7 @@ def _run(options: Namespace) -> int:
             config=config,
             recursive=options.recursive,
             any_extension=options.any_extension,
-            **_selection(options),
+            **settings.selection(options),
             test_size=options.test_size,
             metric=options.metric,
             trials=options.trials,

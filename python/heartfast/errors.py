@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from heartfast.stages.convert import Failed
+    from heartfast.conversion import Failed
 
 
 class HeartfastError(Exception):

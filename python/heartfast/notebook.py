@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from heartfast.stages.convert import Conversion, Converted
+    from heartfast.conversion import Conversion, Converted
 
 PICTURES = 12
 # A notebook keeps what it has shown, so that this goes into its file.

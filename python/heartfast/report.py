@@ -14,8 +14,8 @@ from heartfast.sounds import embedded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from heartfast.conversion import Converted
     from heartfast.metrics import Estimate
-    from heartfast.stages.convert import Converted
     from heartfast.stages.evaluate import Evaluation
     from heartfast.stages.run import Run
     from heartfast.stages.train import LeaderboardRow

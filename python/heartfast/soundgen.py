@@ -11,7 +11,7 @@ from heartfast.figures import FigureConfig
 if TYPE_CHECKING:
     from typing import Literal
 
-    from heartfast.stages.convert import Failed
+    from heartfast.conversion import Failed
 
 # The page of all pictures, as soundgen 1.8 called it.
 PAGE = "00_clickable_plots.html"

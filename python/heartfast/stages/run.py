@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.conversion import Conversion
 from heartfast.errors import DatasetError
 from heartfast.files import require_empty
 from heartfast.labels import UNLABELLED
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection
-from heartfast.stages.convert import Conversion, convert
+from heartfast.stages.convert import convert
 from heartfast.stages.evaluate import Evaluation, evaluate
 from heartfast.stages.gallery import write_gallery
 from heartfast.stages.pack import Packing, check_split, pack_into

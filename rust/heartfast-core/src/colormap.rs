@@ -29,9 +29,8 @@ pub enum Colormap {
 }
 
 /// The names that [`Colormap::from_name`] takes.
-pub const COLORMAP_NAMES: [&str; 10] = [
-    "gray", "viridis", "magma", "inferno", "plasma", "cividis", "turbo", "bw", "seewave", "heat",
-];
+pub const COLORMAP_NAMES: [&str; 10] =
+    ["gray", "viridis", "magma", "inferno", "plasma", "cividis", "turbo", "bw", "seewave", "heat"];
 
 impl Colormap {
     /// Every map, in the order of [`COLORMAP_NAMES`].
@@ -54,12 +53,15 @@ impl Colormap {
     /// [`Error::Value`] for any other name.
     pub fn from_name(name: &str) -> Result<Self> {
         let known = if name == "grey" { "gray" } else { name };
-        COLORMAP_NAMES.iter().zip(Self::ALL).find(|(n, _)| **n == known).map(|(_, map)| map).ok_or_else(
-            || {
+        COLORMAP_NAMES
+            .iter()
+            .zip(Self::ALL)
+            .find(|(n, _)| **n == known)
+            .map(|(_, map)| map)
+            .ok_or_else(|| {
                 let expected = format!("one of {}", COLORMAP_NAMES.join(", "));
                 Error::value("colormap", expected, format_args!("{name:?}"))
-            },
-        )
+            })
     }
 
     /// The map's name.

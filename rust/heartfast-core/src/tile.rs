@@ -199,7 +199,8 @@ fn largest_of(
     (first, columns): (usize, usize),
     cancel: &Cancel,
 ) -> Result<()> {
-    for (from, to) in fine.chunks_exact(lines(count)).zip(grouped.chunks_exact_mut(lines(columns))) {
+    for (from, to) in fine.chunks_exact(lines(count)).zip(grouped.chunks_exact_mut(lines(columns)))
+    {
         cancel.check()?;
         let mut numbers = from.iter().flat_map(|line| line.0).take(count);
         for k in 0..count.div_ceil(group) {

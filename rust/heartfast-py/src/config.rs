@@ -159,7 +159,8 @@ impl<'py> Fields<'py> {
         let fields = match value.cast::<PyDict>() {
             Ok(fields) => fields.copy()?,
             Err(_) => {
-                let fields = value.call_method0("_asdict").and_then(|d| Ok(d.cast_into::<PyDict>()?));
+                let fields =
+                    value.call_method0("_asdict").and_then(|d| Ok(d.cast_into::<PyDict>()?));
                 fields.map_err(|_| wrong("figure", "a FigureConfig or None", &value))?
             }
         };
@@ -177,7 +178,8 @@ impl<'py> Fields<'py> {
             scale: fields.number("scale", plain.scale)?,
             osc: Osc::from_name(&name("osc", plain.osc.name())?).map_err(core)?,
             y_scale: Scale::from_name(&name("y_scale", plain.y_scale.name())?).map_err(core)?,
-            xlim: xlim.map_or(Ok(None), |x| convert("xlim", "(from, to) in seconds, or None", &x))?,
+            xlim: xlim
+                .map_or(Ok(None), |x| convert("xlim", "(from, to) in seconds, or None", &x))?,
             title: text("title")?,
             xlab: text("xlab")?,
             ylab: text("ylab")?,

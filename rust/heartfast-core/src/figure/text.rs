@@ -42,7 +42,11 @@ impl Font {
     /// [`Error::Value`] if there is no font that can be read.
     pub(super) fn open(path: Option<&Path>) -> Result<Self> {
         let wrong = |path: &Path, found: String| {
-            Error::value("font", "a TrueType or OpenType file", format_args!("{}: {found}", path.display()))
+            Error::value(
+                "font",
+                "a TrueType or OpenType file",
+                format_args!("{}: {found}", path.display()),
+            )
         };
         let bytes = match path {
             None => ROBOTO.to_vec(),
@@ -90,7 +94,13 @@ impl Font {
 
     /// Gives the pixels that `text` covers, with how much (0 to 255), to `put`: those of a line
     /// that begins at `x` on the base line 0. Columns and rows may be negative.
-    pub(super) fn draw(&mut self, text: &str, size: f64, x: f64, mut put: impl FnMut(i32, i32, u8)) {
+    pub(super) fn draw(
+        &mut self,
+        text: &str,
+        size: f64,
+        x: f64,
+        mut put: impl FnMut(i32, i32, u8),
+    ) {
         let mut pen = x;
         for c in text.chars().take(LONGEST) {
             let at = (pen * 4.0).round() / 4.0;

@@ -1,0 +1,54 @@
+"""What the command line's options say, as the library takes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from heartfast._core import SpectrogramConfig
+    from heartfast.limits import Limits
+
+
+def config(options: Namespace) -> SpectrogramConfig:
+    """The settings of pictures: of a tile, or of a figure."""
+    from heartfast._core import SpectrogramConfig
+
+    fields = (
+        "window", "window_ms", "overlap", "hop_ms", "zero_pad", "dynamic_range", "ref", "fmin",
+        "fmax", "size", "colormap", "invert", "center",
+    )  # fmt: skip
+    given = {name: getattr(options, name) for name in fields if hasattr(options, name)}
+    if "figure" not in options:
+        return SpectrogramConfig(**given)
+    from heartfast.figures import FigureConfig, figure_config
+
+    own = [name for name in FigureConfig._fields if name in options and name != "colormap"]
+    ylim = getattr(options, "ylim", None)
+    if options.figure or options.preset:
+        # Overlap and hop exclude each other, and a tile's size and inversion are no figure's.
+        of_tiles = [name for name in ("size", "invert") if name in given]
+        if of_tiles:
+            raise ValueError(f"--{of_tiles[0]}: expected a tile, found a figure")
+        drawn = given | {name: getattr(options, name) for name in own}
+        return figure_config(options.preset, None, ylim, drawn)
+    if ylim is not None:
+        own.insert(0, "ylim")
+    if own:
+        raise ValueError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
+    return SpectrogramConfig(**given)
+
+
+def selection(options: Namespace) -> dict[str, Any]:
+    """What of a recording is drawn: the arguments that are given."""
+    from heartfast.selection import Selection
+
+    return {name: getattr(options, name) for name in Selection._fields if hasattr(options, name)}
+
+
+def limits(options: Namespace) -> Limits:
+    """The limits, with those that are changed."""
+    from heartfast.limits import Limits
+
+    return Limits()._replace(**dict(options.limit))
