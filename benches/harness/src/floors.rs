@@ -8,6 +8,7 @@ use std::path::Path;
 use cpu_time::ProcessTime;
 use heartfast_core::Cancel;
 use heartfast_core::config::SpectrogramConfig;
+use heartfast_core::figure::Caption;
 use heartfast_core::pipeline::Converter;
 use heartfast_harness::{Result, recordings};
 use sha2::{Digest, Sha256};
@@ -26,7 +27,7 @@ pub(crate) fn time(folder: &Path, scratch: &Path) -> Result<()> {
     let mut pictures = Vec::new();
     for file in &files {
         let mut picture = Vec::new();
-        converter.convert(file, &mut picture, &Cancel::new())?;
+        converter.convert(file, &Caption::default(), &mut picture, &Cancel::new())?;
         pictures.push(picture);
     }
     // A real FFT of n points takes some 2.5 n log2 n operations.

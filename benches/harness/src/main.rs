@@ -13,6 +13,7 @@ use std::path::Path;
 
 use heartfast_core::Cancel;
 use heartfast_core::config::SpectrogramConfig;
+use heartfast_core::figure::Caption;
 use heartfast_core::pipeline::Converter;
 use heartfast_harness::{Result, read, recordings};
 
@@ -47,7 +48,7 @@ fn core(folder: &Path) -> Result<(usize, usize)> {
     let paths = recordings(folder)?;
     for path in &paths {
         read(path, &mut recording)?;
-        converter.convert(&recording, &mut picture, &Cancel::new())?;
+        converter.convert(&recording, &Caption::default(), &mut picture, &Cancel::new())?;
         bytes += picture.len();
     }
     Ok((paths.len(), bytes))

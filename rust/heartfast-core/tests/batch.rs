@@ -15,6 +15,7 @@ use heartfast_core::batch::{
     Entry, Form, Job, Monitor, Origin, Storage, Subject, Task, Tasks, read, run,
 };
 use heartfast_core::config::{Hop, SpectrogramConfig};
+use heartfast_core::figure::Caption;
 use heartfast_core::limits::Limits;
 use heartfast_core::manifest::parse;
 use heartfast_core::pipeline::Converter;
@@ -83,6 +84,7 @@ fn job(folder: &Path, threads: usize) -> Job {
         limits: Limits::default(),
         max_errors: None,
         threads,
+        intervals: Default::default(),
     }
 }
 
@@ -127,7 +129,8 @@ fn the_same_bytes_on_any_number_of_threads() {
             assert_eq!(converted.failure, None);
             let mut alone = Vec::new();
             let bytes = fs::read(path(task)).unwrap();
-            let known = converter.convert(&bytes, &mut alone, &Cancel::new()).unwrap();
+            let known =
+                converter.convert(&bytes, &Caption::default(), &mut alone, &Cancel::new()).unwrap();
             assert_eq!(converted.sample_rate, known.sample_rate);
             assert_eq!(converted.pictures.as_slice()[0].duration_s, known.duration_s);
             assert_eq!(known.sample_rate, [2000, 4000, 11_025][k % 3]);

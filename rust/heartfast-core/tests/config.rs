@@ -7,6 +7,7 @@ use heartfast_core::colormap::Colormap;
 use heartfast_core::config::{
     Geometry, Hop, MAX_N_FFT, MAX_SIDE, MAX_WINDOW_MS, Reference, SpectrogramConfig,
 };
+use heartfast_core::figure::{FigureConfig, Theme};
 use heartfast_core::window::Window;
 use proptest::prelude::*;
 
@@ -178,6 +179,7 @@ fn json() {
         invert: true,
         center: false,
         detrend: true,
+        figure: None,
     };
     assert_eq!(
         config.to_json(),
@@ -187,4 +189,17 @@ fn json() {
             + r#""fmin": 20.0, "fmax": 1e16, "size": [64, 128], "colormap": "magma", "#
             + r#""invert": true, "center": false, "detrend": "constant"}"#
     );
+    let figure = FigureConfig {
+        width: 600,
+        scale: 1.5,
+        title: Some("a \"b\" \u{e4}".to_owned()),
+        xlim: Some((0.5, 2.0)),
+        theme: Theme::Dark,
+        ..Default::default()
+    };
+    let config = SpectrogramConfig { figure: Some(figure), ..Default::default() };
+    let json = config.to_json();
+    let expected = r#""detrend": null, "figure": {"width": 600, "scale": 1.5, "xlim": [0.5, 2.0], "#
+        .to_owned() + r#""title": "a \"b\" \u00e4", "theme": "dark"}}"#;
+    assert!(json.ends_with(&expected), "{json}");
 }

@@ -4,6 +4,7 @@
 
 use heartfast_core::audio::{Audio, decode};
 use heartfast_core::config::SpectrogramConfig;
+use heartfast_core::figure::Caption;
 use heartfast_core::limits::Limits;
 use heartfast_core::pipeline::Converter;
 use heartfast_core::{Cancel, Error};
@@ -263,7 +264,9 @@ fn not_a_number_and_infinity_are_silence_and_counted() {
     let mut converter = Converter::new(&config).unwrap();
     let mut convert = |values: &[f32]| {
         let mut picture = Vec::new();
-        let known = converter.convert(&file(values), &mut picture, &Cancel::new()).unwrap();
+        let known = converter
+            .convert(&file(values), &Caption::default(), &mut picture, &Cancel::new())
+            .unwrap();
         (known.silenced, picture)
     };
     let (count, picture) = convert(&values);
@@ -355,7 +358,7 @@ fn limits_by_their_names() {
     let mut convert = |max_image_pixels| {
         let mut converter =
             Converter::new(&config).unwrap().with_limits(Limits { max_image_pixels, ..most });
-        converter.convert(&second, &mut picture, &Cancel::new())
+        converter.convert(&second, &Caption::default(), &mut picture, &Cancel::new())
     };
     assert!(convert(101 * 101).is_ok());
     let error = convert(101 * 101 - 1).unwrap_err();
