@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
+use crate::effects;
 use crate::error::{Error, Result};
 use crate::level::{FineGray, FineScale, GrayScale};
 use crate::limits::Limits;
@@ -93,6 +94,16 @@ impl<'a> Painter<'a> {
         }
         let prepare = Prepare { samples, detrend: config.detrend, cancel };
         let Prepared { peak, factor, silenced } = level.run(prepare)?;
+        if config.effects.any() {
+            let config = config.scaled(factor);
+            let mut values = Vec::new();
+            fit(&mut values, bins * frames, cancel)?;
+            let signals = (&*samples, samples.len());
+            effects::spectrogram(&config, sample_rate, signals, &mut values, 1, cancel)?;
+            let (height, width, rows) = paint(&values, (bins, frames), &config, geometry, cancel)?;
+            self.rows = rows;
+            return Ok(Tile { width, height, pixels: &self.rows, silenced });
+        }
         let (mut height, mut width) = (geometry.last_bin - geometry.first_bin + 1, frames);
         let stride = lines(frames);
         fit(&mut self.fine, height * stride, cancel)?;
