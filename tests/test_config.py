@@ -22,6 +22,12 @@ DEFAULTS = {
     "dynamic_range": 80.0, "ref": "max", "fmin": None, "fmax": None, "size": None,
     "colormap": "gray", "invert": False, "center": True, "detrend": None,
 }  # fmt: skip
+# Left out of dictionaries while they are this.
+NO_EFFECTS = {
+    "reassign": False, "windows_ms": (), "noise_reduction": 0.0, "noise_percent": 10.0,
+    "quantile": None, "median": (1, 1), "blur": (0.0, 0.0), "sharpen": (0.0, 0.0),
+    "derivative": None,
+}  # fmt: skip
 
 
 def positive(top: float) -> st.SearchStrategy[float]:
@@ -49,6 +55,17 @@ OPTIONS = {
     "invert": st.booleans(),
     "center": st.booleans(),
     "detrend": st.sampled_from([None, "constant"]),
+    "reassign": st.booleans(),
+    "windows_ms": st.lists(positive(60_000), max_size=8).map(tuple),
+    "noise_reduction": st.floats(0, 1e300),
+    "noise_percent": positive(100),
+    "quantile": st.none() | st.floats(-0.0, 1),
+    "median": st.tuples(st.integers(0, 7), st.integers(0, 7)).map(
+        lambda half: (2 * half[0] + 1, 2 * half[1] + 1)
+    ),
+    "blur": st.tuples(st.floats(-0.0, 60_000), st.floats(0, 1e6)),
+    "sharpen": st.tuples(st.floats(0, 60_000), st.floats(-0.0, 1e6)),
+    "derivative": st.sampled_from([None, "time", "frequency", "both"]),
 }
 
 
@@ -59,15 +76,18 @@ def fields(draw):
         found.pop("hop_ms", None)
     low, high = found.get("fmin"), found.get("fmax")
     assume(low is None or high is None or low < high)
+    assume(not (found.get("reassign") and found.get("windows_ms")))
     return found
 
 
 def test_defaults():
     config = SpectrogramConfig()
-    assert {name: getattr(config, name) for name in DEFAULTS} == DEFAULTS
+    everything = {**DEFAULTS, **NO_EFFECTS}
+    assert {name: getattr(config, name) for name in everything} == everything
+    assert SpectrogramConfig(**{**everything, "hop_ms": None}) == config
     assert config.to_dict() == DEFAULTS
     assert list(config.to_dict()) == list(DEFAULTS)
-    assert set(OPTIONS) == set(DEFAULTS)
+    assert set(OPTIONS) == set(everything)
     given_none = {name: None for name, value in DEFAULTS.items() if value is None}
     assert SpectrogramConfig(**given_none, overlap=None) == config
 
@@ -119,6 +139,7 @@ def test_replace_and_equality(first, second):
         merged.pop("overlap", None)
     low, high = merged.get("fmin"), merged.get("fmax")
     assume(low is None or high is None or low < high)
+    assume(not (merged.get("reassign") and merged.get("windows_ms")))
     assert one.replace(**second) == SpectrogramConfig(**merged)
     assert one == SpectrogramConfig(**first)
 
@@ -149,7 +170,7 @@ def test_equal_numbers_are_equal_configs():
 
 def test_frozen():
     config = SpectrogramConfig()
-    for name in (*DEFAULTS, "other"):
+    for name in (*DEFAULTS, *NO_EFFECTS, "other"):
         with pytest.raises(AttributeError):
             setattr(config, name, None)
     with pytest.raises(AttributeError):
@@ -232,6 +253,39 @@ NAN, INF = float("nan"), float("inf")
         ({"detrend": "linear"}, ValueError,
          'detrend: expected None or "constant", found "linear"'),
         ({"detrend": True}, TypeError, 'detrend: expected None or "constant", found True'),
+        ({"reassign": 1}, TypeError, "reassign: expected True or False, found 1"),
+        ({"reassign": True, "windows_ms": [20]}, ValueError,
+         "reassign, windows_ms: expected one of the two, found both"),
+        ({"windows_ms": 20}, TypeError, "windows_ms: expected lengths in ms, found 20"),
+        ({"windows_ms": "20"}, TypeError, "windows_ms: expected lengths in ms, found '20'"),
+        ({"windows_ms": [20, 0]}, ValueError,
+         "windows_ms: expected a number over 0 and up to 60000 ms, found 0"),
+        ({"windows_ms": [20] * 9}, ValueError,
+         "windows_ms: expected at most 8 windows, found 9"),
+        ({"noise_reduction": -1}, ValueError,
+         "noise_reduction: expected a number of 0 or more, found -1"),
+        ({"noise_reduction": INF}, ValueError,
+         "noise_reduction: expected a number of 0 or more, found inf"),
+        ({"noise_percent": 0}, ValueError,
+         "noise_percent: expected a number over 0 and up to 100 percent, found 0"),
+        ({"quantile": 1.5}, ValueError,
+         "quantile: expected a number from 0 to 1, or None, found 1.5"),
+        ({"quantile": "half"}, TypeError, "quantile: expected a number or None, found 'half'"),
+        ({"median": 3}, TypeError, "median: expected (frames, bins), found 3"),
+        ({"median": (3, -3)}, ValueError, "median: expected (frames, bins), found (3, -3)"),
+        ({"median": (3, 4)}, ValueError,
+         "median: expected (frames, bins), odd numbers of a product up to 255, found (3, 4)"),
+        ({"median": (17, 17)}, ValueError,
+         "median: expected (frames, bins), odd numbers of a product up to 255, found (17, 17)"),
+        ({"blur": 3}, TypeError, "blur: expected (ms, Hz), found 3"),
+        ({"blur": (-3, 0)}, ValueError,
+         "blur: expected (ms, Hz), from 0 to 60000 ms and 1000000 Hz, found (-3, 0)"),
+        ({"sharpen": (0, NAN)}, ValueError,
+         "sharpen: expected (ms, Hz), from 0 to 60000 ms and 1000000 Hz, found (0, NaN)"),
+        ({"derivative": "phase"}, ValueError,
+         'derivative: expected None, "time", "frequency" or "both", found "phase"'),
+        ({"derivative": True}, TypeError,
+         'derivative: expected None, "time", "frequency" or "both", found True'),
         ({"overlapp": 1}, TypeError, "SpectrogramConfig got an unexpected field 'overlapp'"),
     ],
 )  # fmt: skip
@@ -241,7 +295,9 @@ def test_validation_names_the_field(given_fields, error, message):
     said = str(caught.value)
     assert message in said
     assert "\n" not in said
-    assert said.startswith((*given_fields, "SpectrogramConfig", "overlap, hop_ms"))
+    assert said.startswith(
+        (*given_fields, "SpectrogramConfig", "overlap, hop_ms", "reassign, windows_ms")
+    )
     # What comes from a file is of bad value, whatever its type.
     with pytest.raises(ValueError, match=r"found|unexpected") as caught:
         SpectrogramConfig.from_dict(given_fields)
@@ -276,6 +332,18 @@ def test_geometry(sr, window_ms, overlap, zero_pad, fmin, fmax):
         "first_bin": shown[0],
         "last_bin": shown[-1],
     }
+
+
+def test_geometry_of_several_windows():
+    config = SpectrogramConfig(window_ms=50, windows_ms=(20, 100), fmax=1000)
+    # The bins of the longest, the hop of the shortest.
+    assert config.geometry(4000) == {
+        "win_length": 400, "hop_length": 40, "n_fft": 400, "first_bin": 0, "last_bin": 100,
+    }  # fmt: skip
+    assert config.replace(hop_ms=5, zero_pad=512).geometry(4000) == {
+        "win_length": 400, "hop_length": 20, "n_fft": 512, "first_bin": 0, "last_bin": 128,
+    }  # fmt: skip
+    assert config.replace(windows_ms=()) == SpectrogramConfig(fmax=1000)
 
 
 def test_geometry_of_known_rates():

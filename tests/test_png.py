@@ -317,7 +317,7 @@ def test_colour_maps(name):
     y = np.random.default_rng(0).normal(0, 0.1, 900)
     spec = heartfast.spectrogram(y, 4000, colormap=name)
     assert np.array_equal(np.asarray(opened(spec.to_png())), spec.to_image())
-    assert spec._repr_png_() == spec.to_png()
+    assert "data:image/png;base64," in spec._repr_html_()
 
 
 @pytest.mark.parametrize("name", COLORMAPS)
@@ -347,7 +347,8 @@ ONE = np.zeros((1, 1), np.uint8)
          "pixels: expected shape (height, width), or (height, width, 3) without a palette, "
          "found [2, 2, 3]"),
         ({"colormap": "jet"}, ValueError,
-         'colormap: expected one of gray, viridis, magma, inferno, plasma, found "jet"'),
+         "colormap: expected one of gray, viridis, magma, inferno, plasma, "
+         "cividis, turbo, bw, seewave, heat, found \"jet\""),
         ({"pixels": ONE + 5, "colormap": np.zeros((3, 3), np.uint8)}, EncodeError,
          "expected indexes below 3, the palette's length, found 5"),
         ({"colormap": np.zeros((0, 3), np.uint8)}, EncodeError,

@@ -319,7 +319,7 @@ def test_spectrogram_arguments():
     with pytest.raises(ValueError, match=r"unexpected field 'foo'"):
         heartfast.spectrogram(y, 8000, foo=1)
     stack = heartfast.spectrogram(noise(2, 100), 8000)
-    assert stack._repr_png_() is None
+    assert stack._repr_html_() is None
     with pytest.raises(ValueError, match=r"^spec.values: expected shape \(bins, frames\), found"):
         stack.to_image()
     other = SpectrogramConfig(window_ms=25)

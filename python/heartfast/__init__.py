@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from heartfast import synth as synth
     from heartfast._core import SpectrogramConfig as SpectrogramConfig
     from heartfast._core import __version__ as __version__
+    from heartfast.effects import gaussian_blur as gaussian_blur
+    from heartfast.effects import median_filter as median_filter
+    from heartfast.effects import multi_resolution as multi_resolution
+    from heartfast.effects import reassigned_spectrogram as reassigned_spectrogram
+    from heartfast.effects import reduce_noise as reduce_noise
+    from heartfast.effects import sharpen as sharpen
+    from heartfast.effects import spectral_derivative as spectral_derivative
+    from heartfast.effects import subtract_quantile as subtract_quantile
     from heartfast.errors import BundleError as BundleError
     from heartfast.errors import ConfigMismatchError as ConfigMismatchError
     from heartfast.errors import DatasetError as DatasetError
@@ -81,15 +89,23 @@ _HOME = {
     "encode_png": "picture",
     "evaluate": "stages.evaluate",
     "gallery": "stages.gallery",
+    "gaussian_blur": "effects",
     "get_window": "spectral",
     "load": "spectral",
+    "median_filter": "effects",
+    "multi_resolution": "effects",
     "pack": "stages.pack",
     "power_to_db": "spectral",
+    "reassigned_spectrogram": "effects",
+    "reduce_noise": "effects",
     "run": "stages.run",
     "score": "stages.score",
+    "sharpen": "effects",
+    "spectral_derivative": "effects",
     "spectrogram": "spectral",
     "spectrogram_folder": "soundgen",
     "stft": "spectral",
+    "subtract_quantile": "effects",
     "to_image": "picture",
     "train": "stages.train",
 }

@@ -19,6 +19,7 @@ __all__ = [
     "Recordings",
     "SpectrogramConfig",
     "__version__",
+    "apply_effects",
     "build_info",
     "convert",
     "encode_png",
@@ -26,11 +27,11 @@ __all__ = [
     "figure_of_levels",
     "get_window",
     "load",
-    "magnitudes",
     "open_archive",
     "paint",
     "palette",
     "selection_json",
+    "spectrogram",
     "stage_times",
     "stft",
 ]
@@ -41,8 +42,8 @@ MAX_N_FFT: int
 
 _Window: TypeAlias = str | tuple[str, float]
 
-class _ConfigFields(TypedDict, total=False):
-    """The fields of a `SpectrogramConfig`, for functions that take some of them by name."""
+class _OneWindowFields(TypedDict, total=False):
+    """The fields of a `SpectrogramConfig` but for `windows_ms`."""
 
     window: _Window
     window_ms: float
@@ -58,6 +59,19 @@ class _ConfigFields(TypedDict, total=False):
     invert: bool
     center: bool
     detrend: Literal["constant"] | None
+    reassign: bool
+    noise_reduction: float
+    noise_percent: float
+    quantile: float | None
+    median: tuple[int, int]
+    blur: tuple[float, float]
+    sharpen: tuple[float, float]
+    derivative: Literal["time", "frequency", "both"] | None
+
+class _ConfigFields(_OneWindowFields, total=False):
+    """The fields of a `SpectrogramConfig`, for functions that take some of them by name."""
+
+    windows_ms: Sequence[float]
     figure: FigureConfig | None
 
 @final
@@ -98,6 +112,26 @@ class SpectrogramConfig:
         whole frames only.
     detrend : None or "constant"
         Remove the mean of the samples first.
+    reassign : bool
+        Move each bin's energy to where in time and frequency it comes from; see
+        `heartfast.reassigned_spectrogram`.
+    windows_ms : tuple of float
+        Further windows in milliseconds, up to 8: the geometric mean of the spectrograms with each;
+        see `heartfast.multi_resolution`. `overlap` is that of the shortest.
+    noise_reduction : float
+        Subtract so many times the mean spectrum of the noisiest frames; see
+        `heartfast.reduce_noise`.
+    noise_percent : float
+        How many of the frames are the noisiest, over 0 to 100.
+    quantile : float, optional
+        Subtract this quantile (0 to 1) of each bin; see `heartfast.subtract_quantile`.
+    median : (frames, bins)
+        The median of so many, odd numbers; see `heartfast.median_filter`.
+    blur, sharpen : (ms, Hz)
+        Standard deviations of a Gaussian; see `heartfast.gaussian_blur` and `heartfast.sharpen`.
+    derivative : None, "time", "frequency" or "both"
+        Show how fast magnitudes change; see `heartfast.spectral_derivative`. The effects from
+        `reassign` on are applied in this order.
     figure : FigureConfig, optional
         A figure with axes, with a size and colours of its own; by default a bare tile.
 
@@ -119,6 +153,8 @@ class SpectrogramConfig:
     25
     >>> config.replace(colormap="magma").colormap
     'magma'
+    >>> config.replace(reassign=True, median=(3, 3)).median
+    (3, 3)
     """
 
     def __new__(
@@ -138,6 +174,15 @@ class SpectrogramConfig:
         invert: bool = False,
         center: bool = True,
         detrend: Literal["constant"] | None = None,
+        reassign: bool = False,
+        windows_ms: Sequence[float] = (),
+        noise_reduction: float = 0.0,
+        noise_percent: float = 10.0,
+        quantile: float | None = None,
+        median: tuple[int, int] = (1, 1),
+        blur: tuple[float, float] = (0.0, 0.0),
+        sharpen: tuple[float, float] = (0.0, 0.0),
+        derivative: Literal["time", "frequency", "both"] | None = None,
         figure: FigureConfig | None = None,
     ) -> SpectrogramConfig: ...
     @property
@@ -169,9 +214,27 @@ class SpectrogramConfig:
     @property
     def detrend(self) -> Literal["constant"] | None: ...
     @property
+    def reassign(self) -> bool: ...
+    @property
+    def windows_ms(self) -> tuple[float, ...]: ...
+    @property
+    def noise_reduction(self) -> float: ...
+    @property
+    def noise_percent(self) -> float: ...
+    @property
+    def quantile(self) -> float | None: ...
+    @property
+    def median(self) -> tuple[int, int]: ...
+    @property
+    def blur(self) -> tuple[float, float]: ...
+    @property
+    def sharpen(self) -> tuple[float, float]: ...
+    @property
+    def derivative(self) -> Literal["time", "frequency", "both"] | None: ...
+    @property
     def figure(self) -> FigureConfig | None: ...
     def to_dict(self) -> dict[str, Any]:
-        """The fields as a dictionary that JSON can hold."""
+        """The fields as a dictionary that JSON can hold, without effects that are not there."""
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> SpectrogramConfig:
@@ -231,7 +294,12 @@ class _Outcome(TypedDict):
 
 def get_window(window: _Window, n: int, sym: bool) -> NDArray[np.float64]: ...
 def stft(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
-def magnitudes(y: NDArray[Any], framing: _Framing, threads: int) -> NDArray[Any]: ...
+def spectrogram(
+    y: NDArray[Any], sr: int, config: SpectrogramConfig, threads: int
+) -> NDArray[Any]: ...
+def apply_effects(
+    values: NDArray[Any], sr: int, config: SpectrogramConfig, threads: int
+) -> NDArray[Any]: ...
 def load(
     path: str | os.PathLike[str],
     sr: int | None,

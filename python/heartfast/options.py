@@ -255,6 +255,49 @@ def _add_config(p: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--invert", action="store_true", help="dark on light")
     group.add_argument("--no-center", dest="center", action="store_false", help="whole frames only")
+    group = p.add_argument_group(
+        "effects, applied in this order", argument_default=argparse.SUPPRESS
+    )
+    group.add_argument(
+        "--reassign",
+        action="store_true",
+        help="move energy to where in time and frequency it comes from",
+    )
+    group.add_argument(
+        "--windows-ms",
+        type=_numbers,
+        metavar="MS[,MS...]",
+        help="further windows: the geometric mean of the spectrograms with each",
+    )
+    group.add_argument(
+        "--noise-reduction",
+        type=float,
+        metavar="X",
+        help="subtract X times the mean of the noisiest frames (0)",
+    )
+    group.add_argument(
+        "--noise-percent", type=float, metavar="PERCENT", help="frames that are the noisiest (10)"
+    )
+    group.add_argument(
+        "--quantile", type=float, metavar="Q", help="subtract each bin's quantile, 0 to 1"
+    )
+    group.add_argument(
+        "--median",
+        type=_whole_numbers,
+        metavar="FRAMES,BINS",
+        help="median of so many, odd numbers (1,1)",
+    )
+    group.add_argument(
+        "--blur", type=_numbers, metavar="MS,HZ", help="Gaussian of these standard deviations (0,0)"
+    )
+    group.add_argument(
+        "--sharpen", type=_numbers, metavar="MS,HZ", help="unsharp mask with such a Gaussian (0,0)"
+    )
+    group.add_argument(
+        "--derivative",
+        choices=("time", "frequency", "both"),
+        help="how fast magnitudes change, instead of these",
+    )
 
 
 def _add_figure(p: argparse.ArgumentParser) -> None:
@@ -316,6 +359,22 @@ def _reference(text: str) -> str | float:
         return float(text)
     except ValueError:
         return text
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        message = f"expected numbers with commas between, found {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        message = f"expected whole numbers with commas between, found {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _channel(text: str) -> str | int:

@@ -17,7 +17,8 @@ def config(options: Namespace) -> SpectrogramConfig:
 
     fields = (
         "window", "window_ms", "overlap", "hop_ms", "zero_pad", "dynamic_range", "ref", "fmin",
-        "fmax", "size", "colormap", "invert", "center",
+        "fmax", "size", "colormap", "invert", "center", "reassign", "windows_ms",
+        "noise_reduction", "noise_percent", "quantile", "median", "blur", "sharpen", "derivative",
     )  # fmt: skip
     given = {name: getattr(options, name) for name in fields if hasattr(options, name)}
     if "figure" not in options:

@@ -210,8 +210,10 @@ def spectrogram(
 
     Notes
     -----
-    The magnitude of `stft`, not scaled. Lengths in milliseconds, overlap in percent and zero
-    padding in points are those of soundgen's ``spectrogram``.
+    The magnitude of `stft`, not scaled, and what the effects of `config` make of it: the same as
+    the functions of their names, one after the other in the order of the fields. Lengths in
+    milliseconds, overlap in percent and zero padding in points are those of soundgen's
+    ``spectrogram``.
 
     Examples
     --------
@@ -224,15 +226,12 @@ def spectrogram(
 
     config = (config or SpectrogramConfig()).replace(**fields)
     given = signal = _signal(y)
-    shape = config.geometry(sample_rate(sr))
     if config.detrend:
         # The mean in double precision: rounded, it would leave a step in a faint signal.
         mean = signal.mean(axis=-1, keepdims=True, dtype=np.float64)
         signal = (signal - mean).astype(signal.dtype)
-    framing = _framing(
-        shape["n_fft"], shape["hop_length"], shape["win_length"], config.window, True, config.center
-    )
-    values = _core.magnitudes(np.ascontiguousarray(signal), framing, cores(jobs))
+    signal = np.ascontiguousarray(signal)
+    values = _core.spectrogram(signal, sample_rate(sr), config, cores(jobs))
     return Spectrogram(values, sr=sr, config=config, signal=given)
 
 

@@ -1,6 +1,7 @@
 //! What a spectrogram picture should look like, checked once, before any recording is read.
 
 use crate::colormap::Colormap;
+use crate::effects::Effects;
 use crate::error::{Error, Result};
 use crate::figure::FigureConfig;
 use crate::raster::MAX_PIXELS;
@@ -61,6 +62,8 @@ pub struct SpectrogramConfig {
     pub center: bool,
     /// Remove the mean before the transform.
     pub detrend: bool,
+    /// What is done to the spectrogram before it is drawn.
+    pub effects: Effects,
     /// A figure with axes, which has its own size and colours; without, a tile.
     pub figure: Option<FigureConfig>,
 }
@@ -81,15 +84,31 @@ impl Default for SpectrogramConfig {
             invert: false,
             center: true,
             detrend: false,
+            effects: Effects::default(),
             figure: None,
         }
     }
 }
 
+/// Checks a number that must be over `low` and up to `high`.
+pub(crate) fn within(
+    field: &'static str,
+    value: f64,
+    low: f64,
+    high: f64,
+    unit: &str,
+) -> Result<()> {
+    if value > low && value <= high {
+        return Ok(());
+    }
+    let expected = format!("a number over {low} and up to {high} {unit}");
+    Err(Error::value(field, expected.trim_end(), value))
+}
+
 /// A configuration at one sample rate, in samples and bins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Geometry {
-    /// Window length in samples.
+    /// Window length in samples, of several windows that of the longest.
     pub win_length: usize,
     /// Distance of frames in samples.
     pub hop_length: usize,
@@ -107,14 +126,6 @@ impl SpectrogramConfig {
     /// # Errors
     /// [`Error::Value`] with the first field that is out of range.
     pub fn validate(&self) -> Result<()> {
-        let within = |field, value: f64, low: f64, high: f64, unit: &str| {
-            if value > low && value <= high {
-                Ok(())
-            } else {
-                let expected = format!("a number over {low} and up to {high} {unit}");
-                Err(Error::value(field, expected.trim_end(), value))
-            }
-        };
         within("window_ms", self.window_ms, 0.0, MAX_WINDOW_MS, "ms")?;
         match self.hop {
             Hop::Overlap(percent) if (0.0..100.0).contains(&percent) => {}
@@ -143,6 +154,7 @@ impl SpectrogramConfig {
         {
             return Err(Error::value("fmin", format!("less than fmax ({high} Hz)"), low));
         }
+        self.effects.validate()?;
         if let Some(figure) = &self.figure {
             figure.validate()?;
             if let Some((height, width)) = self.size {
@@ -164,6 +176,22 @@ impl SpectrogramConfig {
         Ok(())
     }
 
+    /// Samples of a window of so many milliseconds.
+    pub(crate) fn win_length(ms: f64, sample_rate: u32) -> usize {
+        ((ms / 1000.0 * f64::from(sample_rate)).round() as usize).max(2)
+    }
+
+    /// The same configuration for samples that were multiplied by `factor`.
+    pub(crate) fn scaled(&self, factor: f64) -> Self {
+        let reference = match self.reference {
+            Reference::Max => Reference::Max,
+            Reference::Magnitude(m) => {
+                Reference::Magnitude((m * factor).clamp(f64::MIN_POSITIVE, f64::MAX))
+            }
+        };
+        Self { reference, ..self.clone() }
+    }
+
     /// The configuration at `sample_rate` Hz. Halves round away from zero.
     ///
     /// # Errors
@@ -171,9 +199,14 @@ impl SpectrogramConfig {
     /// `fmin` and `fmax`.
     pub fn geometry(&self, sample_rate: u32) -> Result<Geometry> {
         let sr = f64::from(sample_rate);
-        let win_length = ((self.window_ms / 1000.0 * sr).round() as usize).max(2);
+        // Of several windows the longest has the grid's bins, and the shortest leaves no gaps.
+        let (mut win_length, mut shortest) = (0, usize::MAX);
+        for &ms in self.effects.windows_ms.iter().chain([&self.window_ms]) {
+            let length = Self::win_length(ms, sample_rate);
+            (win_length, shortest) = (win_length.max(length), shortest.min(length));
+        }
         let hop = match self.hop {
-            Hop::Overlap(percent) => win_length as f64 * (1.0 - percent / 100.0),
+            Hop::Overlap(percent) => shortest as f64 * (1.0 - percent / 100.0),
             Hop::Ms(ms) => ms / 1000.0 * sr,
         };
         let n_fft = win_length.max(self.zero_pad);
@@ -196,8 +229,8 @@ impl SpectrogramConfig {
         Ok(Geometry { win_length, hop_length, n_fft, first_bin, last_bin })
     }
 
-    /// The configuration as a JSON object, keys in the order of the fields; equal
-    /// configurations give equal text.
+    /// The configuration as a JSON object, keys in the order of the fields, without effects that
+    /// are not there; equal configurations give equal text.
     #[must_use]
     pub fn to_json(&self) -> String {
         let number = |x: Option<f64>| x.map_or("null".to_owned(), |x| format!("{x:?}"));
@@ -217,11 +250,11 @@ impl SpectrogramConfig {
         let figure = self.figure.as_ref().map(FigureConfig::to_json);
         // A tile's settings are written as they were before there were figures.
         let figure = figure.map_or(String::new(), |json| format!(", \"figure\": {json}"));
-        format!(
+        let mut json = format!(
             "{{\"window\": {window}, \"window_ms\": {:?}, \"overlap\": {}, \"hop_ms\": {}, \
              \"zero_pad\": {}, \"dynamic_range\": {:?}, \"ref\": {reference}, \"fmin\": {}, \
              \"fmax\": {}, \"size\": {size}, \"colormap\": \"{}\", \"invert\": {}, \
-             \"center\": {}, \"detrend\": {}{figure}}}",
+             \"center\": {}, \"detrend\": {}",
             self.window_ms,
             number(overlap),
             number(hop_ms),
@@ -233,6 +266,10 @@ impl SpectrogramConfig {
             self.invert,
             self.center,
             if self.detrend { "\"constant\"" } else { "null" },
-        )
+        );
+        self.effects.write_json(&mut json);
+        json.push_str(&figure);
+        json.push('}');
+        json
     }
 }

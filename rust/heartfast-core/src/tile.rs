@@ -1,20 +1,21 @@
 //! A signal into a gray picture.
 
+mod fine;
+
 use std::collections::HashMap;
-use std::ops::Range;
 
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
+use crate::effects;
 use crate::error::{Error, Result};
-use crate::level::{FineGray, FineScale, GrayScale};
+use crate::level::{FineScale, GrayScale};
 use crate::limits::Limits;
 use crate::memory::{fit, reserve};
 use crate::prepare::{Prepare, Prepared};
 use crate::raster::{self, MAX_PIXELS};
-use crate::simd::lane::{Complex, Sink};
-use crate::simd::lanes::{Lanes, MOST_LANES};
-use crate::simd::{Kernel, Level};
+use crate::simd::Level;
 use crate::stft::{Real, SingleScratch, SingleStft};
+use fine::{Line, Numbers, Quantise, largest_of, lines};
 
 /// The rows of a picture, one byte a pixel.
 pub struct Tile<'t> {
@@ -123,7 +124,10 @@ impl<'a> Painter<'a> {
         let Plan { geometry, stft, gain, scratch } =
             plan(&mut self.plans, config, level, sample_rate)?;
         let (bins, frames) = (stft.bins(), stft.frames(samples.len()));
-        let group = most.map_or(1, |width| (frames / (2 * width.max(1))).max(1));
+        let group = match most {
+            Some(width) if !config.effects.any() => (frames / (2 * width.max(1))).max(1),
+            _ => 1,
+        };
         let columns = frames.div_ceil(group);
         if bins.checked_mul(columns).is_none_or(|n| n as u64 > max_pixels) {
             let expected = format!("at most {max_pixels} pixels, by less overlap or zero padding");
@@ -133,6 +137,18 @@ impl<'a> Painter<'a> {
         let prepare = Prepare { samples, detrend: config.detrend, cancel };
         let Prepared { peak, factor, silenced } = level.run(prepare)?;
         let rows = geometry.last_bin - geometry.first_bin + 1;
+        if config.effects.any() {
+            let config = SpectrogramConfig { invert: flip != 0, ..config.scaled(factor) };
+            let mut values = Vec::new();
+            fit(&mut values, bins * frames, cancel)?;
+            let signals = (&*samples, samples.len());
+            effects::spectrogram(&config, sample_rate, signals, &mut values, 1, cancel)?;
+            // Not in its size yet.
+            let config = SpectrogramConfig { size: None, ..config };
+            (_, _, self.rows) = paint(&values, (bins, frames), &config, geometry, cancel)?;
+            let geometry = *geometry;
+            return Ok(Levels { rows, columns: frames, group: 1, factor, silenced, geometry });
+        }
         // The frames of whole groups at a time.
         let part = if group == 1 { frames } else { group * MOST_FRAMES.div_ceil(group) };
         fit(&mut self.fine, rows * lines(part.min(frames)), cancel)?;
@@ -149,7 +165,7 @@ impl<'a> Painter<'a> {
                 stft.for_each_block(samples, range, scratch, cancel, &mut numbers)?;
                 max = max.max(numbers.max());
                 if group > 1 {
-                    let count = numbers.end - first;
+                    let count = (first + part).min(frames) - first;
                     fit(&mut self.grouped, rows * lines(columns), cancel)?;
                     let (fine, grouped) = (&self.fine, &mut self.grouped);
                     largest_of(group, fine, count, grouped, (first / group, columns), cancel)?;
@@ -189,29 +205,6 @@ pub(crate) struct Levels {
 /// Frames of a long recording that are looked at together: some tens of megabytes of numbers.
 const MOST_FRAMES: usize = 8192;
 
-/// The largest number of each `group` of the `count` frames in `fine`, into `grouped` from the column
-/// `first` on, of which rows have so many.
-fn largest_of(
-    group: usize,
-    fine: &[Line],
-    count: usize,
-    grouped: &mut [Line],
-    (first, columns): (usize, usize),
-    cancel: &Cancel,
-) -> Result<()> {
-    for (from, to) in fine.chunks_exact(lines(count)).zip(grouped.chunks_exact_mut(lines(columns)))
-    {
-        cancel.check()?;
-        let mut numbers = from.iter().flat_map(|line| line.0).take(count);
-        for k in 0..count.div_ceil(group) {
-            let largest = numbers.by_ref().take(group).fold(0, u16::max);
-            let column = first + k;
-            to[column / FRAMES].0[column % FRAMES] = largest;
-        }
-    }
-    Ok(())
-}
-
 /// How far below what the samples' peak would allow the picture's maximum is looked for, dB: a
 /// single click in a window of a thousand samples is that far below it.
 const HEADROOM: f64 = 60.0;
@@ -219,114 +212,6 @@ const HEADROOM: f64 = 60.0;
 /// log2 of the power of a magnitude; finite.
 fn octaves(magnitude: f64) -> f64 {
     (2.0 * magnitude.log2()).clamp(-5000.0, 5000.0)
-}
-
-/// A cache line of numbers: as many frames as the widest vectors take at a time.
-#[derive(Clone, Copy, Default)]
-#[repr(align(64))]
-struct Line([u16; FRAMES]);
-
-/// Frames in a line.
-const FRAMES: usize = 2 * MOST_LANES;
-
-/// Lines from one row to the next: not as many as would put neighbouring rows into the same place
-/// of a cache.
-fn lines(frames: usize) -> usize {
-    let lines = frames.div_ceil(FRAMES);
-    lines + usize::from(lines.is_multiple_of(16))
-}
-
-/// Rows of a [`FineScale`]'s numbers, the picture's order: the highest bin first, a frame a
-/// number.
-struct Numbers<'n> {
-    rows: &'n mut [Line],
-    geometry: Geometry,
-    /// The first frame, and the one behind the last.
-    first: usize,
-    end: usize,
-    stride: usize,
-    scale: FineScale,
-    /// The largest power so far: several, because each must wait for itself.
-    max: [[f32; MOST_LANES]; CHAINS],
-}
-
-/// Maxima side by side.
-const CHAINS: usize = 4;
-
-impl<'n> Numbers<'n> {
-    fn new(
-        rows: &'n mut [Line],
-        geometry: Geometry,
-        Range { start: first, end }: Range<usize>,
-        scale: FineScale,
-    ) -> Self {
-        let max = [[0.0; MOST_LANES]; CHAINS];
-        Self { rows, geometry, first, end, stride: lines(end - first), scale, max }
-    }
-
-    fn max(&self) -> f32 {
-        self.max.as_flattened().iter().copied().fold(0.0, f32::max)
-    }
-}
-
-impl Sink for Numbers<'_> {
-    #[inline(always)]
-    fn take<V: Lanes>(&mut self, bin: usize, frame: usize, [a, b]: [Complex<V>; 2]) {
-        let mut first = a.re.mul_add(a.re, a.im.mul(a.im));
-        let mut second = b.re.mul_add(b.re, b.im.mul(b.im));
-        if frame + 2 * V::COUNT > self.end {
-            // What lies behind the last frame is none.
-            first = first.before(self.end - frame);
-            second = second.before(self.end.saturating_sub(frame + V::COUNT));
-        }
-        let max = &mut self.max[bin % CHAINS];
-        first.max(second).max(V::load(max, 0)).store(max, 0);
-        let Geometry { first_bin, last_bin, .. } = self.geometry;
-        if (first_bin..=last_bin).contains(&bin) {
-            let frame = frame - self.first;
-            let line = &mut self.rows[(last_bin - bin) * self.stride + frame / FRAMES];
-            let numbers = [self.scale.of(first), self.scale.of(second)];
-            V::store_u16(numbers, &mut line.0, frame % FRAMES);
-        }
-    }
-}
-
-/// Rows of numbers into rows of gray.
-struct Quantise<'q> {
-    fine: &'q [Line],
-    stride: usize,
-    gray: FineGray,
-    flip: u8,
-    rows: &'q mut [u8],
-    width: usize,
-    cancel: &'q Cancel,
-}
-
-impl Kernel for Quantise<'_> {
-    type Output = Result<()>;
-
-    #[inline(always)]
-    fn run<V: Lanes>(self) -> Result<()> {
-        let Self { fine, stride, gray, flip, rows, width, cancel } = self;
-        for (row, lines) in rows.chunks_exact_mut(width).zip(fine.chunks(stride)) {
-            for (row, lines) in row.chunks_mut(STRIDE).zip(lines.chunks(STRIDE / FRAMES)) {
-                cancel.check()?;
-                // Whole registers of bytes at a time.
-                let (levels, rest) = row.as_chunks_mut::<FRAMES>();
-                for (levels, line) in levels.iter_mut().zip(lines) {
-                    for (level, &number) in levels.iter_mut().zip(&line.0) {
-                        *level = gray.level(number) ^ flip;
-                    }
-                }
-                if let Some(line) = lines.get(levels.len()) {
-                    for (level, &number) in rest.iter_mut().zip(&line.0) {
-                        *level = gray.level(number) ^ flip;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The gray picture (height, width, rows from the top) of magnitudes in `bins` rows, lowest

@@ -7,6 +7,7 @@ use heartfast_core::colormap::Colormap;
 use heartfast_core::config::{
     Geometry, Hop, MAX_N_FFT, MAX_SIDE, MAX_WINDOW_MS, Reference, SpectrogramConfig,
 };
+use heartfast_core::effects::{Axis, Effects, MAX_WINDOWS};
 use heartfast_core::figure::{FigureConfig, Theme};
 use heartfast_core::window::Window;
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ type Change = fn(&mut SpectrogramConfig);
 
 #[test]
 fn fields_out_of_range() {
-    let bad: [(&str, Change); 20] = [
+    let bad: [(&str, Change); 33] = [
         ("window_ms", |c| c.window_ms = 0.0),
         ("window_ms", |c| c.window_ms = f64::NAN),
         ("window_ms", |c| c.window_ms = MAX_WINDOW_MS * 1.01),
@@ -36,6 +37,21 @@ fn fields_out_of_range() {
         ("size", |c| c.size = Some((0, 1))),
         ("size", |c| c.size = Some((1, MAX_SIDE + 1))),
         ("size", |c| c.size = Some((MAX_SIDE + 1, 1))),
+        ("reassign, windows_ms", |c| {
+            (c.effects.reassign, c.effects.windows_ms) = (true, vec![10.0]);
+        }),
+        ("windows_ms", |c| c.effects.windows_ms = vec![10.0, 0.0]),
+        ("windows_ms", |c| c.effects.windows_ms = vec![10.0; MAX_WINDOWS + 1]),
+        ("noise_reduction", |c| c.effects.noise_reduction = -0.1),
+        ("noise_reduction", |c| c.effects.noise_reduction = f64::NAN),
+        ("noise_percent", |c| c.effects.noise_percent = 0.0),
+        ("noise_percent", |c| c.effects.noise_percent = 100.1),
+        ("quantile", |c| c.effects.quantile = Some(1.1)),
+        ("quantile", |c| c.effects.quantile = Some(f64::NAN)),
+        ("median", |c| c.effects.median = (2, 3)),
+        ("median", |c| c.effects.median = (17, 17)),
+        ("blur", |c| c.effects.blur = (-1.0, 0.0)),
+        ("sharpen", |c| c.effects.sharpen = (0.0, f64::NAN)),
     ];
     for (name, change) in bad {
         let mut config = SpectrogramConfig::default();
@@ -179,6 +195,17 @@ fn json() {
         invert: true,
         center: false,
         detrend: true,
+        effects: Effects {
+            reassign: true,
+            windows_ms: vec![10.0, 2.5],
+            noise_reduction: 1.5,
+            noise_percent: 20.0,
+            quantile: Some(0.0),
+            median: (3, 1),
+            blur: (20.0, 0.0),
+            sharpen: (0.0, 30.0),
+            derivative: Some(Axis::Both),
+        },
         figure: None,
     };
     assert_eq!(
@@ -187,7 +214,10 @@ fn json() {
             .to_owned()
             + r#""hop_ms": 12.5, "zero_pad": 512, "dynamic_range": 100.0, "ref": 1e300, "#
             + r#""fmin": 20.0, "fmax": 1e16, "size": [64, 128], "colormap": "magma", "#
-            + r#""invert": true, "center": false, "detrend": "constant"}"#
+            + r#""invert": true, "center": false, "detrend": "constant", "#
+            + r#""reassign": true, "windows_ms": [10.0, 2.5], "noise_reduction": 1.5, "#
+            + r#""noise_percent": 20.0, "quantile": 0.0, "median": [3, 1], "blur": [20.0, 0.0], "#
+            + r#""sharpen": [0.0, 30.0], "derivative": "both"}"#
     );
     let figure = FigureConfig {
         width: 600,

@@ -3,14 +3,15 @@
 use heartfast_core::colormap::Colormap;
 use heartfast_core::config as core;
 use heartfast_core::config::{Hop, Reference};
-use heartfast_core::figure::{FigureConfig, Osc, Scale, Theme};
+use heartfast_core::effects::{Axis, Effects};
 use heartfast_core::window::Window;
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
 use crate::errors::raise;
+use crate::values::{WINDOW, WindowArg, as_tuple, convert};
 
 // The stub has the same text, which a test compares.
 #[doc = include_str!("config.txt")]
@@ -28,73 +29,12 @@ impl std::hash::Hash for SpectrogramConfig {
     }
 }
 
-/// What `window` takes, in the words of an error message.
-const WINDOW: &str = "a name or (\"gaussian\", std)";
-
-pub(crate) enum WindowArg {
-    Name(String),
-    Parameter(String, f64),
-}
-
-impl<'py> FromPyObject<'_, 'py> for WindowArg {
-    type Error = PyErr;
-
-    fn extract(window: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        if let Ok(name) = window.extract() {
-            return Ok(Self::Name(name));
-        }
-        match as_tuple(&window).extract() {
-            Ok((name, std)) => Ok(Self::Parameter(name, std)),
-            Err(_) => Err(wrong("window", WINDOW, &window)),
-        }
-    }
-}
-
-impl WindowArg {
-    pub(crate) fn parse(self) -> heartfast_core::Result<Window> {
-        match self {
-            Self::Name(name) => Window::from_name(&name),
-            Self::Parameter(name, std) if name == "gaussian" => Window::gaussian_std(std),
-            Self::Parameter(name, _) => Window::from_name(&format!("({name}, parameter)")),
-        }
-    }
-}
-
-/// JSON has no tuples: a list counts as one.
-fn as_tuple<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
-    match value.cast::<PyList>() {
-        Ok(list) => list.to_tuple().into_any(),
-        Err(_) => value.clone(),
-    }
-}
-
-fn wrong(field: &str, expected: &str, found: &Bound<'_, PyAny>) -> PyErr {
-    let found = found.repr().map_or_else(|_| found.get_type().to_string(), |r| r.to_string());
-    PyTypeError::new_err(format!("{field}: expected {expected}, found {found}"))
-}
-
-/// A value of another type, or an error that names it.
-fn convert<'py, T: FromPyObjectOwned<'py>>(
-    field: &str,
-    expected: &str,
-    value: &Bound<'py, PyAny>,
-) -> PyResult<T> {
-    value.extract().map_err(Into::into).map_err(|e: PyErr| {
-        let error = wrong(field, expected, value);
-        if e.is_instance_of::<PyOverflowError>(value.py()) {
-            PyValueError::new_err(error.value(value.py()).to_string())
-        } else {
-            error
-        }
-    })
-}
-
 /// The keyword arguments of a configuration, taken out one by one.
-struct Fields<'py>(Bound<'py, PyDict>);
+pub(crate) struct Fields<'py>(pub(crate) Bound<'py, PyDict>);
 
 impl<'py> Fields<'py> {
     /// The value of a field; nothing where it is not given.
-    fn pop(&self, field: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
+    pub(crate) fn pop(&self, field: &str) -> PyResult<Option<Bound<'py, PyAny>>> {
         let value = self.0.get_item(field)?;
         if value.is_some() {
             self.0.del_item(field)?;
@@ -102,7 +42,7 @@ impl<'py> Fields<'py> {
         Ok(value)
     }
 
-    fn take<T: FromPyObjectOwned<'py>>(
+    pub(crate) fn take<T: FromPyObjectOwned<'py>>(
         &self,
         field: &str,
         expected: &str,
@@ -112,7 +52,7 @@ impl<'py> Fields<'py> {
     }
 
     /// A number; minus zero is zero, so that equal configurations look the same.
-    fn number(&self, field: &str, default: f64) -> PyResult<f64> {
+    pub(crate) fn number(&self, field: &str, default: f64) -> PyResult<f64> {
         Ok(self.take(field, "a number", default)? + 0.0)
     }
 
@@ -151,48 +91,32 @@ impl<'py> Fields<'py> {
         size.map_or(Ok(None), |size| convert("size", "(height, width) in pixels, or None", &size))
     }
 
-    /// The fields of a `heartfast.FigureConfig`, or a dictionary of some of them.
-    fn figure(&self) -> PyResult<Option<FigureConfig>> {
-        let Some(value) = self.pop("figure")?.filter(|value| !value.is_none()) else {
-            return Ok(None);
-        };
-        let fields = match value.cast::<PyDict>() {
-            Ok(fields) => fields.copy()?,
-            Err(_) => {
-                let fields =
-                    value.call_method0("_asdict").and_then(|d| Ok(d.cast_into::<PyDict>()?));
-                fields.map_err(|_| wrong("figure", "a FigureConfig or None", &value))?
-            }
-        };
-        let (py, fields) = (value.py(), Self(fields));
-        let name = |field, default: &str| fields.take(field, "a name", default.to_owned());
-        let text = |field| fields.take(field, "a text or None", None::<String>);
-        let core = |e| raise(py, e);
-        let plain = FigureConfig::default();
-        let colormap = fields.take("colormap", "a name or None", None::<String>)?;
-        let xlim = fields.pop("xlim")?.map(|xlim| as_tuple(&xlim));
-        let points = "a whole number of points";
-        let figure = FigureConfig {
-            width: fields.take("width", points, plain.width)?,
-            height: fields.take("height", points, plain.height)?,
-            scale: fields.number("scale", plain.scale)?,
-            osc: Osc::from_name(&name("osc", plain.osc.name())?).map_err(core)?,
-            y_scale: Scale::from_name(&name("y_scale", plain.y_scale.name())?).map_err(core)?,
-            xlim: xlim
-                .map_or(Ok(None), |x| convert("xlim", "(from, to) in seconds, or None", &x))?,
-            title: text("title")?,
-            xlab: text("xlab")?,
-            ylab: text("ylab")?,
-            grid: fields.take("grid", "True or False", false)?,
-            colorbar: fields.take("colorbar", "True or False", false)?,
-            theme: Theme::from_name(&name("theme", plain.theme.name())?).map_err(core)?,
-            colormap: colormap.map(|n| Colormap::from_name(&n)).transpose().map_err(core)?,
-            contrast: fields.number("contrast", 0.0)?,
-            brightness: fields.number("brightness", 0.0)?,
-            font: fields.take("font", "a path or None", None)?,
-        };
-        fields.finish("FigureConfig")?;
-        Ok(Some(figure))
+    /// A pair of numbers; minus zero is zero.
+    fn pair(&self, field: &str) -> PyResult<(f64, f64)> {
+        let pair = self.pop(field)?.map(|pair| as_tuple(&pair));
+        let (a, b) = pair.map_or(Ok((0.0, 0.0)), |pair| convert(field, "(ms, Hz)", &pair))?;
+        Ok((a + 0.0, b + 0.0))
+    }
+
+    fn effects(&self, py: Python<'py>) -> PyResult<Effects> {
+        let default = Effects::default();
+        let median = self.pop("median")?.map(|median| as_tuple(&median));
+        let derivative = "None, \"time\", \"frequency\" or \"both\"";
+        let derivative = self.take("derivative", derivative, None::<String>)?;
+        let axis = derivative.map(|name| Axis::from_name(&name)).transpose();
+        Ok(Effects {
+            reassign: self.take("reassign", "True or False", false)?,
+            windows_ms: self.take("windows_ms", "lengths in ms", default.windows_ms)?,
+            noise_reduction: self.number("noise_reduction", default.noise_reduction)?,
+            noise_percent: self.number("noise_percent", default.noise_percent)?,
+            quantile: self.optional("quantile")?,
+            median: median.map_or(Ok(default.median), |median| {
+                convert("median", "(frames, bins)", &median)
+            })?,
+            blur: self.pair("blur")?,
+            sharpen: self.pair("sharpen")?,
+            derivative: axis.map_err(|e| raise(py, e))?,
+        })
     }
 
     fn detrend(&self) -> PyResult<bool> {
@@ -205,7 +129,7 @@ impl<'py> Fields<'py> {
     }
 
     /// An error for a field that is left.
-    fn finish(self, class: &str) -> PyResult<()> {
+    pub(crate) fn finish(self, class: &str) -> PyResult<()> {
         match self.0.keys().iter().next() {
             Some(field) => {
                 let message = format!("{class} got an unexpected field {field:?}");
@@ -223,7 +147,10 @@ impl SpectrogramConfig {
         signature = (**fields),
         text_signature = "(*, window='gaussian', window_ms=50.0, overlap=None, hop_ms=None, \
                           zero_pad=0, dynamic_range=80.0, ref='max', fmin=None, fmax=None, \
-                          size=None, colormap='gray', invert=False, center=True, detrend=None, figure=None)"
+                          size=None, colormap='gray', invert=False, center=True, detrend=None, \
+                          reassign=False, windows_ms=(), noise_reduction=0.0, \
+                          noise_percent=10.0, quantile=None, median=(1, 1), \
+                          blur=(0.0, 0.0), sharpen=(0.0, 0.0), derivative=None, figure=None)"
     )]
     fn new(py: Python<'_>, fields: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
         let fields = Fields(fields.map_or(Ok(PyDict::new(py)), |fields| fields.copy())?);
@@ -243,6 +170,7 @@ impl SpectrogramConfig {
             invert: fields.take("invert", "True or False", false)?,
             center: fields.take("center", "True or False", true)?,
             detrend: fields.detrend()?,
+            effects: fields.effects(py)?,
             figure: fields.figure()?,
         };
         fields.finish("SpectrogramConfig")?;
@@ -332,6 +260,51 @@ impl SpectrogramConfig {
         self.core.detrend.then_some("constant")
     }
 
+    #[getter]
+    fn reassign(&self) -> bool {
+        self.core.effects.reassign
+    }
+
+    #[getter]
+    fn windows_ms<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, &self.core.effects.windows_ms)
+    }
+
+    #[getter]
+    fn noise_reduction(&self) -> f64 {
+        self.core.effects.noise_reduction
+    }
+
+    #[getter]
+    fn noise_percent(&self) -> f64 {
+        self.core.effects.noise_percent
+    }
+
+    #[getter]
+    fn quantile(&self) -> Option<f64> {
+        self.core.effects.quantile
+    }
+
+    #[getter]
+    fn median(&self) -> (usize, usize) {
+        self.core.effects.median
+    }
+
+    #[getter]
+    fn blur(&self) -> (f64, f64) {
+        self.core.effects.blur
+    }
+
+    #[getter]
+    fn sharpen(&self) -> (f64, f64) {
+        self.core.effects.sharpen
+    }
+
+    #[getter]
+    fn derivative(&self) -> Option<&'static str> {
+        self.core.effects.derivative.map(Axis::name)
+    }
+
     /// A `heartfast.FigureConfig`, or None for a tile.
     #[getter]
     fn figure<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
@@ -345,7 +318,7 @@ impl SpectrogramConfig {
         class.call((), Some(&fields)).map(Some)
     }
 
-    /// The fields as a dictionary that JSON can hold.
+    /// The fields as a dictionary that JSON can hold, without effects that are not there.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         // The JSON that goes into pictures is the one list of the fields.
         let json = py.import("json")?.call_method1("loads", (self.core.to_json(),))?;

@@ -2,15 +2,17 @@
 
 use heartfast_core::Cancel;
 use heartfast_core::audio::Audio;
-use heartfast_core::figure::{self as core, Interval};
+use heartfast_core::colormap::Colormap;
+use heartfast_core::figure::{self as core, FigureConfig, Interval, Osc, Scale, Theme};
 use heartfast_core::pipeline::{self, Converter, Part};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyDict};
 
-use crate::config::SpectrogramConfig;
+use crate::config::{Fields, SpectrogramConfig};
 use crate::errors::raise;
 use crate::interrupt;
+use crate::values::{as_tuple, convert, wrong};
 
 /// (from, to, label), in seconds.
 pub(crate) type Mark = (f64, f64, String);
@@ -79,4 +81,50 @@ fn png<'py>(
     let cancel = Cancel::new();
     let file = interrupt::run_on(py, size, &cancel, || draw(&caption, &cancel))?;
     Ok(PyBytes::new(py, &file.map_err(|e| raise(py, e))?))
+}
+
+impl Fields<'_> {
+    /// The fields of a `heartfast.FigureConfig`, or a dictionary of some of them.
+    pub(crate) fn figure(&self) -> PyResult<Option<FigureConfig>> {
+        let Some(value) = self.pop("figure")?.filter(|value| !value.is_none()) else {
+            return Ok(None);
+        };
+        let fields = match value.cast::<PyDict>() {
+            Ok(fields) => fields.copy()?,
+            Err(_) => {
+                let fields =
+                    value.call_method0("_asdict").and_then(|d| Ok(d.cast_into::<PyDict>()?));
+                fields.map_err(|_| wrong("figure", "a FigureConfig or None", &value))?
+            }
+        };
+        let (py, fields) = (value.py(), Self(fields));
+        let name = |field, default: &str| fields.take(field, "a name", default.to_owned());
+        let text = |field| fields.take(field, "a text or None", None::<String>);
+        let core = |e| raise(py, e);
+        let plain = FigureConfig::default();
+        let colormap = fields.take("colormap", "a name or None", None::<String>)?;
+        let xlim = fields.pop("xlim")?.map(|xlim| as_tuple(&xlim));
+        let points = "a whole number of points";
+        let figure = FigureConfig {
+            width: fields.take("width", points, plain.width)?,
+            height: fields.take("height", points, plain.height)?,
+            scale: fields.number("scale", plain.scale)?,
+            osc: Osc::from_name(&name("osc", plain.osc.name())?).map_err(core)?,
+            y_scale: Scale::from_name(&name("y_scale", plain.y_scale.name())?).map_err(core)?,
+            xlim: xlim
+                .map_or(Ok(None), |x| convert("xlim", "(from, to) in seconds, or None", &x))?,
+            title: text("title")?,
+            xlab: text("xlab")?,
+            ylab: text("ylab")?,
+            grid: fields.take("grid", "True or False", false)?,
+            colorbar: fields.take("colorbar", "True or False", false)?,
+            theme: Theme::from_name(&name("theme", plain.theme.name())?).map_err(core)?,
+            colormap: colormap.map(|n| Colormap::from_name(&n)).transpose().map_err(core)?,
+            contrast: fields.number("contrast", 0.0)?,
+            brightness: fields.number("brightness", 0.0)?,
+            font: fields.take("font", "a path or None", None)?,
+        };
+        fields.finish("FigureConfig")?;
+        Ok(Some(figure))
+    }
 }

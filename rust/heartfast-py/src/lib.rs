@@ -14,6 +14,7 @@ mod info;
 mod interrupt;
 mod selection;
 mod stages;
+mod values;
 
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -25,7 +26,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<batch::Recordings>()?;
     m.add_function(wrap_pyfunction!(arrays::get_window, m)?)?;
     m.add_function(wrap_pyfunction!(arrays::stft, m)?)?;
-    m.add_function(wrap_pyfunction!(arrays::magnitudes, m)?)?;
+    m.add_function(wrap_pyfunction!(arrays::apply_effects, m)?)?;
+    m.add_function(wrap_pyfunction!(arrays::spectrogram, m)?)?;
     m.add_function(wrap_pyfunction!(audio::load, m)?)?;
     m.add_function(wrap_pyfunction!(batch::convert, m)?)?;
     m.add_function(wrap_pyfunction!(batch::open_archive, m)?)?;
