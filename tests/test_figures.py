@@ -315,6 +315,13 @@ def test_bad_settings_are_named(options, message) -> None:
         heartfast.figure(np.zeros(100), SR, **options)
 
 
+def test_a_font_that_is_none_ends_a_run(tmp_path) -> None:
+    heartfast.synth.write_wav(tmp_path / "a.wav", *heartfast.synth.heart_sound(seed=1))
+    config = SpectrogramConfig(figure=FigureConfig(font="/nowhere.ttf"))
+    with pytest.raises(ValueError, match=r"font: expected a TrueType or OpenType file, found /no"):
+        heartfast.convert(tmp_path / "a.wav", tmp_path / "out", config=config)
+
+
 def test_a_font_that_is_none_is_named(tmp_path) -> None:
     (tmp_path / "x.ttf").write_bytes(b"\x00\x01\x00\x00" + bytes(200))
     with pytest.raises(ValueError, match="font: expected a TrueType"):

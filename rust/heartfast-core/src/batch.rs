@@ -75,7 +75,8 @@ pub struct Outcome {
 /// [`Error::File`] for a manifest, a table or an archive of pictures that cannot be written, and
 /// [`Error::Cancelled`] once `monitor.cancel` is set. What was done until then is in the manifest.
 pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
-    job.config.validate()?;
+    // With all that it needs, a font for example.
+    Converter::new(&job.config)?;
     job.selection.validate()?;
     let mut ledger = Ledger::open(tasks, job, monitor)?;
     let (place, members) = ledger.place();
@@ -116,11 +117,18 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
     let worker = || Worker::new(job, &sink, monitor);
-    let _ = share(0..tasks.len(), threads, worker, work);
+    let shared = share(0..tasks.len(), threads, worker, work);
     let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
     sink.close(complete)?;
     ledger.flush()?;
     monitor.cancel.check()?;
+    // But what no thread has done is not passed over in silence.
+    if !complete
+        && let Err(error) = shared
+        && !matches!(error, Error::Cancelled)
+    {
+        return Err(error);
+    }
     // Tables tell of pictures that can be seen.
     let totals = ledger.finish(complete || job.storage.form == Form::Folder)?;
     let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
