@@ -42,7 +42,9 @@ def notices(package: dict) -> list[str]:
     for file in sorted(folder.glob("LICENSE*")) + sorted(folder.glob("COPY*")):
         for line in file.read_text(errors="replace").splitlines():
             line = line.strip()
-            if re.match(r"copyright \(c\)|copyright \d|\(c\)|copyright ©", line, re.IGNORECASE):
+            if re.match(
+                r"copyright \(c\)|copyright \d|\(c\) (?!you must)|copyright ©", line, re.IGNORECASE
+            ):
                 lines.append(line)
     return sorted(set(lines))
 
@@ -61,7 +63,13 @@ def main() -> None:
         "|---|---|",
     ]
     out += [f"| {key} | {p['license']} |" for key, p in packages.items()]
-    out += ["", "The colour maps viridis, magma, inferno and plasma are matplotlib's (CC0).", ""]
+    out += [
+        "",
+        "The colour maps viridis, magma, inferno, plasma and cividis are matplotlib's (CC0), turbo is",
+        "Anton Mikhailov's (copyright 2019 Google LLC, Apache-2.0). The font is Roboto (copyright 2015",
+        "Google Inc., Apache-2.0), changed: fewer letters, see `rust/heartfast-core/assets/README.md`.",
+        "",
+    ]
     out += ["## Copyright notices", ""]
     for key, package in packages.items():
         out += [f"- {key}: {line}" for line in notices(package)]
