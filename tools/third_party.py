@@ -11,6 +11,12 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+ASSETS = [
+    "The colour maps viridis, magma, inferno, plasma and cividis are matplotlib's (CC0), turbo is",
+    "Anton Mikhailov's (copyright 2019 Google LLC, Apache-2.0). The font is Roboto (copyright",
+    "2015 Google Inc., Apache-2.0), changed: fewer letters, see",
+    "`rust/heartfast-core/assets/README.md`.",
+]
 
 
 def linked() -> dict[str, dict]:
@@ -63,13 +69,7 @@ def main() -> None:
         "|---|---|",
     ]
     out += [f"| {key} | {p['license']} |" for key, p in packages.items()]
-    out += [
-        "",
-        "The colour maps viridis, magma, inferno, plasma and cividis are matplotlib's (CC0), turbo is",
-        "Anton Mikhailov's (copyright 2019 Google LLC, Apache-2.0). The font is Roboto (copyright 2015",
-        "Google Inc., Apache-2.0), changed: fewer letters, see `rust/heartfast-core/assets/README.md`.",
-        "",
-    ]
+    out += ["", *ASSETS, ""]
     out += ["## Copyright notices", ""]
     for key, package in packages.items():
         out += [f"- {key}: {line}" for line in notices(package)]
