@@ -15,9 +15,9 @@ pub(super) const GRID: u8 = 23;
 pub(super) const MARKS: [u8; 8] = [24, 25, 26, 27, 28, 29, 30, 31];
 /// The spectrogram's lowest level. From here on is the colour map.
 pub(super) const MAP: u8 = 32;
-/// The spectrogram's highest level, counted from [`MAP`]: steps of 0.6 dB at a range of 80 are not
+/// The spectrogram's highest level, counted from [`MAP`]: steps of 0.8 dB at a range of 80 are not
 /// seen, and finer ones only make the file larger.
-pub(super) const TOP: u8 = 127;
+pub(super) const TOP: u8 = 95;
 
 /// A colour, sRGB.
 pub(super) type Rgb = [u8; 3];
