@@ -128,14 +128,14 @@ mod tests {
 
     #[test]
     fn ticks_are_where_a_person_would_put_them() {
-        assert_eq!(labels(Scale::Linear, 0.0, 2000.0, 1000.0, 150.0), ["0", "1", "2"]);
+        assert_eq!(labels(Scale::Linear, 0.0, 2000.0, 1000.0, 100.0), ["0", "1", "2"]);
         assert_eq!(
             labels(Scale::Linear, 0.0, 2000.0, 1000.0, 250.0),
             ["0", "0.5", "1.0", "1.5", "2.0"]
         );
         assert_eq!(labels(Scale::Linear, 20.0, 800.0, 1.0, 200.0), ["200", "400", "600", "800"]);
         assert_eq!(labels(Scale::Linear, -0.31, 0.31, 1.0, 130.0), ["\u{2212}0.2", "0", "0.2"]);
-        assert_eq!(labels(Scale::Log, 20.0, 20_000.0, 1.0, 200.0), ["100", "1000", "10000"]);
+        assert_eq!(labels(Scale::Log, 20.0, 20_000.0, 1.0, 200.0), ["20", "100", "1000", "10000"]);
         assert_eq!(labels(Scale::Linear, 0.0, 3e-5, 1.0, 80.0), ["0", "2e\u{2212}5"]);
     }
 
