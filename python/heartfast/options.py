@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from heartfast.picture_options import add_config, add_figure
+
 _LABELS = "folders, pascal, cinc2016, none, or a CSV with file_name, label[, group, source]"
 
 
@@ -79,8 +81,8 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--gallery", action="store_true", help="also write gallery.html, a page that plays them"
     )
-    _add_config(p)
-    _add_figure(p)
+    add_config(p)
+    add_figure(p)
     _add_jobs(p)
 
     p = verb(
@@ -159,7 +161,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_selection(p)
     _add_test_size(p)
     _add_training(p)
-    _add_config(p)
+    add_config(p)
     _add_seed(p)
     _add_jobs(p)
 
@@ -235,101 +237,6 @@ def _add_selection(p: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_config(p: argparse.ArgumentParser) -> None:
-    # Without defaults: the configuration has its own.
-    group = p.add_argument_group("spectrogram", argument_default=argparse.SUPPRESS)
-    group.add_argument("--window", metavar="NAME", help="window shape (gaussian)")
-    group.add_argument("--window-ms", type=float, metavar="MS", help="window length (50)")
-    group.add_argument("--overlap", type=float, metavar="PERCENT", help="of windows (50)")
-    group.add_argument("--hop-ms", type=float, metavar="MS", help="instead of --overlap")
-    group.add_argument("--zero-pad", type=int, metavar="POINTS", help="FFT length (0: the window)")
-    group.add_argument("--dynamic-range", type=float, metavar="DB", help="shown below 0 dB (80)")
-    group.add_argument("--ref", type=_reference, metavar="MAX|X", help="0 dB: max or a magnitude")
-    group.add_argument("--fmin", type=float, metavar="HZ", help="lowest frequency shown")
-    group.add_argument("--fmax", type=float, metavar="HZ", help="highest frequency shown")
-    group.add_argument("--size", type=_size, metavar="HxW", help="pixels (one per bin and frame)")
-    group.add_argument(
-        "--colormap",
-        metavar="NAME",
-        help="gray, viridis, magma, inferno, plasma, cividis, turbo, bw, seewave, heat",
-    )
-    group.add_argument("--invert", action="store_true", help="dark on light")
-    group.add_argument("--no-center", dest="center", action="store_false", help="whole frames only")
-    group = p.add_argument_group(
-        "effects, applied in this order", argument_default=argparse.SUPPRESS
-    )
-    group.add_argument(
-        "--reassign",
-        action="store_true",
-        help="move energy to where in time and frequency it comes from",
-    )
-    group.add_argument(
-        "--windows-ms",
-        type=_numbers,
-        metavar="MS[,MS...]",
-        help="further windows: the geometric mean of the spectrograms with each",
-    )
-    group.add_argument(
-        "--noise-reduction",
-        type=float,
-        metavar="X",
-        help="subtract X times the mean of the noisiest frames (0)",
-    )
-    group.add_argument(
-        "--noise-percent", type=float, metavar="PERCENT", help="frames that are the noisiest (10)"
-    )
-    group.add_argument(
-        "--quantile", type=float, metavar="Q", help="subtract each bin's quantile, 0 to 1"
-    )
-    group.add_argument(
-        "--median",
-        type=_whole_numbers,
-        metavar="FRAMES,BINS",
-        help="median of so many, odd numbers (1,1)",
-    )
-    group.add_argument(
-        "--blur", type=_numbers, metavar="MS,HZ", help="Gaussian of these standard deviations (0,0)"
-    )
-    group.add_argument(
-        "--sharpen", type=_numbers, metavar="MS,HZ", help="unsharp mask with such a Gaussian (0,0)"
-    )
-    group.add_argument(
-        "--derivative",
-        choices=("time", "frequency", "both"),
-        help="how fast magnitudes change, instead of these",
-    )
-
-
-def _add_figure(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--figure", action="store_true", help="draw axes and an oscillogram, for people")
-    p.add_argument(
-        "--preset", metavar="NAME", help="settings for figures: published, heart, speech, bird"
-    )
-    p.add_argument(
-        "--intervals", metavar="PATH", help="labelled parts to show: CSV, TSV, or a folder of them"
-    )
-    # Without defaults: the configuration has its own.
-    group = p.add_argument_group("figure", argument_default=argparse.SUPPRESS)
-    group.add_argument("--width", type=int, metavar="N", help="in points (900)")
-    group.add_argument("--height", type=int, metavar="N", help="in points (500)")
-    group.add_argument("--scale", type=float, metavar="X", help="pixels to a point (1)")
-    group.add_argument("--osc", metavar="WAY", help="oscillogram: linear (default), db, none")
-    group.add_argument(
-        "--y-scale", metavar="NAME", help="frequencies: linear (default), log, mel, bark, erb"
-    )
-    group.add_argument("--ylim", type=_range, metavar="LOW,HIGH", help="Hz; as --fmin and --fmax")
-    group.add_argument("--xlim", type=_range, metavar="FROM,TO", help="seconds shown (all)")
-    group.add_argument("--title", metavar="TEXT", help="(the recording's name)")
-    group.add_argument("--xlab", metavar="TEXT", help="name of the time axis")
-    group.add_argument("--ylab", metavar="TEXT", help="name of the frequency axis")
-    group.add_argument("--grid", action="store_true", help="dotted lines at the ticks")
-    group.add_argument("--colorbar", action="store_true", help="a scale of decibels")
-    group.add_argument("--theme", metavar="NAME", help="light (default), dark")
-    group.add_argument("--contrast", type=float, metavar="X", help="-1 to 1: faint levels fade (0)")
-    group.add_argument("--brightness", type=float, metavar="X", help="-1 to 1: lighter (0)")
-    group.add_argument("--font", metavar="FILE", help="TrueType or OpenType, for other scripts")
-
-
 def _add_test_size(p: argparse.ArgumentParser) -> None:
     p.add_argument("--test-size", type=float, default=0.2, help="share to test on (0.2)")
 
@@ -354,29 +261,6 @@ def _add_jobs(p: argparse.ArgumentParser) -> None:
     p.add_argument("--jobs", type=int, metavar="N", help="cores to use (all)")
 
 
-def _reference(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _numbers(text: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(part) for part in text.split(","))
-    except ValueError:
-        message = f"expected numbers with commas between, found {text!r}"
-        raise argparse.ArgumentTypeError(message) from None
-
-
-def _whole_numbers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        message = f"expected whole numbers with commas between, found {text!r}"
-        raise argparse.ArgumentTypeError(message) from None
-
-
 def _channel(text: str) -> str | int:
     try:
         return int(text)
@@ -396,23 +280,3 @@ def _limit(text: str) -> tuple[str, float]:
         pass
     expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
     raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
-
-
-def _range(text: str) -> tuple[float, float]:
-    low, _, high = text.partition(",")
-    try:
-        return float(low), float(high)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected two numbers with a comma between, as 20,800, found {text!r}"
-        ) from None
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    try:
-        return int(height), int(width)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"expected HEIGHTxWIDTH in pixels, as 256x512, found {text!r}"
-        ) from None
