@@ -36,6 +36,21 @@ def test_tables_of_circor_and_plain_ones(tmp_path) -> None:
     }
 
 
+def test_figures_with_other_intervals_are_other_pictures(tmp_path) -> None:
+    heartfast.synth.write_wav(tmp_path / "a.wav", *heartfast.synth.heart_sound(seed=1))
+    config = heartfast.SpectrogramConfig(figure=heartfast.FigureConfig())
+
+    def convert(end: float) -> int:
+        (tmp_path / "a.csv").write_text(f"start,end,label\n1,{end},S1\n")
+        return heartfast.convert(
+            tmp_path / "a.wav", tmp_path / "out", config=config, intervals=tmp_path / "a.csv"
+        ).known
+
+    assert [convert(2), convert(2)] == [0, 1]
+    with pytest.raises(heartfast.ConfigMismatchError, match="intervals"):
+        convert(3)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "line"),
     [

@@ -13,7 +13,6 @@ from heartfast.limits import Limits
 from heartfast.selection import Selection
 
 __all__ = [
-    "COLORMAPS",
     "MAX_N_FFT",
     "Archive",
     "Recordings",
@@ -37,7 +36,6 @@ __all__ = [
 ]
 
 __version__: str
-COLORMAPS: list[str]
 MAX_N_FFT: int
 
 _Window: TypeAlias = str | tuple[str, float]

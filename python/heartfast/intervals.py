@@ -89,6 +89,13 @@ def read_intervals(path: str | os.PathLike[str]) -> dict[str, list[Interval]]:
     return found
 
 
+def digest(intervals: dict[str, list[Interval]]) -> str:
+    """What tells these intervals from others, whatever file they stand in."""
+    import hashlib
+
+    return hashlib.sha256(repr(sorted(intervals.items())).encode()).hexdigest()[:12]
+
+
 def _read(path: str, found: dict[str, list[Interval]]) -> None:
     expected = "a table of intervals: start, end, label"
     rows = read_rows(path, expected)

@@ -10,7 +10,7 @@ from heartfast._core import SpectrogramConfig
 from heartfast.conversion import Conversion, Failed
 from heartfast.errors import StoppedError
 from heartfast.files import webdataset_name
-from heartfast.intervals import Interval, read_intervals
+from heartfast.intervals import Interval, digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, require_own
@@ -202,7 +202,7 @@ def convert(
         if not config.figure:
             raise ValueError("intervals: expected figures to show them in, found tiles")
         marks = read_intervals(intervals)
-        settings["intervals"] = os.path.abspath(intervals)
+        settings["intervals"] = digest(marks)
     line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)

@@ -1,8 +1,7 @@
 //! Many recordings into many pictures, on all cores.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -327,7 +326,7 @@ impl<'a> Worker<'a> {
                         self.converter.draw(audio, &part, &caption, picture, self.cancel)?;
                     entry.sample_rate = drawn.sample_rate;
                     entry.silenced += drawn.silenced;
-                    let name = with_suffix(&task.subject.file_name, &suffix);
+                    let name = task.picture(&suffix);
                     pictures.push(self.put(turn, task, Some(name), drawn.duration_s, entry)?);
                 }
             }
@@ -369,13 +368,6 @@ impl<'a> Worker<'a> {
         self.sink.put(turn, Member { name, file, crc32, sidecar }, self.cancel)?;
         Ok(picture)
     }
-}
-
-/// What a picture with this suffix is called.
-fn with_suffix(picture: &Path, suffix: &str) -> PathBuf {
-    let mut name = picture.file_stem().map(OsString::from).unwrap_or_default();
-    name.push(format!("{suffix}.png"));
-    picture.with_file_name(name)
 }
 
 /// The samples that are selected of a recording, without segments; several channels only where

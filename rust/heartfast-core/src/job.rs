@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::PathBuf;
 
@@ -32,6 +32,14 @@ impl Task {
     /// A recording that is told of, but is not to be converted.
     pub(crate) fn of_another(subject: Subject) -> Self {
         Self { recording: Origin::File(PathBuf::new()), named: PathBuf::new(), subject }
+    }
+
+    /// The picture with this suffix to its name.
+    pub(crate) fn picture(&self, suffix: &str) -> PathBuf {
+        let picture = &self.subject.file_name;
+        let mut name = picture.file_stem().map(OsString::from).unwrap_or_default();
+        name.push(format!("{suffix}.png"));
+        picture.with_file_name(name)
     }
 
     /// The recording's name without extension, for people to read.

@@ -19,7 +19,6 @@ mod values;
 #[pymodule]
 fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", heartfast_core::VERSION)?;
-    m.add("COLORMAPS", heartfast_core::colormap::COLORMAP_NAMES)?;
     m.add("MAX_N_FFT", heartfast_core::config::MAX_N_FFT)?;
     m.add_class::<config::SpectrogramConfig>()?;
     m.add_class::<batch::Archive>()?;
