@@ -30,8 +30,8 @@ else:
 with traced:
     from heartfast.bundle import Bundle
     from heartfast.errors import BundleError
-    from heartfast.features import feature_names
-    from heartfast.models import BoostedModel  # with trees and zips
+    from heartfast.features import FEATURES_VERSION, feature_names
+    from heartfast.forests import BoostedModel  # with trees and zips
 
 WIDTH = len(feature_names())
 
@@ -57,17 +57,19 @@ def changed(text: bytes, changes: bytes) -> bytes:
 def sealed(text: bytes) -> bytes:
     """A bundle of this text, with all checksums right."""
     manifest = {
-        "format": "heartfast-bundle", "format_version": 1, "heartfast": "0",
-        "classes": ["a", "b", "c"], "config": None, "model": {"kind": "lightgbm", "name": "x"},
-        "features": {"version": 1, "names": feature_names()}, "leaderboard": [], "training": {},
-        "sha256": {"model.txt": hashlib.sha256(text).hexdigest()},
+        "format": "heartfast-bundle", "format_version": 2, "heartfast": "0",
+        "classes": ["a", "b", "c"], "config": None, "name": "x",
+        "model": {"kind": "lightgbm", "parts": []}, "arrays": {},
+        "features": {"version": FEATURES_VERSION, "names": feature_names()},
+        "leaderboard": [], "training": {}, "operating": {}, "novelty": None,
+        "sha256": {"model/trees.txt": hashlib.sha256(text).hexdigest()},
     }  # fmt: skip
     plain = json.dumps(manifest, sort_keys=True, ensure_ascii=False).encode()
     manifest["bundle_sha256"] = hashlib.sha256(plain).hexdigest()
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("bundle.json", json.dumps(manifest))
-        archive.writestr("model.txt", text)
+        archive.writestr("model/trees.txt", text)
     return buffer.getvalue()
 
 

@@ -1,39 +1,51 @@
-"""The saved model: a ZIP of JSON and text that nothing needs to be executed to read.
+"""The saved model: a ZIP of JSON, numbers and text that nothing needs to be executed to read.
 
-`bundle.json` says what the model is, with a checksum of the other member, `model.json` (the
-arrays of a linear model) or `model.txt` (LightGBM's text), and one of its own other fields.
-Loading believes nothing that it has not checked. The same bundle always has the same bytes.
+`bundle.json` says what the model is and has a checksum of every other member, and one of its own
+other fields. `card.md` is the model card. Arrays are members of bare float64, lowest byte first,
+whose shapes `bundle.json` has (`model/coef.f64`, `novelty/mean.f64`); LightGBM's text is
+`model/trees.txt`; the parts of a model are numbered (`model/0/coef.f64`). Loading believes nothing
+that it has not checked. The same bundle always has the same bytes.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
-from heartfast.files import require_file, write_bytes, zip_member
+from heartfast.files import require_file
 from heartfast.images import one_line, spectrogram_config
-from heartfast.models import BoostedModel, LinearModel
+from heartfast.members import (
+    ARRAY,
+    CARD,
+    MANIFEST,
+    digest,
+    dump,
+    parse,
+    read_members,
+    text_of,
+    typed,
+    write_members,
+    wrong,
+)
+from heartfast.models import MAX_PARTS, restored
+from heartfast.stored import Stored, check_size
 
 if TYPE_CHECKING:
-    from zipfile import ZipFile
+    import numpy as np
+    from numpy.typing import NDArray
 
     from heartfast import SpectrogramConfig
     from heartfast.models import Model
 
+    Array = NDArray[np.float64]
+
 FORMAT = "heartfast-bundle"
-FORMAT_VERSION = 1
-MANIFEST = "bundle.json"
-MEMBERS = {LinearModel.kind: "model.json", BoostedModel.kind: "model.txt"}
+FORMAT_VERSION = 2
 OWN_DIGEST = "bundle_sha256"
-# JSON's many small objects take twenty times their text in memory.
-MAX_JSON_BYTES = 16 << 20
-MAX_TEXT_BYTES = 64 << 20
-MAX_FILE_BYTES = MAX_JSON_BYTES + MAX_TEXT_BYTES + (1 << 20)
-MAX_ENTRIES = 100  # of a ZIP: many more than two, and far less than fill the memory
+TREES = "trees.txt"
+MAX_DEPTH = 4  # a blend of calibrated models has three levels
 
 
 class Bundle(NamedTuple):
@@ -42,7 +54,7 @@ class Bundle(NamedTuple):
     Parameters
     ----------
     model
-        Linear or boosted, on the features of `heartfast.features`.
+        Any of `heartfast.models`, on the features of `heartfast.features`.
     name
         The candidate's name on the leaderboard.
     classes
@@ -53,6 +65,13 @@ class Bundle(NamedTuple):
         One dictionary a candidate, without times.
     training
         Counts and settings of the training: recordings, groups, seed and so on.
+    operating
+        What decisions by other thresholds than the highest probability follow from.
+    novelty
+        What tells whether a picture is like those of the training, None without. Values that are
+        float64 arrays (names of letters, digits and underlines) are kept as such.
+    card
+        The model card, Markdown.
     """
 
     model: Model
@@ -61,6 +80,9 @@ class Bundle(NamedTuple):
     config: dict[str, object] | None
     leaderboard: list[dict[str, object]]
     training: dict[str, object]
+    operating: dict[str, object] = {}  # noqa: RUF012 - a default of a tuple, never changed
+    novelty: dict[str, object] | None = None
+    card: str = ""
 
     def spectrogram_config(self) -> SpectrogramConfig | None:
         """Return the configuration that new recordings are to be converted with.
@@ -82,38 +104,31 @@ class Bundle(NamedTuple):
         OSError
             It cannot be written.
         """
-        import zipfile
-
         from heartfast import __version__
 
-        model = self.model
-        text = model.text if isinstance(model, BoostedModel) else _dump(model.to_json())
-        member, content = MEMBERS[model.kind], text.encode()
+        members: dict[str, bytes] = {}
+        shapes: dict[str, list[int]] = {}
+        described = _describe(self.model.stored(), "model/", members, shapes)
+        novelty = self.novelty and _without_arrays(self.novelty, "novelty/", members, shapes)
+        members[CARD] = self.card.encode()
         manifest = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "heartfast": __version__,
+            "name": self.name,
             "classes": self.classes,
             "config": self.config,
             "features": {"version": FEATURES_VERSION, "names": feature_names()},
-            "model": {"kind": model.kind, "name": self.name},
+            "model": described,
             "leaderboard": self.leaderboard,
             "training": self.training,
-            "sha256": {member: _digest(content)},
+            "operating": self.operating,
+            "novelty": novelty,
+            "arrays": shapes,
+            "sha256": {name: digest(content) for name, content in members.items()},
         }
         manifest[OWN_DIGEST] = _manifest_digest(manifest)
-        parts = {MANIFEST: _dump(manifest, indent=1).encode(), member: content}
-        for part, data in parts.items():
-            if len(data) > (limit := _limit(part)):
-                raise BundleError(
-                    f"{os.fspath(path)}: expected {part} to be at most {limit >> 20} MB, found "
-                    f"{len(data) >> 20} MB"
-                )
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-            for part, data in parts.items():
-                archive.writestr(zip_member(part), data, zipfile.ZIP_DEFLATED)
-        write_bytes(path, buffer.getvalue())
+        write_members(path, {MANIFEST: dump(manifest, indent=1).encode(), **members})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bundle:
@@ -138,140 +153,156 @@ class Bundle(NamedTuple):
 
     @classmethod
     def _read(cls, path: str | os.PathLike[str]) -> Bundle:
-        contents = _members(path)
-        manifest = _parse(contents.pop(MANIFEST), MANIFEST)
-        found = manifest.get("format")
-        if found != FORMAT:
-            raise ValueError(f"expected format {FORMAT!r}, found {found!r}")
-        if manifest.get("format_version") != FORMAT_VERSION:
-            found = manifest.get("format_version")
-            raise ValueError(f"expected format version {FORMAT_VERSION}, found {found!r}")
-        described = _typed(manifest, "model", dict)
-        kind, name = _typed(described, "kind", str), _typed(described, "name", str)
-        member = MEMBERS.get(kind)
-        if list(contents) != [member]:
-            _wrong(f"the members of a {kind} model", ", ".join(contents) or "none")
-        (content,) = contents.values()
-        digest = _digest(content)
-        if _typed(manifest, "sha256", dict) != {member: digest}:
-            raise ValueError(f"expected {member} with the recorded checksum, found {digest}")
-        digest = _manifest_digest(manifest)
-        if manifest.get(OWN_DIGEST) != digest:
-            raise ValueError(f"expected {MANIFEST} with the recorded checksum, found {digest}")
-        features = _typed(manifest, "features", dict)
+        members = read_members(path)
+        manifest = parse(members.pop(MANIFEST), MANIFEST)
+        _check_format(manifest)
+        _check_digests(manifest, members)
+        features = typed(manifest, "features", dict)
         if features != {"version": FEATURES_VERSION, "names": feature_names()}:
-            _wrong(f"features of version {FEATURES_VERSION}", features.get("version"))
-
-        classes = _typed(manifest, "classes", list)
+            wrong(
+                f"features of version {FEATURES_VERSION}",
+                f"{features.get('version')}: trained by another heartfast, train again",
+            )
+        classes = typed(manifest, "classes", list)
         if not all(isinstance(label, str) and label for label in classes):
             raise ValueError("expected classes to be names")
         if len(set(classes)) != len(classes) or len(classes) < 2:
-            _wrong("two or more different classes", ", ".join(classes))
-        model: Model
-        if kind == BoostedModel.kind:
-            model = BoostedModel(_text(content, str(member)))
-        else:
-            model = LinearModel.from_json(_parse(content, str(member)))
-        expected = (len(classes), len(feature_names()))
-        if model.shape != expected:
-            _wrong(f"a model of {expected[0]} classes and {expected[1]} features", model.shape)
-        config = manifest.get("config")
-        leaderboard = _typed(manifest, "leaderboard", list)
+            wrong("two or more different classes", ", ".join(classes))
+        leaderboard = typed(manifest, "leaderboard", list)
         if not all(isinstance(row, dict) for row in leaderboard):
             raise ValueError("expected leaderboard to be a list of objects")
+
+        card = text_of(members.pop(CARD, b""), CARD)
+        arrays = _arrays(members, typed(manifest, "arrays", dict))
+        model = restored(_stored(typed(manifest, "model", dict), "model/", arrays, members))
+        expected = (len(classes), len(feature_names()))
+        if model.shape != expected:
+            wrong(f"a model of {expected[0]} classes and {expected[1]} features", model.shape)
+        config, novelty = manifest.get("config"), manifest.get("novelty")
         bundle = cls(
             model=model,
-            name=name,
+            name=typed(manifest, "name", str),
             classes=tuple(classes),
-            config=None if config is None else _typed(manifest, "config", dict),
+            config=None if config is None else typed(manifest, "config", dict),
             leaderboard=leaderboard,
-            training=_typed(manifest, "training", dict),
+            training=typed(manifest, "training", dict),
+            operating=typed(manifest, "operating", dict),
+            novelty=None
+            if novelty is None
+            else typed(manifest, "novelty", dict) | _taken(arrays, "novelty/"),
+            card=card,
         )
+        if rest := sorted([*arrays, *members]):
+            wrong("no members but those of the model", ", ".join(rest[:3]))
         bundle.spectrogram_config()
         return bundle
 
 
-def _digest(content: bytes) -> str:
-    import hashlib
+def _check_format(manifest: dict[str, object]) -> None:
+    if (found := manifest.get("format")) != FORMAT:
+        raise ValueError(f"expected format {FORMAT!r}, found {found!r}")
+    found = manifest.get("format_version")
+    if found == FORMAT_VERSION:
+        return
+    older = isinstance(found, int) and found < FORMAT_VERSION
+    advice = ": trained by an earlier heartfast, train again" if older else ""
+    raise ValueError(f"expected format version {FORMAT_VERSION}, found {found!r}{advice}")
 
-    return hashlib.sha256(content).hexdigest()
+
+def _check_digests(manifest: dict[str, object], members: dict[str, bytes]) -> None:
+    recorded = typed(manifest, "sha256", dict)
+    if odd := sorted(recorded.keys() ^ members.keys()):
+        wrong("the members that have a checksum", f"others: {', '.join(odd[:3])}")
+    for name, content in members.items():
+        if recorded[name] != (found := digest(content)):
+            raise ValueError(f"expected {name} with the recorded checksum, found {found}")
+    if manifest.get(OWN_DIGEST) != (found := _manifest_digest(manifest)):
+        raise ValueError(f"expected {MANIFEST} with the recorded checksum, found {found}")
 
 
 def _manifest_digest(manifest: dict[str, object]) -> str:
     """Digest of all fields but the digest's, however they are laid out in the file."""
     rest = {name: value for name, value in manifest.items() if name != OWN_DIGEST}
-    return _digest(_dump(rest).encode("utf-8", "surrogatepass"))
+    return digest(dump(rest).encode("utf-8", "surrogatepass"))
 
 
-def _members(path: str | os.PathLike[str]) -> dict[str, bytes]:
-    import zipfile
-
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
-    if len(data) > MAX_FILE_BYTES:
-        raise ValueError(f"expected at most {MAX_FILE_BYTES >> 20} MB, found more")
-    if data.count(b"PK\1\2") > MAX_ENTRIES:  # each entry of a ZIP's directory begins so
-        raise ValueError(f"expected {MANIFEST} and one model, found many members")
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _checked(archive)
-    except ValueError:
-        raise
-    except Exception as error:  # zipfile and zlib each raise their own on damage
-        raise ValueError(f"expected an intact heartfast model, found: {error}") from None
+def _describe(
+    stored: Stored, at: str, members: dict[str, bytes], shapes: dict[str, list[int]]
+) -> dict[str, object]:
+    """Put a model's arrays and texts among the members; return its kind and those of its parts."""
+    _without_arrays(stored.arrays, at, members, shapes)
+    if stored.text is not None:
+        members[at + TREES] = stored.text.encode()
+    parts = [
+        _describe(part, f"{at}{number}/", members, shapes)
+        for number, part in enumerate(stored.parts)
+    ]
+    return {"kind": stored.kind, "parts": parts}
 
 
-def _checked(archive: ZipFile) -> dict[str, bytes]:
-    from zipfile import ZIP_DEFLATED, ZIP_STORED
+def _without_arrays(
+    fields: Any, at: str, members: dict[str, bytes], shapes: dict[str, list[int]]
+) -> dict[str, object]:
+    """Put the arrays of these fields among the members; return the other fields."""
+    import numpy as np
 
-    infos = archive.infolist()
-    names = [info.filename for info in infos]
-    if len(infos) != 2 or MANIFEST not in names or names[0] == names[1]:
-        found = f"{len(infos)} members, {', '.join(names[:3])}" if names else "an empty ZIP"
-        raise ValueError(f"expected {MANIFEST} and one model, found {found}")
-    for info in infos:
-        if info.file_size > (limit := _limit(info.filename)):
-            _wrong(f"{info.filename} to be at most {limit >> 20} MB", f"{info.file_size >> 20} MB")
-        if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # others may take any memory
-            _wrong(f"{info.filename} to be deflated", f"compression {info.compress_type}")
-    # ZipExtFile gives no more than the size checked above, and checks the CRC at the end.
-    return {info.filename: archive.read(info) for info in infos}
-
-
-def _limit(member: str) -> int:
-    return MAX_JSON_BYTES if member.endswith(".json") else MAX_TEXT_BYTES
+    rest = {}
+    for name, value in fields.items():
+        if isinstance(value, np.ndarray):
+            members[at + name + ARRAY] = np.ascontiguousarray(value, dtype="<f8").tobytes()
+            shapes[at + name] = list(value.shape)
+        else:
+            rest[name] = value
+    return rest
 
 
-def _dump(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent, sort_keys=True)
+def _arrays(members: dict[str, bytes], shapes: dict[str, object]) -> dict[str, Array]:
+    """Take the arrays from the members: as many numbers as their shapes say, all finite."""
+    import math
+
+    import numpy as np
+
+    arrays = {}
+    for name, shape in shapes.items():
+        content = members.pop(name + ARRAY, None)
+        if (
+            not isinstance(shape, list)
+            or len(shape) > 2
+            or not all(type(length) is int and 0 <= length <= 1 << 32 for length in shape)
+        ):
+            wrong(f"{name:.40} to have a shape of two axes at most", f"{shape!r:.40}")
+        if content is None or len(content) != 8 * math.prod(shape):
+            found = "none" if content is None else len(content)
+            wrong(f"{8 * math.prod(shape)} bytes of {name:.40}", found)
+        values = np.frombuffer(content, dtype="<f8").astype(np.float64).reshape(shape)
+        check_size(name, values)
+        arrays[name] = values
+    return arrays
 
 
-def _text(content: bytes, name: str) -> str:
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError:
-        raise ValueError(f"expected {name} to be UTF-8 text") from None
+def _stored(
+    described: object, at: str, arrays: dict[str, Array], members: dict[str, bytes]
+) -> Stored:
+    """Take a model's arrays and text from what was read, and those of its parts."""
+    if at.count("/") > MAX_DEPTH:
+        raise ValueError(f"expected parts of parts no deeper than {MAX_DEPTH}, found them deeper")
+    if not isinstance(described, dict):
+        wrong("a model to be an object", type(described).__name__)
+    kind, parts = typed(described, "kind", str), typed(described, "parts", list)
+    if len(parts) > MAX_PARTS:
+        wrong(f"at most {MAX_PARTS} parts", len(parts))
+    text = members.pop(at + TREES, None)
+    return Stored(
+        kind,
+        _taken(arrays, at),
+        None if text is None else text_of(text, at + TREES),
+        tuple(
+            _stored(part, f"{at}{number}/", arrays, members) for number, part in enumerate(parts)
+        ),
+    )
 
 
-def _parse(content: bytes, name: str) -> dict[str, object]:
-    def refuse(constant: str) -> NoReturn:
-        raise ValueError(f"{constant} is not a number")
-
-    try:
-        value = json.loads(_text(content, name), parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"expected {name} to be JSON, found: {error}") from None
-    if not isinstance(value, dict):
-        _wrong(f"{name} to be an object", type(value).__name__)
-    return value
-
-
-def _typed(fields: dict[str, object], name: str, kind: type) -> Any:
-    value = fields.get(name)
-    if not isinstance(value, kind):
-        _wrong(f"{name} to be a {kind.__name__}", type(value).__name__)
-    return value
-
-
-def _wrong(expected: str, found: object) -> NoReturn:
-    raise ValueError(f"expected {expected}, found {found}")
+def _taken(arrays: dict[str, Array], at: str) -> dict[str, Array]:
+    """Take the arrays whose names have nothing but a word behind `at`."""
+    names = [name for name in arrays if name.startswith(at) and "/" not in name[len(at) :]]
+    return {name[len(at) :]: arrays.pop(name) for name in names}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast.forests import BoostedModel
 from heartfast.metrics import logloss
-from heartfast.models import BoostedModel, LinearModel, standardise
+from heartfast.models import LinearModel, standardise
 
 if TYPE_CHECKING:
     import threading

@@ -1,18 +1,20 @@
 """The models a bundle can hold, and how each predicts, with NumPy alone.
 
-Fitting is in `heartfast.fitting`. A LightGBM model is kept as LightGBM's own text and its
-trees are walked here: what a saved model says is checked before it is believed, and scoring
-needs neither LightGBM nor its thread pool.
+Fitting is in `heartfast.fitting`. What a saved model says is checked before it is believed, and
+scoring needs neither scikit-learn nor LightGBM nor their thread pools. A row's probabilities
+never depend on the rows beside it: sums are einsum's, not those of BLAS.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from heartfast.trees import LARGEST, check_size, read_trees
+from heartfast.forests import BoostedModel, ForestModel
+from heartfast.probabilities import log_probabilities, softmax
+from heartfast.stored import LARGEST, Stored, check_arrays, check_lengths
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 CLIP = 5.0  # standardised features beyond this are outliers, not evidence
-CHUNK_CELLS = 4_000_000  # rows times trees walked at once
+CHUNK_CELLS = 4_000_000  # rows times vectors compared at once
+MAX_PARTS = 20  # of a blend
 
 
 class LinearModel:
@@ -53,108 +56,214 @@ class LinearModel:
         """Class probabilities, float64 (n, k), of features (n, n_features)."""
         import numpy as np
 
-        # einsum, not BLAS: a row's result must not depend on the rows beside it.
         scaled = standardise(features, self.mean, self.scale)
         return softmax(np.einsum("nf,kf->nk", scaled, self.coef) + self.intercept)
 
-    def to_json(self) -> dict[str, object]:
-        """Return the arrays as lists of floats, which Python writes so that they read back."""
-        return {name: getattr(self, name).tolist() for name in _LINEAR_ARRAYS}
+    def stored(self) -> Stored:
+        """Return what a bundle keeps."""
+        return Stored(self.kind, {name: getattr(self, name) for name in _LINEAR})
 
     @classmethod
-    def from_json(cls, fields: Mapping[str, object]) -> LinearModel:
-        """Check and take what `to_json` gave; `ValueError` says what is wrong with it."""
-        import numpy as np
-
-        if set(fields) != set(_LINEAR_ARRAYS):
-            raise ValueError(f"expected the arrays {', '.join(_LINEAR_ARRAYS)}")
-        arrays = {}
-        for name in _LINEAR_ARRAYS:
-            try:
-                arrays[name] = np.array(fields[name], dtype=np.float64)
-            except (TypeError, ValueError, OverflowError):
-                raise ValueError(f"expected {name} to be an array of numbers") from None
-            if arrays[name].ndim != (axes := 2 if name == "coef" else 1):
-                raise ValueError(f"expected {name} with axes: {axes}, found {arrays[name].ndim}")
-            check_size(name, arrays[name])
-        model = cls(**arrays)
+    def restored(cls, stored: Stored) -> LinearModel:
+        """Check and take what `stored` gave; `ValueError` says what is wrong with it."""
+        model = cls(**check_arrays(stored, _LINEAR))
         k, width = model.shape
-        if (len(model.mean), len(model.scale), len(model.intercept)) != (width, width, k):
-            raise ValueError("expected arrays whose lengths agree")
-        if not (model.scale >= 1 / LARGEST).all():
-            raise ValueError(f"expected scale to be at least {1 / LARGEST:g}")
+        lengths = (len(model.mean), len(model.scale), len(model.intercept))
+        check_lengths(lengths == (width, width, k))
+        _check_scale(model.scale)
         return model
 
 
-_LINEAR_ARRAYS = ("mean", "scale", "coef", "intercept")
+_LINEAR = {"mean": 1, "scale": 1, "coef": 2, "intercept": 1}
 
 
-class BoostedModel:
-    """A LightGBM multiclass model, from the text that LightGBM saves.
+class KernelModel:
+    """Support vector machines with Gaussian kernels on standardised features.
+
+    Scores are weighted sums of exp(-gamma |x - vector|^2); a multinomial logistic regression
+    of the scores gives the probabilities.
 
     Parameters
     ----------
-    text
-        What `Booster.model_to_string` gave; kept as it is.
-
-    Raises
-    ------
-    ValueError
-        It is not such a text, has categories, missing-value splits or linear leaves, or more
-        trees, leaves or larger numbers than any sensible model.
+    mean, scale
+        (n_features,), the standardisation.
+    vectors
+        (m, n_features), standardised.
+    weights, offset
+        (s, m) and (s,), of the s scores.
+    gamma
+        (1,), above 0.
+    coef, intercept
+        (k, s) and (k,), of the logistic regression.
     """
 
-    kind = "lightgbm"
+    kind = "svm"
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self,
+        mean: Array,
+        scale: Array,
+        vectors: Array,
+        weights: Array,
+        offset: Array,
+        gamma: Array,
+        coef: Array,
+        intercept: Array,
+    ) -> None:
+        self.mean = mean
+        self.scale = scale
+        self.vectors = vectors
+        self.weights = weights
+        self.offset = offset
+        self.gamma = gamma
+        self.coef = coef
+        self.intercept = intercept
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of classes and of features."""
+        return self.coef.shape[0], self.vectors.shape[1]
+
+    def scores(self, features: Array) -> Array:
+        """Return the machines' scores, float64 (n, s), of features (n, n_features)."""
         import numpy as np
 
-        self.text = text
-        self.shape, leaves, table = read_trees(text)
-
-        # One list of nodes for all trees: inner ones, then leaves.
-        splits = leaves - 1
-        inner = int(splits.sum())
-        first_split, first_leaf = np.cumsum(splits) - splits, inner + np.cumsum(leaves) - leaves
-
-        def numbered(child: Array) -> NDArray[np.intp]:
-            split, leaf = np.repeat(first_split, splits), np.repeat(first_leaf, splits)
-            number = child.astype(np.intp)
-            return np.where(number < 0, leaf + ~number, split + number)
-
-        self._feature = table["split_feature"].astype(np.intp)
-        self._threshold = table["threshold"]
-        self._left, self._right = numbered(table["left_child"]), numbered(table["right_child"])
-        self._value = table["leaf_value"]
-        self._root = np.where(splits > 0, first_split, first_leaf)
+        rows = max(1, CHUNK_CELLS // max(len(self.vectors), self.vectors.shape[1]))
+        lengths = np.einsum("mf,mf->m", self.vectors, self.vectors)
+        found = [np.zeros((0, len(self.offset)))]
+        for start in range(0, len(features), rows):
+            scaled = standardise(features[start : start + rows], self.mean, self.scale)
+            near = np.einsum("nf,mf->nm", scaled, self.vectors)
+            own = np.einsum("nf,nf->n", scaled, scaled)[:, None]
+            kernel = np.exp(-self.gamma * np.maximum(own + lengths - 2 * near, 0))
+            found.append(np.einsum("nm,sm->ns", kernel, self.weights) + self.offset)
+        return np.concatenate(found)
 
     def predict_proba(self, features: Array) -> Array:
         """Class probabilities, float64 (n, k), of features (n, n_features)."""
         import numpy as np
 
-        k, trees = self.shape[0], len(self._root)
-        rows = max(1, CHUNK_CELLS // trees)
-        scores = [
-            self._leaf_values(features[start : start + rows]).reshape(-1, trees // k, k).sum(axis=1)
-            for start in range(0, len(features), rows)
-        ]
-        return softmax(np.concatenate(scores) if scores else np.zeros((0, k)))
+        scores = self.scores(features)
+        return softmax(np.einsum("ns,ks->nk", scores, self.coef) + self.intercept)
 
-    def _leaf_values(self, features: Array) -> Array:
+    def stored(self) -> Stored:
+        """Return what a bundle keeps."""
+        return Stored(self.kind, {name: getattr(self, name) for name in _KERNEL})
+
+    @classmethod
+    def restored(cls, stored: Stored) -> KernelModel:
+        """Check and take what `stored` gave; `ValueError` says what is wrong with it."""
         import numpy as np
 
-        trees, inner = len(self._root), len(self._feature)
-        node = np.tile(self._root, len(features))
-        under_way = np.flatnonzero(node < inner)
-        while len(under_way):  # ends: a child's number is above its parent's
-            at = node[under_way]
-            left = features[under_way // trees, self._feature[at]] <= self._threshold[at]
-            node[under_way] = at = np.where(left, self._left[at], self._right[at])
-            under_way = under_way[at < inner]
-        return np.asarray(self._value[node - inner]).reshape(-1, trees)
+        model = cls(**check_arrays(stored, _KERNEL))
+        k, width = model.shape
+        count, scores = len(model.vectors), len(model.offset)
+        check_lengths(
+            (len(model.mean), len(model.scale), len(model.intercept)) == (width, width, k)
+            and (model.weights.shape, model.coef.shape) == ((scores, count), (k, scores))
+            and model.gamma.shape == (1,)
+        )
+        _check_scale(model.scale)
+        if not 0 < model.gamma[0] <= 1e6:
+            raise ValueError(f"expected gamma above 0, at most 1e6, found {model.gamma[0]:g}")
+        if not (np.abs(model.vectors) <= CLIP).all():
+            raise ValueError(f"expected vectors to be within +-{CLIP:g}")
+        return model
 
 
-Model = LinearModel | BoostedModel
+_KERNEL = {
+    "mean": 1,
+    "scale": 1,
+    "vectors": 2,
+    "weights": 2,
+    "offset": 1,
+    "gamma": 1,
+    "coef": 2,
+    "intercept": 1,
+}
+
+
+class PooledModel:
+    """A logarithmic opinion pool: probabilities proportional to the parts', to given powers.
+
+    With one part it is that one calibrated by a temperature, which is 1 / weight.
+
+    Parameters
+    ----------
+    parts
+        Models of the same shape.
+    weights
+        (len(parts),), at least 0.
+
+    References
+    ----------
+    C. Genest and J. V. Zidek, "Combining probability distributions", Statistical Science 1
+    (1986).
+    """
+
+    kind = "pool"
+
+    def __init__(self, parts: Sequence[Model], weights: Array) -> None:
+        self.parts = tuple(parts)
+        self.weights = weights
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of classes and of features."""
+        return self.parts[0].shape
+
+    def predict_proba(self, features: Array) -> Array:
+        """Class probabilities, float64 (n, k), of features (n, n_features)."""
+        return pooled([part.predict_proba(features) for part in self.parts], self.weights)
+
+    def stored(self) -> Stored:
+        """Return what a bundle keeps."""
+        return Stored(
+            self.kind, {"weights": self.weights}, parts=tuple(p.stored() for p in self.parts)
+        )
+
+    @classmethod
+    def restored(cls, stored: Stored) -> PooledModel:
+        """Check and take what `stored` gave; `ValueError` says what is wrong with it."""
+        weights = check_arrays(stored, {"weights": 1})["weights"]
+        if not 1 <= len(stored.parts) <= MAX_PARTS:
+            raise ValueError(f"expected 1 to {MAX_PARTS} parts, found {len(stored.parts)}")
+        check_lengths(len(weights) == len(stored.parts))
+        if not ((weights >= 0) & (weights <= 1e6)).all():
+            raise ValueError("expected weights to be from 0 to 1e6")
+        parts = [restored(part) for part in stored.parts]
+        if len({part.shape for part in parts}) != 1:
+            raise ValueError("expected parts of the same classes and features")
+        return cls(parts, weights)
+
+
+Model = LinearModel | KernelModel | ForestModel | BoostedModel | PooledModel
+KINDS: dict[str, type[Model]] = {
+    kind.kind: kind for kind in (LinearModel, KernelModel, ForestModel, BoostedModel, PooledModel)
+}
+
+
+def restored(stored: Stored) -> Model:
+    """Return the model that `stored()` described, checked.
+
+    Raises
+    ------
+    ValueError
+        Its kind is not known, or what it holds cannot be such a model.
+    """
+    if stored.kind not in KINDS:
+        raise ValueError(f"expected a model of {', '.join(KINDS)}, found {stored.kind!r:.40}")
+    if stored.parts and stored.kind != PooledModel.kind:
+        raise ValueError(f"expected a {stored.kind} model without parts")
+    return KINDS[stored.kind].restored(stored)
+
+
+def pooled(probabilities: Sequence[Array], weights: Array) -> Array:
+    """Probabilities (n, k) proportional to the given ones to the powers of `weights`."""
+    import numpy as np
+
+    logs = [weight * log_probabilities(p) for p, weight in zip(probabilities, weights, strict=True)]
+    return softmax(np.sum(logs, axis=0))
 
 
 def standardise(features: Array, mean: Array, scale: Array) -> Array:
@@ -164,9 +273,6 @@ def standardise(features: Array, mean: Array, scale: Array) -> Array:
     return np.clip((features - mean) / scale, -CLIP, CLIP)
 
 
-def softmax(scores: Array) -> Array:
-    """Probabilities (n, k) that are proportional to exp(scores) and sum to 1."""
-    import numpy as np
-
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+def _check_scale(scale: Array) -> None:
+    if not (scale >= 1 / LARGEST).all():
+        raise ValueError(f"expected scale to be at least {1 / LARGEST:g}")

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast.stored import check_size
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-LARGEST = 1e100  # of a model's numbers: sums and products of them stay finite
 # Well above what `heartfast.fitting` makes: no text takes long to load.
 MAX_TREES = 100_000
 MAX_LEAVES = 1000  # of a tree
@@ -87,18 +88,10 @@ def read_trees(text: str) -> Trees:
     if not trees or trees % k:
         raise ValueError(f"expected trees in multiples of {k}, found {trees}")
     leaves, table = _read(sections)
-    _check_splits(leaves, table, width)
+    check_splits(leaves, table, width)
     _check_header(header, fields, width)
     _check_sizes(fields, sections)
     return Trees((k, width), leaves, table)
-
-
-def check_size(name: str, values: Array) -> None:
-    """Raise `ValueError` unless these numbers are finite, and products of them stay so."""
-    import numpy as np
-
-    if not (np.abs(values) <= LARGEST).all():  # nor is NaN
-        raise ValueError(f"expected {name} to be finite, at most {LARGEST:g} in size")
 
 
 def _fields(section: str) -> dict[str, str]:
@@ -147,6 +140,8 @@ def _read(sections: list[str]) -> tuple[NDArray[np.intp], dict[str, Array]]:
     table = {name: np.concatenate(arrays) for name, arrays in parts.items()}
     for name, values in table.items():
         check_size(name, values)
+    if not np.isin(table["decision_type"], (0, 2)).all():
+        raise ValueError("expected plain numerical splits")
     return np.array(counts, dtype=np.intp), table
 
 
@@ -174,11 +169,13 @@ def _check_known(lines: list[str], fields: Mapping[str, str], known: frozenset[s
         raise ValueError(f"expected each of LightGBM's fields once, found it otherwise: {odd:.80}")
 
 
-def _check_splits(leaves: NDArray[np.intp], table: dict[str, Array], width: int) -> None:
+def check_splits(leaves: NDArray[np.intp], table: Mapping[str, Array], width: int) -> None:
+    """Raise `ValueError` unless walking each tree ends, inside it, and reaches each of its leaves.
+
+    `leaves` and `table` are those of `Trees`, of lengths that agree and without NaN.
+    """
     import numpy as np
 
-    if not np.isin(table["decision_type"], (0, 2)).all():
-        raise ValueError("expected plain numerical splits")
     feature = table["split_feature"]
     if not ((feature >= 0) & (feature < width) & (feature == np.round(feature))).all():
         raise ValueError(f"expected splits on features below {width}")
