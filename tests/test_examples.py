@@ -10,6 +10,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import pytest
+import sklearn
 
 import heartfast
 
@@ -56,14 +57,19 @@ def test_every_public_function_is_documented(name: str) -> None:
         assert says_its_source or name.startswith("synth") or name in ("Spectrogram", "demo", "run")
 
 
-def test_readme_python_examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+# Pages whose examples run one after the other, as a reader would.
+@pytest.mark.parametrize("page", ["README.md", "docs/scikit-learn.md"])
+def test_python_examples_of_pages(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
     assert blocks
     monkeypatch.chdir(tmp_path)
     heartfast.synth.write_corpus("recordings", patients=60, recordings=1)
     names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)  # noqa: S102
+    with sklearn.config_context():  # which pages may set
+        for block in blocks:
+            exec(compile(block, page, "exec"), names)  # noqa: S102
 
 
 def test_third_party_notices_name_every_linked_crate() -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from heartfast.errors import HeartfastError as HeartfastError
     from heartfast.errors import StoppedError as StoppedError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.estimators import SpectrogramClassifier as SpectrogramClassifier
+    from heartfast.estimators import SpectrogramFeatures as SpectrogramFeatures
     from heartfast.figures import Figure as Figure
     from heartfast.figures import FigureConfig as FigureConfig
     from heartfast.figures import figure as figure
@@ -80,7 +82,9 @@ _HOME = {
     "Limits": "limits",
     "Progress": "progress",
     "Spectrogram": "picture",
+    "SpectrogramClassifier": "estimators",
     "SpectrogramConfig": "_core",
+    "SpectrogramFeatures": "estimators",
     "StoppedError": "errors",
     "UnsupportedFormatError": "errors",
     "__version__": "_core",

@@ -1,0 +1,403 @@
+"""Decisions by other rules than the highest probability, and what each of them costs.
+
+A clinician prefers false alarms to misses. So a class may have a threshold, above which it is
+decided whatever else is likely: the highest one at which a wanted share of its recordings was
+found (sensitivity). Or mistakes have costs, and what costs least on average is decided.
+
+What is known of thresholds comes from probabilities that cross-validation gave to recordings it
+had not been fitted on, and is kept in the bundle: a curve for each class.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[np.float64]
+    # A table's path, or the cost of each pair (actual, predicted).
+    Costs = str | os.PathLike[str] | Mapping[tuple[str, str], float]
+
+MOST_POINTS = 200  # of a curve: steps of half a percent
+POINT = ("threshold", "sensitivity", "specificity", "precision", "alarms")
+TARGETS = (0.8, 0.9, 0.95)  # the sensitivities that tables show
+MAX_COST = 1e9
+DOUBT = 0.025  # at each end of a 95 % interval
+
+
+class Point(NamedTuple):
+    """What a threshold does for one class, "alarm" being a probability at or above it.
+
+    `sensitivity` is the share of the class's recordings with an alarm, `low` the lower end
+    of its 95 % interval, `specificity` the share of the others without one, `precision` the
+    share of alarms that are right, `alarms` their number in 100 recordings. The last two hold
+    where classes are as frequent as in the recordings that the curve is of.
+    """
+
+    label: str
+    threshold: float
+    sensitivity: float
+    low: float
+    specificity: float
+    precision: float
+    alarms: float
+
+
+def curves(
+    actual: NDArray[np.intp], oof: Array, classes: Sequence[str], groups: ArrayLike | None = None
+) -> dict[str, object]:
+    """Follow every class over its thresholds, for a bundle (JSON) and for charts.
+
+    Parameters
+    ----------
+    actual
+        int (n,), the index of each recording's class.
+    oof
+        float64 (n, k), or (repeats, n, k), whose repeats are taken together: probabilities from
+        models that had not seen the recording.
+    classes
+        The k names.
+    groups
+        (n,) labels of any kind; without, each recording is its own.
+
+    Returns
+    -------
+    dict
+        For each class `recordings` and `groups` (how many have it) and the lists of `POINT`,
+        from the highest threshold to the lowest, at most `MOST_POINTS` long. Thresholds are
+        probabilities of recordings of the class, because between these sensitivity stays.
+    """
+    import numpy as np
+
+    repeats = oof.reshape(-1, len(actual), len(classes))
+    members = np.arange(len(actual)) if groups is None else np.asarray(groups)
+    found: dict[str, object] = {}
+    for index, label in enumerate(classes):
+        positive = actual == index
+        hits = np.sort(repeats[:, positive, index].ravel())[::-1]
+        rest = np.sort(repeats[:, ~positive, index].ravel())[::-1]
+        if not len(hits):
+            continue
+        ranks = np.linspace(1, len(hits), min(len(hits), MOST_POINTS))
+        thresholds = np.unique(hits[np.ceil(ranks - 1e-9).astype(int) - 1])[::-1]
+        # In falling order, those at or above a threshold come before the first that is below.
+        true = np.searchsorted(-hits, -thresholds, side="right")
+        false = np.searchsorted(-rest, -thresholds, side="right")
+        found[label] = {
+            "recordings": int(positive.sum()),
+            "groups": len(np.unique(members[positive])),
+            "threshold": thresholds.tolist(),
+            "sensitivity": (true / len(hits)).tolist(),
+            "specificity": (1 - false / len(rest) if len(rest) else np.ones(len(true))).tolist(),
+            "precision": (true / (true + false)).tolist(),
+            "alarms": (100 * (true + false) / (len(hits) + len(rest))).tolist(),
+        }
+    return found
+
+
+def check_curves(operating: Mapping[str, object], classes: Sequence[str]) -> None:
+    """Raise `ValueError` unless a bundle's `operating` is empty or what `curves` gives."""
+    for label, curve in operating.items():
+        if label not in classes:
+            raise ValueError(f"expected operating points of {', '.join(classes)}, found {label!r}")
+        if not isinstance(curve, dict) or set(curve) != {"recordings", "groups", *POINT}:
+            raise ValueError(f"expected operating points of {label!r} with {', '.join(POINT)}")
+        counts = curve["recordings"], curve["groups"]
+        if not all(type(count) is int and count >= 1 for count in counts):
+            raise ValueError(f"expected counts of at least 1 for {label!r}, found {counts}")
+        lengths = {len(curve[name]) if isinstance(curve[name], list) else 0 for name in POINT}
+        if len(lengths) != 1 or not 1 <= max(lengths) <= MOST_POINTS:
+            raise ValueError(f"expected 1 to {MOST_POINTS} operating points of {label!r}")
+        for name in POINT:
+            top = 100 if name == "alarms" else 1
+            if not all(type(x) in (int, float) and 0 <= x <= top for x in curve[name]):
+                raise ValueError(f"expected {name} of {label!r} to be numbers from 0 to {top}")
+        for name, step in (("threshold", -1), ("sensitivity", 1)):
+            values = [step * x for x in curve[name]]
+            if values != sorted(values):
+                raise ValueError(f"expected {name} of {label!r} to be in order")
+
+
+def threshold(operating: Mapping[str, Any], label: str, sensitivity: float) -> Point:
+    """Return the highest threshold at which at least this share of a class was found.
+
+    Raises
+    ------
+    ValueError
+        The class has no curve, or the sensitivity is not above 0 and at most 1.
+
+    References
+    ----------
+    `low`: C. J. Clopper and E. S. Pearson, Biometrika 26 (1934), of as many trials as there are
+    groups with the class: recordings of one patient are alike, and say little more than one.
+    """
+    if label not in operating:
+        known = ", ".join(operating) or "none: it was trained without"
+        raise ValueError(
+            f"sensitivity: expected a class that has thresholds ({known}), found {label!r}"
+        )
+    if not 0 < sensitivity <= 1:
+        raise ValueError(f"sensitivity of {label!r}: expected above 0 to 1, found {sensitivity}")
+    curve = operating[label]
+    reached = curve["sensitivity"]
+    # 0.95 is 19 of 20, whatever the last digit says.
+    place = next((i for i, x in enumerate(reached) if x >= sensitivity - 1e-9), len(reached) - 1)
+    low = lower_bound(reached[place], curve["groups"])
+    values = {name: float(curve[name][place]) for name in POINT}
+    return Point(label=label, low=low, **values)
+
+
+def lower_bound(share: float, trials: int) -> float:
+    """Return the lower end of Clopper and Pearson's 95 % interval; a part of a hit is none."""
+    import numpy as np
+
+    hits = math.floor(share * trials + 1e-9)
+    if hits == 0:
+        return 0.0
+    factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
+    yes = np.arange(hits, trials + 1)
+    ways = factorial[trials] - factorial[yes] - factorial[trials - yes]
+    low, high = 0.0, 1.0
+    for _ in range(50):  # the chance of so many hits or more rises with each one's
+        chance = (low + high) / 2
+        logs = ways + yes * math.log(chance) + (trials - yes) * math.log1p(-chance)
+        low, high = (chance, high) if np.exp(logs).sum() < DOUBT else (low, chance)
+    return low
+
+
+class Rule(NamedTuple):
+    """How decisions are made: by thresholds of classes, by costs, or by neither.
+
+    `points` are those of the classes with a threshold; `costs` float64 (k, k) are of deciding
+    (column) where something is the case (row).
+    """
+
+    classes: tuple[str, ...]
+    points: tuple[Point, ...] = ()
+    costs: Array | None = None
+
+    def decide(self, probabilities: Array) -> NDArray[np.intp]:
+        """Decide on a class, int (n,), for probabilities float64 (n, k).
+
+        Of classes at or above their threshold, the one that is the most so (by the ratio) is
+        decided; where there is none, the most probable of the classes without a threshold.
+        By costs, the class whose expected cost is the least. The first among equals.
+        """
+        import numpy as np
+
+        if self.costs is not None:
+            # einsum, not BLAS: a row's result must not depend on the rows beside it.
+            expected = np.einsum("nk,kj->nj", probabilities, self.costs)
+            return np.asarray(expected.argmin(axis=1))
+        if not self.points:
+            return np.asarray(probabilities.argmax(axis=1))
+        thresholds = np.full(len(self.classes), np.inf)
+        for point in self.points:
+            thresholds[self.classes.index(point.label)] = max(point.threshold, 1e-300)
+        excess = probabilities / thresholds
+        others = np.where(np.isinf(thresholds), probabilities, -1.0)
+        if np.isfinite(thresholds).all():  # of nothing but alarms, the nearest
+            others = excess
+        alarm = (excess >= 1).any(axis=1)
+        return np.asarray(np.where(alarm, excess.argmax(axis=1), others.argmax(axis=1)))
+
+
+def rule(
+    classes: Sequence[str],
+    operating: Mapping[str, Any],
+    *,
+    sensitivity: Mapping[str, float] | None = None,
+    costs: Costs | None = None,
+) -> Rule:
+    """Make a rule of what a caller asks for; `ValueError` says what is wrong with it."""
+    if sensitivity and costs is not None:
+        raise ValueError("expected a sensitivity or costs, found both")
+    points = [threshold(operating, label, value) for label, value in (sensitivity or {}).items()]
+    matrix = None if costs is None else cost_matrix(costs, classes)
+    return Rule(tuple(classes), tuple(points), matrix)
+
+
+def cost_matrix(costs: Costs, classes: Sequence[str]) -> Array:
+    """Return costs, float64 (k, k), of deciding (column) where something is the case (row).
+
+    Parameters
+    ----------
+    costs
+        Pairs (actual, predicted) and the cost of each, which is else 1 for a mistake and 0 for
+        none; or the path of a CSV with a column `actual`, a column for each class that may be
+        decided and a row for each class that may be the case.
+
+    Raises
+    ------
+    ValueError
+        A pair names no two classes, or a cost is not a number from 0 to 1e9.
+    DatasetError
+        The table does not have these rows, columns and numbers.
+    """
+    import os
+
+    import numpy as np
+
+    if isinstance(costs, str | os.PathLike):
+        return _read_costs(costs, classes)
+    matrix = 1.0 - np.eye(len(classes))
+    for pair, cost in costs.items():
+        if not all(label in classes for label in pair):
+            raise ValueError(
+                f"cost: expected classes of {', '.join(classes)}, found {':'.join(pair)}"
+            )
+        matrix[classes.index(pair[0]), classes.index(pair[1])] = _cost(cost, ":".join(pair))
+    return matrix
+
+
+def _read_costs(path: str | os.PathLike[str], classes: Sequence[str]) -> Array:
+    import numpy as np
+
+    from heartfast.errors import DatasetError
+    from heartfast.tables import read_table
+
+    table = read_table(path, ("actual", *classes), "a table of costs")
+    rows = dict(zip(table.column("actual"), table.records(), strict=True))
+    if (
+        len(table.header) != len(classes) + 1
+        or len(table.rows) != len(classes)
+        or set(rows) != set(classes)
+    ):
+        raise DatasetError(
+            f"{table.where}: expected a row and a column for each of {', '.join(classes)}, found "
+            f"rows {', '.join(table.column('actual'))} and columns {', '.join(table.header[1:])}"
+        )
+    try:
+        return np.array([[_cost(rows[a][b], f"{a}:{b}") for b in classes] for a in classes])
+    except ValueError as error:
+        raise DatasetError(f"{table.where}: {error}") from None
+
+
+def _cost(value: object, pair: str) -> float:
+    try:
+        cost = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        cost = math.nan
+    if not 0 <= cost <= MAX_COST:
+        raise ValueError(f"cost of {pair}: expected 0 to {MAX_COST:g}, found {value!r}")
+    return cost
+
+
+class Choice(NamedTuple):
+    """What deciding by a rule does: a row of the table of choices.
+
+    `sensitivity` and `specificity` are by class (NaN for one without recordings), `alarms` how
+    many of 100 recordings are decided to be of each class, `wrong` how many of 100 are
+    decided wrongly and `cost` what a recording costs, by the costs asked for (else the share
+    that is wrong).
+    """
+
+    name: str
+    sensitivity: dict[str, float]
+    specificity: dict[str, float]
+    alarms: dict[str, float]
+    wrong: float
+    cost: float
+
+
+def choices(
+    actual: NDArray[np.intp],
+    oof: Array,
+    rules: Iterable[tuple[str, Rule]],
+    costs: Array | None = None,
+) -> list[Choice]:
+    """Compare rules on out-of-fold probabilities, (n, k) or (repeats, n, k)."""
+    import numpy as np
+
+    found = []
+    for name, one in rules:
+        k = len(one.classes)
+        prices = 1.0 - np.eye(k) if costs is None else costs
+        repeats = oof.reshape(-1, k)
+        decided = one.decide(repeats)
+        truth = np.tile(actual, len(repeats) // len(actual))
+        confusion = np.zeros((k, k))
+        np.add.at(confusion, (truth, decided), 1)
+        total, hits = confusion.sum(), np.diag(confusion)
+        support, alarms = confusion.sum(axis=1), confusion.sum(axis=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            sensitivity = hits / support
+            specificity = 1 - (alarms - hits) / (total - support)
+        found.append(
+            Choice(
+                name=name,
+                sensitivity=dict(zip(one.classes, sensitivity.tolist(), strict=True)),
+                specificity=dict(zip(one.classes, specificity.tolist(), strict=True)),
+                alarms=dict(zip(one.classes, (100 * alarms / total).tolist(), strict=True)),
+                wrong=float(100 * (1 - hits.sum() / total)),
+                cost=float((confusion * prices).sum() / total),
+            )
+        )
+    return found
+
+
+def standard_choices(
+    actual: NDArray[np.intp],
+    oof: Array,
+    classes: Sequence[str],
+    groups: ArrayLike | None = None,
+    targets: Sequence[float] = TARGETS,
+) -> list[Choice]:
+    """Return the table for a report: the most probable class, and each class at each target."""
+    names = tuple(classes)
+    found = curves(actual, oof, names, groups)
+    rules = [("most probable", Rule(names))]
+    rules += [
+        (f"{label} found {target:.0%}", Rule(names, (threshold(found, label, target),)))
+        for label in found
+        for target in targets
+    ]
+    return choices(actual, oof, rules)
+
+
+def table(rows: Sequence[Choice]) -> list[list[str]]:
+    """Return choices as cells, a header first, for `format_text` or a page."""
+    classes = list(rows[0].sensitivity) if rows else []
+    header = ["decision", *(f"{label} found" for label in classes)]
+    header += [*(f"{label} alarms in 100" for label in classes), "wrong in 100"]
+    return [
+        header,
+        *(
+            [
+                row.name,
+                *("undefined" if math.isnan(x) else f"{x:.0%}" for x in row.sensitivity.values()),
+                *(f"{x:.1f}" for x in row.alarms.values()),
+                f"{row.wrong:.1f}",
+            ]
+            for row in rows
+        ),
+    ]
+
+
+def points_table(
+    operating: Mapping[str, Any], targets: Sequence[float] = TARGETS
+) -> list[list[str]]:
+    """Return what curves say at the targets, a header first."""
+    header = ["class", "to be found", "threshold", "found (at least)", "others passed"]
+    rows = []
+    for label in operating:
+        for target in targets:
+            p = threshold(operating, label, target)
+            rows.append(
+                [
+                    label,
+                    f"{target:.0%}",
+                    f"{p.threshold:.3g}",
+                    f"{p.sensitivity:.0%} ({p.low:.0%})",
+                    f"{p.specificity:.0%}",
+                    f"{p.precision:.0%}",
+                    f"{p.alarms:.1f}",
+                ]
+            )
+    return [[*header, "alarms right", "alarms in 100"], *rows]
