@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from heartfast import novelty, operating
 from heartfast.bundle import Bundle
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
@@ -76,6 +77,12 @@ def blend() -> PooledModel:
     return PooledModel(parts, np.array([0.1, 0.2, 0.3, 0.9]))
 
 
+CURVES = operating.curves(
+    np.arange(30) % 3, RNG.dirichlet(np.ones(3), size=30), ("extrasystole", "häßlich", "normal")
+)
+NOVELTY = novelty.fit(RNG.normal(size=(30, WIDTH)), np.arange(30))
+
+
 def bundle(model: Model) -> Bundle:
     return Bundle(
         model=model,
@@ -84,8 +91,8 @@ def bundle(model: Model) -> Bundle:
         config={"window_ms": 50.0, "size": None},
         leaderboard=[{"model": "a model", "logloss": 0.1 + 0.2}],
         training={"seed": 0},
-        operating={"curves": {"normal": [[0.5, 0.1 + 0.2]]}},
-        novelty={"far": 3.5, "mean": np.linspace(0, 1, WIDTH), "corners": np.eye(2, 3)},
+        operating=CURVES,
+        novelty=NOVELTY,
         card="# Model card\n\nhäßlich\n",
     )
 
@@ -105,7 +112,7 @@ def test_reads_back_exactly_and_repeats_its_bytes(saved, tmp_path):
     assert again.novelty.keys() == made.novelty.keys()
     for name, value in made.novelty.items():
         assert type(again.novelty[name]) is type(value)
-        assert (again.novelty[name] == value).all() if name != "far" else value == 3.5
+        assert np.array_equal(again.novelty[name], value)
     assert type(again.model) is type(made.model)
     assert (again.model.predict_proba(FEATURES) == made.model.predict_proba(FEATURES)).all()
     again.save(tmp_path / "y.heartfast")
@@ -174,7 +181,6 @@ def rewritten(path, manifest=None, text=None, put=None, **members: bytes) -> byt
 
 EARLIER = "expected format version 2, found 1: trained by an earlier heartfast, train again$"
 VERSION = FEATURES_VERSION
-SHAPES = {"novelty/mean": [WIDTH], "novelty/corners": [2, 3]}
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,9 @@ SHAPES = {"novelty/mean": [WIDTH], "novelty/corners": [2, 3]}
         ({"manifest": {"training": None}}, "training to be a dict, found NoneType"),
         ({"manifest": {"operating": []}}, "operating to be a dict, found list"),
         ({"manifest": {"novelty": 3}}, "novelty to be a dict, found int"),
+        ({"manifest": {"operating": {"x": {}}}}, "operating points of extrasystole, .* found 'x'"),
+        ({"manifest": {"operating": {"normal": {}}}}, "operating points of 'normal' with thresh"),
+        ({"manifest": {"novelty": {"method": "knn"}}}, "expected novelty with method 'mahalan"),
         ({"manifest": {"novelty": None}}, "no members but those of the model, found novelty/"),
         ({"manifest": {"name": 3}}, "name to be a str, found int"),
         ({"manifest": {"features": {"version": 77}}}, f"features of version {VERSION}, found 77"),

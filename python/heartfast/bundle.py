@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast import novelty, operating
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
 from heartfast.files import require_file
@@ -109,7 +110,7 @@ class Bundle(NamedTuple):
         members: dict[str, bytes] = {}
         shapes: dict[str, list[int]] = {}
         described = _describe(self.model.stored(), "model/", members, shapes)
-        novelty = self.novelty and _without_arrays(self.novelty, "novelty/", members, shapes)
+        place = self.novelty and _without_arrays(self.novelty, "novelty/", members, shapes)
         members[CARD] = self.card.encode()
         manifest = {
             "format": FORMAT,
@@ -123,7 +124,7 @@ class Bundle(NamedTuple):
             "leaderboard": self.leaderboard,
             "training": self.training,
             "operating": self.operating,
-            "novelty": novelty,
+            "novelty": place,
             "arrays": shapes,
             "sha256": {name: digest(content) for name, content in members.items()},
         }
@@ -178,7 +179,7 @@ class Bundle(NamedTuple):
         expected = (len(classes), len(feature_names()))
         if model.shape != expected:
             wrong(f"a model of {expected[0]} classes and {expected[1]} features", model.shape)
-        config, novelty = manifest.get("config"), manifest.get("novelty")
+        config, place = manifest.get("config"), manifest.get("novelty")
         bundle = cls(
             model=model,
             name=typed(manifest, "name", str),
@@ -188,13 +189,15 @@ class Bundle(NamedTuple):
             training=typed(manifest, "training", dict),
             operating=typed(manifest, "operating", dict),
             novelty=None
-            if novelty is None
+            if place is None
             else typed(manifest, "novelty", dict) | _taken(arrays, "novelty/"),
             card=card,
         )
         if rest := sorted([*arrays, *members]):
             wrong("no members but those of the model", ", ".join(rest[:3]))
         bundle.spectrogram_config()
+        operating.check_curves(bundle.operating, classes)
+        novelty.check(bundle.novelty, len(feature_names()))
         return bundle
 
 
