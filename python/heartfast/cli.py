@@ -242,6 +242,9 @@ def _score(options: Namespace) -> int:
             source,
             options.out,
             columns=options.columns,
+            sensitivity=dict(options.sensitivity),
+            costs=options.costs or dict(options.cost) or None,
+            reject=options.reject,
             jobs=options.jobs,
             progress=progress,
         )

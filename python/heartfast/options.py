@@ -124,8 +124,9 @@ def make_parser() -> argparse.ArgumentParser:
         "--columns",
         choices=("short", "full"),
         default="short",
-        help="full adds file_name and the predicted class",
+        help="full adds file_name, the predicted class and the novelty",
     )
+    _add_decisions(p)
     _add_jobs(p)
 
     p = verb(
@@ -253,6 +254,37 @@ def _add_training(p: argparse.ArgumentParser) -> None:
     p.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
 
 
+def _add_decisions(p: argparse.ArgumentParser) -> None:
+    group = p.add_argument_group("decisions (a column Decision)")
+    rules = group.add_mutually_exclusive_group()
+    rules.add_argument(
+        "--sensitivity",
+        type=_share,
+        action="append",
+        default=[],
+        metavar="CLASS=SHARE",
+        help="decide on CLASS by the threshold that found this share of it in cross-validation "
+        "(murmur=0.95); may be repeated",
+    )
+    rules.add_argument(
+        "--cost",
+        type=_cost,
+        action="append",
+        default=[],
+        metavar="ACTUAL:DECIDED=COST",
+        help="of a mistake, instead of 1 (murmur:normal=5); may be repeated",
+    )
+    rules.add_argument(
+        "--costs", metavar="CSV", help="of all: a column actual, and one for each decision"
+    )
+    group.add_argument(
+        "--reject",
+        type=float,
+        metavar="SHARE",
+        help="refuse what is more unlike the training data than all but SHARE of its kind (0.01)",
+    )
+
+
 def _add_seed(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
 
@@ -266,6 +298,24 @@ def _channel(text: str) -> str | int:
         return int(text)
     except ValueError:
         return text
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    return name, _number(text, number, "CLASS=SHARE")
+
+
+def _cost(text: str) -> tuple[tuple[str, str], float]:
+    pair, _, number = text.rpartition("=")
+    actual, colon, decided = pair.partition(":")
+    return (actual, decided), _number(text, number if colon else "", "ACTUAL:DECIDED=COST")
+
+
+def _number(text: str, number: str, expected: str) -> float:
+    try:
+        return float(number)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from None
 
 
 def _limit(text: str) -> tuple[str, float]:

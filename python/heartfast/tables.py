@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 METADATA = "metadata.csv"
 PREFIX = "Prediction."  # of a class, in scores.csv
+DECISION = "Decision"  # in scores.csv, where one was asked for
 METADATA_COLUMNS = (
     "file_name", "label", "group", "source", "sample_rate", "duration_s", "sha256",
 )  # fmt: skip

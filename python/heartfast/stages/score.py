@@ -5,32 +5,45 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast import operating
 from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
 from heartfast.files import require_output
 from heartfast.images import PictureSet, holds_pictures
-from heartfast.tables import PREFIX, write_csv
+from heartfast.tables import DECISION, PREFIX, write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from heartfast.extraction import Extracted
+    from heartfast.operating import Costs, Rule
     from heartfast.progress import ProgressCallback
 
     Path = str | os.PathLike[str]
 
 COLUMNS = ("short", "full")
+UNLIKE = 0.01  # of recordings like the training's: the share that is called unlike it
+
+
+class Decisions(NamedTuple):
+    """How `score` decides; see there."""
+
+    rule: Rule
+    reject: float | None
 
 
 class ScoreResult(NamedTuple):
     """Probabilities float64 (n, k) of what could be scored, in the order of its names.
 
     `row_ids` are the positions among all inputs, the unreadable ones (`errors`: name and
-    message) included, so that a bad file does not shift the rows after it.
+    message) included, so that a bad file does not shift the rows after it. `novelty`, float64
+    (n,), says which share of recordings like those of the training are less unlike them; None
+    where the model does not know. `decisions` are class names, empty for what was refused; None
+    where none were asked for.
     """
 
     row_ids: list[int]
@@ -39,6 +52,8 @@ class ScoreResult(NamedTuple):
     probabilities: NDArray[np.float64]
     errors: list[tuple[str, str]]
     notes: list[str]
+    novelty: NDArray[np.float64] | None = None
+    decisions: list[str] | None = None
 
     @property
     def predicted(self) -> list[str]:
@@ -48,22 +63,21 @@ class ScoreResult(NamedTuple):
     def to_dict(self) -> dict[str, object]:
         """Return everything, ready for JSON."""
         fields = self._asdict() | {"probabilities": self.probabilities.tolist()}
-        return fields | {"predicted": self.predicted}
+        novelty = None if self.novelty is None else self.novelty.tolist()
+        return fields | {"predicted": self.predicted, "novelty": novelty}
 
     def table(self, columns: str = "short") -> tuple[list[str], list[list[object]]]:
         """Return the header and rows of scores.csv."""
-        header = ["row_id", *(PREFIX + label for label in self.classes)]
-        rows: list[list[object]] = [
-            [row_id, *values]
-            for row_id, values in zip(self.row_ids, self.probabilities.tolist(), strict=True)
-        ]
-        if columns == "short":
-            return header, rows
-        full = [
-            [*row, name, predicted]
-            for row, name, predicted in zip(rows, self.names, self.predicted, strict=True)
-        ]
-        return [*header, "file_name", "predicted"], full
+        of_class = zip(self.classes, self.probabilities.T.tolist(), strict=True)
+        found: dict[str, Sequence[object]] = {"row_id": self.row_ids}
+        found |= {PREFIX + label: values for label, values in of_class}
+        if columns == "full":
+            found |= {"file_name": self.names, "predicted": self.predicted}
+            if self.novelty is not None:
+                found["novelty"] = self.novelty.tolist()
+        if self.decisions is not None:
+            found[DECISION] = self.decisions
+        return list(found), [list(row) for row in zip(*found.values(), strict=True)]
 
 
 def score(
@@ -72,6 +86,9 @@ def score(
     output: Path | None = None,
     *,
     columns: str = "short",
+    sensitivity: Mapping[str, float] | None = None,
+    costs: Costs | None = None,
+    reject: float | None = None,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ScoreResult:
@@ -91,7 +108,19 @@ def score(
         CSV to write: `row_id` and `Prediction.<class>` of each class. A file that is there is
         replaced, unless it is the model or a source. None writes none.
     columns
-        "short", or "full" for `file_name` and `predicted` as well.
+        "short", or "full" for `file_name`, `predicted` and, where the model knows its training
+        data, `novelty` as well.
+    sensitivity
+        Classes and the share of each that is to be found, such as `{"murmur": 0.95}`: such a
+        class is decided wherever its probability is at or above the threshold that found so
+        many in cross-validation. Adds a column `Decision`.
+    costs
+        The cost of each pair (actual, decided), 1 by default for a mistake, or a CSV of all (see
+        `heartfast.operating.cost_matrix`): what costs least on average is decided. Adds a column
+        `Decision`.
+    reject
+        Refuse recordings that are unlike those of the training, as unlike as only this share
+        of its own kind is (0.01: one in a hundred). Adds a column `Decision`, empty for them.
     jobs
         Threads for recordings and processes for pictures; all cores by default.
 
@@ -104,7 +133,8 @@ def score(
     DatasetError
         There is nothing to score, or nothing readable.
     ValueError
-        An argument out of range.
+        An argument out of range, a class that the model does not know, both a sensitivity
+        and costs, or a model that lacks what is asked for.
     OSError
         A file cannot be opened or written.
 
@@ -132,21 +162,42 @@ def score(
         sources = [source] if isinstance(source, str | os.PathLike) else source
         require_output(output, model, *sources)
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+    decide = _decisions(bundle, sensitivity, costs, reject)
     if holds_pictures(source):
         with PictureSet(source) as pictures:
             names = [picture.name for picture in pictures.pictures]
             found = extract_all(pictures, names, config=bundle.config, jobs=jobs, progress=progress)
-        result = _predict(bundle, names, found)
+        result = _predict(bundle, names, found, decide)
         if passed_over := _recordings_in(source):
             result.notes.append(f"recordings passed over, as there are pictures: {passed_over}")
     else:
-        result = _score_recordings(bundle, source, jobs=jobs, progress=progress)
+        result = _score_recordings(bundle, source, decide, jobs=jobs, progress=progress)
     if output is not None:
         write_csv(output, *result.table(columns))
     return result
 
 
-def _predict(bundle: Bundle, names: Sequence[str], found: Extracted) -> ScoreResult:
+def _decisions(
+    bundle: Bundle,
+    sensitivity: Mapping[str, float] | None,
+    costs: Costs | None,
+    reject: float | None,
+) -> Decisions | None:
+    if reject is not None and not 0 < reject < 1:
+        raise ValueError(f"reject: expected above 0 and below 1, found {reject}")
+    if reject is not None and bundle.novelty is None:
+        raise ValueError("reject: expected a model that knows its training data, found none of it")
+    if not sensitivity and costs is None and reject is None:
+        return None
+    rule = operating.rule(bundle.classes, bundle.operating, sensitivity=sensitivity, costs=costs)
+    return Decisions(rule, reject)
+
+
+def _predict(
+    bundle: Bundle, names: Sequence[str], found: Extracted, decide: Decisions | None
+) -> ScoreResult:
+    from heartfast.novelty import novelty
+
     notes = []
     if found.foreign and bundle.config is not None:
         notes.append(
@@ -155,19 +206,46 @@ def _predict(bundle: Bundle, names: Sequence[str], found: Extracted) -> ScoreRes
         )
     if found.config is not None and bundle.config is None:
         notes.append("the model was trained on pictures that do not say how they were made")
+    placed = None if bundle.novelty is None else novelty(bundle.novelty, found.matrix)
+    if placed is not None:
+        notes += _unlike(placed)
+    probabilities = bundle.model.predict_proba(found.matrix)
+    decisions = None
+    if decide is not None:
+        decisions = [bundle.classes[index] for index in decide.rule.decide(probabilities)]
+        notes += [point.describe() for point in decide.rule.points]
+        if decide.reject is not None and placed is not None:
+            refused = placed > 1 - decide.reject
+            decisions = ["" if no else d for no, d in zip(refused, decisions, strict=True)]
+            notes.append(f"refused, as unlike the training data: {refused.sum()} of {len(refused)}")
     return ScoreResult(
         row_ids=found.rows.tolist(),
         names=[names[row] for row in found.rows],
         classes=bundle.classes,
-        probabilities=bundle.model.predict_proba(found.matrix),
+        probabilities=probabilities,
         errors=found.errors,
         notes=notes,
+        novelty=placed,
+        decisions=decisions,
     )
+
+
+def _unlike(placed: NDArray[np.float64]) -> list[str]:
+    """Return a note where clearly more are unlike the training data than of its own kind."""
+    count, expected = int((placed > 1 - UNLIKE).sum()), UNLIKE * len(placed)
+    if count <= expected + 2 * expected**0.5:
+        return []
+    return [
+        f"{count} of {len(placed)} recordings are unlike the training data, where "
+        f"{max(1, round(expected))} or fewer would be of its kind: what the model says of them is "
+        "doubtful (--reject refuses such)"
+    ]
 
 
 def _score_recordings(
     bundle: Bundle,
     source: Path | Sequence[Path],
+    decide: Decisions | None,
     *,
     jobs: int | None,
     progress: ProgressCallback | None,
@@ -204,7 +282,7 @@ def _score_recordings(
                 jobs=jobs,
                 progress=progress,
             )
-    result = _predict(bundle, scored, found)
+    result = _predict(bundle, scored, found, decide)
     position = {name: index for index, name in enumerate(names)}
     return result._replace(
         row_ids=[position[name] for name in result.names],

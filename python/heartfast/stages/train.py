@@ -6,6 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast import novelty, operating
 from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
@@ -225,6 +226,8 @@ def train(
             "repeats": repeats,
             "seed": seed,
         },
+        operating=operating.curves(data.actual, oof[best], classes, data.groups),
+        novelty=novelty.fit(data.features, data.groups, seed),
     )
     if output is not None:
         bundle.save(output)
