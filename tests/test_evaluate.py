@@ -213,3 +213,62 @@ def test_empty_and_missing_files(tmp_path):
     for seed in (-1, 2**31):
         with pytest.raises(ValueError, match=rf"^seed: expected 0 to \d+, found {seed}$"):
             evaluate(scores(tmp_path), truth(tmp_path), seed=seed)
+
+
+def with_decisions(path, decisions):
+    rows = [[i, *PROBABILITIES[i].tolist(), d] for i, d in enumerate(decisions)]
+    header = ["row_id", *(f"Prediction.{c}" for c in CLASSES), "Decision"]
+    return write(path / "scores.csv", header, rows)
+
+
+def test_decisions_are_what_was_predicted(tmp_path):
+    decided = RNG.choice(3, size=N)
+    refused = np.arange(N) % 9 == 4
+    cells = ["" if no else CLASSES[d] for no, d in zip(refused, decided, strict=True)]
+    got = evaluate(with_decisions(tmp_path, cells), truth(tmp_path))
+    actual, predicted = ACTUAL[~refused], decided[~refused]
+    assert (got.confusion == reference.confusion_matrix(actual, predicted)).all()
+    assert (got.n_recordings, got.n_refused) == (N - refused.sum(), refused.sum())
+    assert got.overall["accuracy"].value == pytest.approx((actual == predicted).mean())
+    loss = reference.log_loss(actual, PROBABILITIES[~refused])
+    assert got.overall["logloss"].value == pytest.approx(loss)
+    assert [choice.name for choice in got.decided] == ["as decided", "most probable"]
+    recalls = [
+        reference.recall_score(actual, p, average=None)
+        for p in (predicted, PROBABILITIES[~refused].argmax(axis=1))
+    ]
+    for choice, recall in zip(got.decided, recalls, strict=True):
+        assert list(choice.sensitivity.values()) == pytest.approx(recall.tolist())
+    text = got.to_text()
+    assert f"{N - refused.sum()} recordings in" in text
+    assert f"{refused.sum()} more refused" in text
+    assert any(note.endswith(f"in no figure: {refused.sum()}") for note in got.notes)
+    json.dumps(got.to_dict(), allow_nan=False)
+    # The most probable class, decided, changes nothing.
+    plain = evaluate(scores(tmp_path), truth(tmp_path))
+    cells = [CLASSES[i] for i in PROBABILITIES.argmax(axis=1)]
+    same = evaluate(with_decisions(tmp_path, cells), truth(tmp_path))
+    assert same.to_dict()["overall"] == plain.to_dict()["overall"]
+    assert plain.decided == []
+
+
+def test_decisions_that_are_none(tmp_path):
+    with pytest.raises(DatasetError, match=r"line 3: expected a Decision of .*, found 'murmer'"):
+        evaluate(with_decisions(tmp_path, ["murmur", "murmer"] * (N // 2)), truth(tmp_path))
+    with pytest.raises(DatasetError, match="expected decisions, found all rows refused"):
+        evaluate(with_decisions(tmp_path, [""] * N), truth(tmp_path))
+
+
+def test_operating_points_are_of_these_recordings(tmp_path):
+    got = evaluate(scores(tmp_path), truth(tmp_path))
+    for index, label in enumerate(CLASSES):
+        curve = got.curves[label]
+        for at, found, passed in zip(
+            curve["threshold"], curve["sensitivity"], curve["specificity"], strict=True
+        ):
+            alarm = PROBABILITIES[:, index] >= at
+            assert found == pytest.approx(reference.recall_score(index == ACTUAL, alarm))
+            assert passed == pytest.approx(reference.recall_score(index != ACTUAL, ~alarm))
+    lines = got.to_text().split("\n")
+    start = next(i for i, line in enumerate(lines) if "threshold chosen on these" in line)
+    assert [line.split()[0] for line in lines[start + 1 : start + 10 : 3]] == list(CLASSES)

@@ -82,7 +82,12 @@ def logloss(actual: NDArray[np.intp], probabilities: Array) -> float:
     return float(log_losses(actual, probabilities).mean())
 
 
-def group_sums(actual: NDArray[np.intp], probabilities: Array, groups: ArrayLike) -> GroupSums:
+def group_sums(
+    actual: NDArray[np.intp],
+    probabilities: Array,
+    groups: ArrayLike,
+    decided: NDArray[np.intp] | None = None,
+) -> GroupSums:
     """Sum up predictions by group.
 
     Parameters
@@ -94,13 +99,15 @@ def group_sums(actual: NDArray[np.intp], probabilities: Array, groups: ArrayLike
         is the most probable, the first among equals.
     groups
         (n,) labels of any kind.
+    decided
+        int (n,), the class that was decided for each, where that is not the most probable.
     """
     import numpy as np
 
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
     count, k = int(codes.max()) + 1, probabilities.shape[-1]
     repeats = probabilities.reshape(-1, len(actual), k)
-    predicted = repeats.argmax(axis=2)
+    predicted = repeats.argmax(axis=2) if decided is None else decided[None]
     cells, times = np.unique((actual * k + predicted) * count + codes, return_counts=True)
     losses = [np.bincount(codes, log_losses(actual, each), minlength=count) for each in repeats]
     return GroupSums(

@@ -314,6 +314,15 @@ class Choice(NamedTuple):
     wrong: float
     cost: float
 
+    def to_dict(self) -> dict[str, object]:
+        """Return it ready for JSON, None for what is undefined."""
+
+        def defined(shares: dict[str, float]) -> dict[str, float | None]:
+            return {label: None if math.isnan(x) else x for label, x in shares.items()}
+
+        shares = {"sensitivity": self.sensitivity, "specificity": self.specificity}
+        return self._asdict() | {name: defined(values) for name, values in shares.items()}
+
 
 def choices(
     actual: NDArray[np.intp],
@@ -327,28 +336,34 @@ def choices(
     found = []
     for name, one in rules:
         k = len(one.classes)
-        prices = 1.0 - np.eye(k) if costs is None else costs
         repeats = oof.reshape(-1, k)
-        decided = one.decide(repeats)
         truth = np.tile(actual, len(repeats) // len(actual))
         confusion = np.zeros((k, k))
-        np.add.at(confusion, (truth, decided), 1)
-        total, hits = confusion.sum(), np.diag(confusion)
-        support, alarms = confusion.sum(axis=1), confusion.sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            sensitivity = hits / support
-            specificity = 1 - (alarms - hits) / (total - support)
-        found.append(
-            Choice(
-                name=name,
-                sensitivity=dict(zip(one.classes, sensitivity.tolist(), strict=True)),
-                specificity=dict(zip(one.classes, specificity.tolist(), strict=True)),
-                alarms=dict(zip(one.classes, (100 * alarms / total).tolist(), strict=True)),
-                wrong=float(100 * (1 - hits.sum() / total)),
-                cost=float((confusion * prices).sum() / total),
-            )
-        )
+        np.add.at(confusion, (truth, one.decide(repeats)), 1)
+        found.append(choice(name, confusion, one.classes, costs))
     return found
+
+
+def choice(
+    name: str, confusion: NDArray[Any], classes: Sequence[str], costs: Array | None = None
+) -> Choice:
+    """Return what a confusion table, actual (k) by decided (k), says of how it was decided."""
+    import numpy as np
+
+    prices = 1.0 - np.eye(len(classes)) if costs is None else costs
+    total, hits = confusion.sum(), np.diag(confusion)
+    support, alarms = confusion.sum(axis=1), confusion.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sensitivity = hits / support
+        specificity = 1 - (alarms - hits) / (total - support)
+    return Choice(
+        name=name,
+        sensitivity=dict(zip(classes, sensitivity.tolist(), strict=True)),
+        specificity=dict(zip(classes, specificity.tolist(), strict=True)),
+        alarms=dict(zip(classes, (100 * alarms / total).tolist(), strict=True)),
+        wrong=float(100 * (1 - hits.sum() / total)),
+        cost=float((confusion * prices).sum() / total),
+    )
 
 
 def standard_choices(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast import operating
 from heartfast.errors import DatasetError
 from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
-from heartfast.tables import PREFIX, format_text, read_table
+from heartfast.tables import DECISION, PREFIX, format_text, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heartfast.metrics import Estimate
+    from heartfast.operating import Choice
     from heartfast.progress import ProgressCallback
     from heartfast.tables import Table
 
@@ -35,6 +37,9 @@ class Evaluation(NamedTuple):
     `confusion` is int (k, k), actual by predicted; `overall` has an `Estimate` (value and 95 %
     interval) for each of `metrics.METRICS`, `per_class` a list over classes for each of
     `metrics.PER_CLASS`; `prior` has the metrics of always predicting the class shares.
+    Where the scores have decisions, predicted means decided, and `decided` says what that and the
+    most probable class do; recordings that were refused are in nothing but `n_refused`.
+    `curves` are those of `heartfast.operating`, of these recordings.
     """
 
     classes: tuple[str, ...]
@@ -45,6 +50,9 @@ class Evaluation(NamedTuple):
     n_recordings: int
     n_groups: int
     notes: list[str]
+    curves: dict[str, object]
+    decided: list[Choice]
+    n_refused: int = 0
 
     @property
     def support(self) -> list[int]:
@@ -69,6 +77,9 @@ class Evaluation(NamedTuple):
                     zip(self.classes, self.support, strict=True)
                 )
             ],
+            "n_refused": self.n_refused,
+            "curves": self.curves,
+            "decided": [choice.to_dict() for choice in self.decided],
             "notes": self.notes,
         }
 
@@ -95,9 +106,15 @@ class Evaluation(NamedTuple):
                 for name in METRICS
             ),
         ]
+        points = operating.points_table(self.curves)
+        points[0][0] = "threshold chosen on these recordings"
+        tables = [confusion, classes, overall, points]
+        if self.decided:
+            tables.insert(1, operating.table(self.decided))
+        refused = f", {self.n_refused} more refused" if self.n_refused else ""
         blocks = [
-            f"{self.n_recordings} recordings in {self.n_groups} groups",
-            *map(format_text, (confusion, classes, overall)),
+            f"{self.n_recordings} recordings in {self.n_groups} groups{refused}",
+            *map(format_text, tables),
         ]
         return "\n\n".join(blocks) + "\n"
 
@@ -115,7 +132,8 @@ def evaluate(
     Parameters
     ----------
     scores
-        CSV of `score`: `row_id` and `Prediction.<class>` columns.
+        CSV of `score`: `row_id` and `Prediction.<class>` columns. Where there is a column
+        `Decision`, it is what was predicted, and rows where it is empty were refused.
     actual
         CSV of `pack`: `row_id`, a 0/1 column per class, `file_name`.
     groups
@@ -184,7 +202,22 @@ def evaluate(
     notes: list[str] = []
     members = _groups(truth, groups, notes)
     labels = onehot.argmax(axis=1)
-    sums = group_sums(labels, probabilities, members)
+    decisions = _decisions(given, classes, order) if DECISION in given.header else None
+    refused = 0
+    if decisions is not None:
+        kept = np.flatnonzero(decisions >= 0)
+        refused = len(decisions) - len(kept)
+        if not len(kept):
+            raise DatasetError(f"{given.where}: expected decisions, found all rows refused")
+        labels, probabilities, decisions = labels[kept], probabilities[kept], decisions[kept]
+        members = [members[row] for row in kept]
+        notes.append(
+            "the confusion table, and what follows from it, is of the column Decision; the rest "
+            "of the probabilities"
+        )
+    if refused:
+        notes.append(f"recordings that were refused, and are in no figure: {refused}")
+    sums = group_sums(labels, probabilities, members, decisions)
     overall, per_class = estimate(sums, seed=seed)
     confusion = sums.confusion.astype(np.intp)
     notes += [
@@ -203,7 +236,36 @@ def evaluate(
         n_recordings=len(labels),
         n_groups=len(sums.logloss),
         notes=notes,
+        curves=operating.curves(labels, probabilities, classes, members),
+        decided=[] if decisions is None else _compared(confusion, labels, probabilities, classes),
+        n_refused=refused,
     )
+
+
+def _decisions(given: Table, classes: Sequence[str], order: list[int]) -> NDArray[np.intp]:
+    """Return the number of each row's class, -1 where it was refused."""
+    import numpy as np
+
+    number = {label: index for index, label in enumerate(classes)} | {"": -1}
+    cells = given.column(DECISION)
+    for line, cell in zip(given.lines, cells, strict=True):
+        if cell not in number:
+            raise DatasetError(
+                f"{given.where}, line {line}: expected a {DECISION} of {', '.join(classes)}, or "
+                f"none, found {cell!r}"
+            )
+    return np.array([number[cells[row]] for row in order])
+
+
+def _compared(
+    confusion: NDArray[np.intp],
+    labels: NDArray[np.intp],
+    probabilities: NDArray[np.float64],
+    classes: Sequence[str],
+) -> list[Choice]:
+    rule = operating.Rule(tuple(classes))
+    plain = operating.choices(labels, probabilities, [("most probable", rule)])
+    return [operating.choice("as decided", confusion, classes), *plain]
 
 
 def _read(path: Path, required: Sequence[str], expected: str) -> Table:
