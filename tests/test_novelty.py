@@ -104,9 +104,13 @@ FITTED = fit(sample(40), alone(40))
         ({"recordings": True}, "1 recording or more, found True"),
         ({"mean": np.zeros(3)}, r"mean to be of shape \(12,\), found \(3,\)"),
         ({"mean": [0.0] * WIDTH}, "mean to be of shape .* found list"),
-        ({"whitening": np.full((WIDTH, WIDTH), np.nan)}, "whitening to be finite"),
-        ({"whitening": np.full((WIDTH, WIDTH), 1e101)}, "whitening to be finite"),
+        ({"directions": np.full((WIDTH, WIDTH), np.nan)}, "directions to be finite"),
+        ({"directions": np.full((WIDTH, WIDTH), 1e101)}, "directions to be finite"),
+        ({"directions": np.eye(WIDTH)[:, :3]}, r"variances to be of shape \(3,\)"),
+        ({"directions": np.float64(1)}, "directions to be of shape"),
         ({"scale": np.zeros(WIDTH)}, "scale to be at least"),
+        ({"variances": np.full(WIDTH, -1.0)}, "variances to be at least"),
+        ({"rest": np.zeros(1)}, "rest to be at least"),
         ({"quantiles": np.linspace(1, 0, 1001)}, "quantiles in rising order"),
         ({"quantiles": np.zeros(5)}, "quantiles to be of shape"),
     ],
@@ -119,12 +123,29 @@ def test_what_is_not_ours_is_refused(change, message):
 
 
 def test_the_largest_numbers_that_pass_give_quantiles():
-    huge = {name: np.full_like(FITTED[name], 1e100) for name in ("mean", "centre", "whitening")}
-    hostile = {**FITTED, **huge, "scale": np.full(WIDTH, 1e-100)}
+    names = ("mean", "centre", "directions")
+    huge = {name: np.full_like(FITTED[name], 1e100) for name in names}
+    tiny = {"scale": np.full(WIDTH, 1e-100), "variances": np.full(WIDTH, 1e-100)}
+    hostile = {**FITTED, **huge, **tiny, "rest": np.array([1e-100])}
     check(hostile, WIDTH)
-    with np.errstate(all="ignore"):
-        found = novelty(hostile, sample(5))
+    found = novelty(hostile, sample(5))
     assert ((found >= 0) & (found <= 1)).all()
+
+
+def test_of_many_features_the_main_directions_are_kept(monkeypatch):
+    train, new = sample(300, width=40), sample(50, seed=1, width=40)
+    whole = fit(train, alone(300))
+    monkeypatch.setattr("heartfast.novelty.MOST_DIRECTIONS", 25)
+    some = fit(train, alone(300))
+    check(some, 40)
+    assert some["directions"].shape == (40, 25)
+    # By definition: all variances but the 25 largest are replaced by their mean.
+    variances = np.sort(whole["variances"])
+    variances[:15] = variances[:15].mean()
+    order = np.argsort(whole["variances"])
+    scaled = np.clip((new - whole["mean"]) / whole["scale"], -CLIP, CLIP) - whole["centre"]
+    along = (scaled @ whole["directions"][:, order]) ** 2
+    np.testing.assert_allclose(distances(some, new), np.sqrt((along / variances).sum(axis=1)))
 
 
 def heart(seed):

@@ -31,7 +31,7 @@ FOLDS = 10  # fewer would make those left out seem farther than new ones are
 LEAST_GROUPS = 2
 STEPS = 1000  # of the kept quantiles
 DIGITS = 4  # of a reported quantile: the order of a sum shows in none of them
-_AXES = {"mean": 1, "scale": 1, "centre": 1, "whitening": 2, "quantiles": 1}
+MOST_DIRECTIONS = 512  # as many as there are features, or the widest
 
 
 def fit(features: Array, groups: NDArray[np.intp], seed: int = 0) -> dict[str, object] | None:
@@ -50,8 +50,9 @@ def fit(features: Array, groups: NDArray[np.intp], seed: int = 0) -> dict[str, o
     -------
     dict or None
         `method`, `recordings` (n), and float64 arrays: `mean`, `scale` and `centre` (f,),
-        `whitening` (f, f), `quantiles` (STEPS + 1,) of the distances of recordings whose group
-        was left out. None for fewer than `LEAST_GROUPS` groups.
+        `directions` (f, r) in which features vary the most, `variances` (r,) along these and
+        `rest` (1,) across them, `quantiles` (STEPS + 1,) of the distances of recordings whose
+        group was left out. None for fewer than `LEAST_GROUPS` groups.
 
     References
     ----------
@@ -78,7 +79,7 @@ def fit(features: Array, groups: NDArray[np.intp], seed: int = 0) -> dict[str, o
 
 
 def _shape(features: Array) -> dict[str, Array]:
-    """Mean, scale and a whitening of features, whose squares sum to Mahalanobis's distance."""
+    """Mean, scale and the main directions of features, all of them where they are few."""
     import numpy as np
 
     mean, scale = features.mean(axis=0), features.std(axis=0)
@@ -89,8 +90,16 @@ def _shape(features: Array) -> dict[str, Array]:
     width = len(covariance)
     sphere = max(np.trace(covariance) / width, 1e-6)  # all alike: any other is far, not infinitely
     covariance = (1 - SHRINK) * covariance + SHRINK * sphere * np.eye(width)
-    whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
-    return {"mean": mean, "scale": scale, "centre": centre, "whitening": whitening}
+    variances, directions = np.linalg.eigh(covariance)  # the least first
+    left = max(0, width - MOST_DIRECTIONS)
+    return {
+        "mean": mean,
+        "scale": scale,
+        "centre": centre,
+        "directions": directions[:, left:],
+        "variances": variances[left:],
+        "rest": np.array([variances[:left].mean() if left else sphere]),
+    }
 
 
 def distances(fitted: Mapping[str, Any], features: Array) -> Array:
@@ -98,8 +107,12 @@ def distances(fitted: Mapping[str, Any], features: Array) -> Array:
     import numpy as np
 
     scaled = np.clip((features - fitted["mean"]) / fitted["scale"], -CLIP, CLIP)
-    white = (scaled - fitted["centre"]) @ fitted["whitening"]
-    return np.asarray(np.sqrt((white**2).sum(axis=1)))
+    scaled -= fitted["centre"]
+    with np.errstate(over="ignore"):  # a forged bundle's numbers may be any
+        along = scaled @ fitted["directions"]
+        across = np.maximum((scaled**2).sum(axis=1) - (along**2).sum(axis=1), 0)
+        squares = (along**2 / fitted["variances"]).sum(axis=1) + across / fitted["rest"]
+    return np.asarray(np.sqrt(squares))
 
 
 def novelty(fitted: Mapping[str, Any], features: Array) -> Array:
@@ -124,18 +137,22 @@ def check(fitted: Mapping[str, object] | None, width: int) -> None:
 
     if fitted is None:
         return
-    if set(fitted) != {"method", "recordings", *_AXES} or fitted["method"] != METHOD:
-        raise ValueError(f"expected novelty with method {METHOD!r} and {', '.join(_AXES)}")
+    directions = fitted.get("directions")
+    rank = directions.shape[-1] if isinstance(directions, np.ndarray) and directions.ndim else 0
+    shapes = {"mean": (width,), "scale": (width,), "centre": (width,), "directions": (width, rank)}
+    shapes |= {"variances": (rank,), "rest": (1,), "quantiles": (STEPS + 1,)}
+    if set(fitted) != {"method", "recordings", *shapes} or fitted["method"] != METHOD:
+        raise ValueError(f"expected novelty with method {METHOD!r} and {', '.join(shapes)}")
     if type(fitted["recordings"]) is not int or not 1 <= fitted["recordings"] <= 1 << 40:
         raise ValueError(f"expected novelty of 1 recording or more, found {fitted['recordings']!r}")
-    shapes = {name: (width,) * axes for name, axes in _AXES.items()} | {"quantiles": (STEPS + 1,)}
     for name, shape in shapes.items():
         values = fitted[name]
         if not isinstance(values, np.ndarray) or values.shape != shape:
             found = values.shape if isinstance(values, np.ndarray) else type(values).__name__
             raise ValueError(f"expected novelty's {name} to be of shape {shape}, found {found}")
         check_size(name, values)
-    if not (np.asarray(fitted["scale"]) >= 1 / LARGEST).all():
-        raise ValueError(f"expected novelty's scale to be at least {1 / LARGEST:g}")
+    for name in ("scale", "variances", "rest"):
+        if not (np.asarray(fitted[name]) >= 1 / LARGEST).all():
+            raise ValueError(f"expected novelty's {name} to be at least {1 / LARGEST:g}")
     if not (np.diff(np.asarray(fitted["quantiles"])) >= 0).all():
         raise ValueError("expected novelty's quantiles in rising order")
