@@ -14,11 +14,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import onnx_bytes as onnx
+from heartfast import cli
+from heartfast.bundle import Bundle
 from heartfast.embedding import Described, Network, embed, require_network
 from heartfast.errors import BundleError, ConfigMismatchError, DatasetError
-from heartfast.features import feature_names
-from heartfast.images import PictureSet
+from heartfast.features import extract, feature_names
+from heartfast.images import PictureSet, decode
+from heartfast.models import LinearModel
 from heartfast.onnx_file import check_network
+from heartfast.stages.score import score
 
 RNG = np.random.Generator(np.random.PCG64(0))
 KERNELS = RNG.normal(size=(5, 3, 3, 3)).astype(np.float32)
@@ -311,3 +315,47 @@ def test_names_and_what_a_bundle_has():
     for change in ({"more": 1}, {"only": 1}, {"outputs": 0}, {"outputs": True}, {"sha256": 3}):
         with pytest.raises(ValueError, match="expected an embedding"):
             Described.from_json(both._asdict() | change)
+
+
+def linear(width):
+    rng = np.random.Generator(np.random.PCG64(5))
+    return LinearModel(
+        np.zeros(width), np.full(width, 3.0), rng.normal(size=(3, width)), np.zeros(3)
+    )
+
+
+@pytest.mark.usefixtures("needs_onnxruntime")
+@pytest.mark.parametrize("only", [False, True])
+def test_score_sees_features_and_outputs(tmp_path, only):
+    path = written(tmp_path, network())
+    described = Described(Network(path).sha256, 5, only=only)
+    bundle = Bundle(
+        model=linear(len(described.names)),
+        name="x",
+        classes=("a", "b", "c"),
+        config=None,
+        leaderboard=[],
+        training={},
+        embedding=described,
+    )
+    bundle.save(tmp_path / "m")
+    assert Bundle.load(tmp_path / "m").embedding == described
+    (tmp_path / "p").mkdir()
+    for index in range(3):
+        (tmp_path / "p" / f"{index}.png").write_bytes(png(noise(30, 80, index), 0.1))
+    (tmp_path / "p" / "1.png").write_bytes(b"no")
+    out = str(tmp_path / "s.csv")
+    command = ["score", str(tmp_path / "m"), str(tmp_path / "p"), "-o", out, "--embed"]
+    assert cli.main([*command, str(path)]) == 3
+    result = score(tmp_path / "m", tmp_path / "p", embed=path)
+    assert result.names == ["0.png", "2.png"]
+    for row, name in zip(result.probabilities, result.names, strict=True):
+        levels, provenance = decode((tmp_path / "p" / name).read_bytes(), name)
+        seen = [] if only else list(extract(levels, provenance))
+        seen += Network(path).describe(levels, provenance).tolist()
+        assert (bundle.model.predict_proba(np.array([seen]))[0] == row).all()
+    with pytest.raises(ValueError, match="expected the network that the model was trained with"):
+        score(tmp_path / "m", tmp_path / "p")
+    other = written(tmp_path, network(KERNELS + 1), "o.onnx")
+    with pytest.raises(ConfigMismatchError, match="sha256"):
+        score(tmp_path / "m", tmp_path / "p", embed=other)

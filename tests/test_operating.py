@@ -11,19 +11,21 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, precision_score, recall_score, roc_curve
 
+from heartfast.decisions import (
+    Rule,
+    choices,
+    choices_table,
+    cost_matrix,
+    make_rule,
+    standard_choices,
+)
 from heartfast.errors import DatasetError
 from heartfast.operating import (
     MOST_POINTS,
-    Rule,
     check_curves,
-    choices,
-    cost_matrix,
     curves,
     lower_bound,
     points_table,
-    rule,
-    standard_choices,
-    table,
     threshold,
 )
 
@@ -131,13 +133,13 @@ def test_several_thresholds():
     actual, oof = sample()
     found = curves(actual, oof, CLASSES)
     wanted = {"murmur": 0.9, "extrasystole": 0.8}
-    one = rule(CLASSES, found, sensitivity=wanted)
+    one = make_rule(CLASSES, found, sensitivity=wanted)
     t = {point.label: point.threshold for point in one.points}
     for row, decided in zip(oof, one.decide(oof), strict=True):
         excess = {label: row[CLASSES.index(label)] / t[label] for label in t}
         best = max(excess, key=lambda label: excess[label])
         assert CLASSES[decided] == (best if excess[best] >= 1 else "normal")
-    everything = rule(CLASSES, found, sensitivity=dict.fromkeys(CLASSES, 0.5))
+    everything = make_rule(CLASSES, found, sensitivity=dict.fromkeys(CLASSES, 0.5))
     t = np.array([threshold(found, label, 0.5).threshold for label in CLASSES])
     assert (everything.decide(oof) == (oof / t).argmax(axis=1)).all()
 
@@ -146,7 +148,7 @@ def test_choices_are_scikit_learns_figures():
     actual, oof = sample()
     costs = cost_matrix({("murmur", "normal"): 5.0}, CLASSES)
     found = curves(actual, oof, CLASSES)
-    one = rule(CLASSES, found, sensitivity={"murmur": 0.95})
+    one = make_rule(CLASSES, found, sensitivity={"murmur": 0.95})
     row, plain = choices(actual, oof, [("careful", one), ("plain", Rule(CLASSES))], costs)
     decided = one.decide(oof)
     recall = recall_score(actual, decided, average=None)
@@ -164,7 +166,7 @@ def test_choices_are_scikit_learns_figures():
 
 def test_tables_have_a_row_a_choice():
     actual, oof = sample(repeats=2)
-    rows = table(standard_choices(actual, oof, CLASSES))
+    rows = choices_table(standard_choices(actual, oof, CLASSES))
     assert [row[0] for row in rows[:3]] == ["decision", "most probable", "extrasystole found 80%"]
     assert len(rows) == 2 + 9
     assert {len(row) for row in rows} == {8}
@@ -218,9 +220,9 @@ def test_bad_requests():
         ({"murmur": 95}, "expected above 0 to 1, found 95"),
     ):
         with pytest.raises(ValueError, match=message):
-            rule(CLASSES, found, sensitivity=wanted)
+            make_rule(CLASSES, found, sensitivity=wanted)
     with pytest.raises(ValueError, match="none: it was trained without"):
-        rule(CLASSES, {}, sensitivity={"murmur": 0.9})
+        make_rule(CLASSES, {}, sensitivity={"murmur": 0.9})
     for costs, message in (
         ({("murmur", "x"): 1.0}, "expected classes of .*, found murmur:x"),
         ({("murmur", "normal"): float("nan")}, "cost of murmur:normal: expected 0 to 1e[+]09"),
@@ -229,7 +231,7 @@ def test_bad_requests():
         with pytest.raises(ValueError, match=message):
             cost_matrix(costs, CLASSES)
     with pytest.raises(ValueError, match="expected a sensitivity or costs, found both"):
-        rule(CLASSES, found, sensitivity={"murmur": 0.9}, costs={("murmur", "normal"): 2})
+        make_rule(CLASSES, found, sensitivity={"murmur": 0.9}, costs={("murmur", "normal"): 2})
 
 
 GOOD = curves(*sample(50), CLASSES)

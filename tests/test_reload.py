@@ -12,6 +12,7 @@ import pytest
 
 from heartfast import novelty, operating
 from heartfast.bundle import Bundle
+from heartfast.decisions import make_rule
 from heartfast.features import feature_names
 from heartfast.fitting import CANDIDATES, Data, Settings
 
@@ -22,11 +23,11 @@ import sys
 import numpy as np
 from heartfast.bundle import Bundle
 from heartfast.novelty import novelty
-from heartfast.operating import rule
+from heartfast.decisions import make_rule
 
 bundle, features = Bundle.load(sys.argv[1]), np.load(sys.argv[2])
 probabilities = bundle.model.predict_proba(features)
-decided = rule(bundle.classes, bundle.operating, sensitivity={"b": 0.9}).decide(probabilities)
+decided = make_rule(bundle.classes, bundle.operating, sensitivity={"b": 0.9}).decide(probabilities)
 np.savez(sys.argv[3], p=probabilities, n=novelty(bundle.novelty, features), d=decided)
 print(any(name in sys.modules for name in ("sklearn", "lightgbm", "optuna", "scipy")))
 """
@@ -53,7 +54,7 @@ def test_in_another_process_and_after_a_reload(name, tmp_path):
     )
     here = model.predict_proba(new)
     unlike = novelty.novelty(bundle.novelty, new)
-    rule = operating.rule(CLASSES, bundle.operating, sensitivity={"b": 0.9})
+    rule = make_rule(CLASSES, bundle.operating, sensitivity={"b": 0.9})
     bundle.save(tmp_path / "m")
     np.save(tmp_path / "x.npy", new)
     for threads in ("1", "2"):

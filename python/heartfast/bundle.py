@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import novelty, operating
+from heartfast.embedding import Described
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
 from heartfast.files import require_file
@@ -73,6 +74,8 @@ class Bundle(NamedTuple):
         float64 arrays (names of letters, digits and underlines) are kept as such.
     card
         The model card, Markdown.
+    embedding
+        The network whose outputs are among the features, None without.
     """
 
     model: Model
@@ -84,6 +87,12 @@ class Bundle(NamedTuple):
     operating: dict[str, object] = {}  # noqa: RUF012 - a default of a tuple, never changed
     novelty: dict[str, object] | None = None
     card: str = ""
+    embedding: Described | None = None
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the model's features, in order."""
+        return feature_names() if self.embedding is None else self.embedding.names
 
     def spectrogram_config(self) -> SpectrogramConfig | None:
         """Return the configuration that new recordings are to be converted with.
@@ -119,7 +128,8 @@ class Bundle(NamedTuple):
             "name": self.name,
             "classes": self.classes,
             "config": self.config,
-            "features": {"version": FEATURES_VERSION, "names": feature_names()},
+            "features": {"version": FEATURES_VERSION, "names": self.feature_names},
+            "embedding": self.embedding and self.embedding._asdict(),
             "model": described,
             "leaderboard": self.leaderboard,
             "training": self.training,
@@ -159,7 +169,11 @@ class Bundle(NamedTuple):
         _check_format(manifest)
         _check_digests(manifest, members)
         features = typed(manifest, "features", dict)
-        if features != {"version": FEATURES_VERSION, "names": feature_names()}:
+        embedding = None
+        if manifest.get("embedding") is not None:
+            embedding = Described.from_json(typed(manifest, "embedding", dict))
+        names = embedding.names if embedding else feature_names()
+        if features != {"version": FEATURES_VERSION, "names": names}:
             wrong(
                 f"features of version {FEATURES_VERSION}",
                 f"{features.get('version')}: trained by another heartfast, train again",
@@ -176,7 +190,7 @@ class Bundle(NamedTuple):
         card = text_of(members.pop(CARD, b""), CARD)
         arrays = _arrays(members, typed(manifest, "arrays", dict))
         model = restored(_stored(typed(manifest, "model", dict), "model/", arrays, members))
-        expected = (len(classes), len(feature_names()))
+        expected = (len(classes), len(names))
         if model.shape != expected:
             wrong(f"a model of {expected[0]} classes and {expected[1]} features", model.shape)
         config, place = manifest.get("config"), manifest.get("novelty")
@@ -192,12 +206,13 @@ class Bundle(NamedTuple):
             if place is None
             else typed(manifest, "novelty", dict) | _taken(arrays, "novelty/"),
             card=card,
+            embedding=embedding,
         )
         if rest := sorted([*arrays, *members]):
             wrong("no members but those of the model", ", ".join(rest[:3]))
         bundle.spectrogram_config()
         operating.check_curves(bundle.operating, classes)
-        novelty.check(bundle.novelty, len(feature_names()))
+        novelty.check(bundle.novelty, len(names))
         return bundle
 
 

@@ -245,6 +245,7 @@ def _score(options: Namespace) -> int:
             sensitivity=dict(options.sensitivity),
             costs=options.costs or dict(options.cost) or None,
             reject=options.reject,
+            embed=options.embed,
             jobs=options.jobs,
             progress=progress,
         )

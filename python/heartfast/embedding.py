@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import BundleError, ConfigMismatchError, DatasetError
-from heartfast.features import FOREIGN_COLUMN_S, SEGMENT_S, feature_names
+from heartfast.features import feature_names
 from heartfast.files import require_file
 from heartfast.images import decode, one_line
 from heartfast.onnx_file import check_network
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heartfast.extraction import Extracted
     from heartfast.images import PictureSet, Provenance
     from heartfast.progress import ProgressCallback
 
@@ -36,6 +37,9 @@ MAX_NETWORK_BYTES = 512 << 20
 MAX_OUTPUTS = 4096
 MAX_SIDE = 2048  # of the pictures that a network takes
 DEFAULT_SIDE = 224  # where the network leaves it open: ImageNet's
+# As for the features: pictures are seen in segments, and taken for so much where nothing tells.
+SEGMENT_S = 3.0
+FOREIGN_COLUMN_S = 0.025
 MOST_SEGMENTS = 8
 # ImageNet's mean and standard deviation of red, green and blue: what its networks expect.
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -237,6 +241,29 @@ def embed(
 
     for_each(one, names, take, jobs=jobs)
     return np.stack(found)
+
+
+def widened(
+    found: Extracted,
+    network: Network | None,
+    only: bool,
+    pictures: PictureSet,
+    names: Sequence[str],
+    *,
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> Extracted:
+    """Return what `extract_all` found for these names with the network's outputs as well.
+
+    Without a network that is what it was; with `only`, nothing but the outputs.
+    """
+    import numpy as np
+
+    if network is None:
+        return found
+    readable = [names[row] for row in found.rows]
+    outputs = embed(network, pictures, readable, jobs=jobs, progress=progress)
+    return found._replace(matrix=outputs if only else np.hstack([found.matrix, outputs]))
 
 
 def require_network(

@@ -127,6 +127,7 @@ def make_parser() -> argparse.ArgumentParser:
         help="full adds file_name, the predicted class and the novelty",
     )
     _add_decisions(p)
+    _add_embed(p)
     _add_jobs(p)
 
     p = verb(
@@ -252,6 +253,12 @@ def _add_training(p: argparse.ArgumentParser) -> None:
     p.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
     p.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
     p.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
+
+
+def _add_embed(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--embed", metavar="ONNX", help="a pretrained image network, whose outputs are features"
+    )
 
 
 def _add_decisions(p: argparse.ArgumentParser) -> None:

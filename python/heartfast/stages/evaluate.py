@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import operating
+from heartfast.decisions import Rule, choice, choices, choices_table
 from heartfast.errors import DatasetError
 from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heartfast.decisions import Choice
     from heartfast.metrics import Estimate
-    from heartfast.operating import Choice
     from heartfast.progress import ProgressCallback
     from heartfast.tables import Table
 
@@ -110,7 +111,7 @@ class Evaluation(NamedTuple):
         points[0][0] = "threshold chosen on these recordings"
         tables = [confusion, classes, overall, points]
         if self.decided:
-            tables.insert(1, operating.table(self.decided))
+            tables.insert(1, choices_table(self.decided))
         refused = f", {self.n_refused} more refused" if self.n_refused else ""
         blocks = [
             f"{self.n_recordings} recordings in {self.n_groups} groups{refused}",
@@ -263,9 +264,9 @@ def _compared(
     probabilities: NDArray[np.float64],
     classes: Sequence[str],
 ) -> list[Choice]:
-    rule = operating.Rule(tuple(classes))
-    plain = operating.choices(labels, probabilities, [("most probable", rule)])
-    return [operating.choice("as decided", confusion, classes), *plain]
+    rule = Rule(tuple(classes))
+    plain = choices(labels, probabilities, [("most probable", rule)])
+    return [choice("as decided", confusion, classes), *plain]
 
 
 def _read(path: Path, required: Sequence[str], expected: str) -> Table:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast import operating
 from heartfast.bundle import Bundle
+from heartfast.decisions import make_rule
+from heartfast.embedding import require_network, widened
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
 from heartfast.files import require_output
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heartfast.decisions import Costs, Rule
+    from heartfast.embedding import Network
     from heartfast.extraction import Extracted
-    from heartfast.operating import Costs, Rule
     from heartfast.progress import ProgressCallback
 
     Path = str | os.PathLike[str]
@@ -89,6 +91,7 @@ def score(
     sensitivity: Mapping[str, float] | None = None,
     costs: Costs | None = None,
     reject: float | None = None,
+    embed: Path | None = None,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> ScoreResult:
@@ -116,11 +119,13 @@ def score(
         many in cross-validation. Adds a column `Decision`.
     costs
         The cost of each pair (actual, decided), 1 by default for a mistake, or a CSV of all (see
-        `heartfast.operating.cost_matrix`): what costs least on average is decided. Adds a column
+        `heartfast.decisions.cost_matrix`): what costs least on average is decided. Adds a column
         `Decision`.
     reject
         Refuse recordings that are unlike those of the training, as unlike as only this share
         of its own kind is (0.01: one in a hundred). Adds a column `Decision`, empty for them.
+    embed
+        The ONNX network that the model was trained with, if it was.
     jobs
         Threads for recordings and processes for pictures; all cores by default.
 
@@ -129,7 +134,8 @@ def score(
     BundleError
         The model is not an intact bundle of this version.
     ConfigMismatchError
-        A picture was made with another configuration than the model's.
+        A picture was made with another configuration than the model's, or the network is
+        another.
     DatasetError
         There is nothing to score, or nothing readable.
     ValueError
@@ -160,18 +166,19 @@ def score(
         source = list(source)
     if output is not None:
         sources = [source] if isinstance(source, str | os.PathLike) else source
-        require_output(output, model, *sources)
+        require_output(output, model, embed, costs, *sources)
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     decide = _decisions(bundle, sensitivity, costs, reject)
+    network = require_network(bundle.embedding, embed)
     if holds_pictures(source):
         with PictureSet(source) as pictures:
             names = [picture.name for picture in pictures.pictures]
-            found = extract_all(pictures, names, config=bundle.config, jobs=jobs, progress=progress)
+            found = _extract(bundle, network, pictures, names, jobs, progress)
         result = _predict(bundle, names, found, decide)
         if passed_over := _recordings_in(source):
             result.notes.append(f"recordings passed over, as there are pictures: {passed_over}")
     else:
-        result = _score_recordings(bundle, source, decide, jobs=jobs, progress=progress)
+        result = _score_recordings(bundle, source, decide, network, jobs=jobs, progress=progress)
     if output is not None:
         write_csv(output, *result.table(columns))
     return result
@@ -189,8 +196,22 @@ def _decisions(
         raise ValueError("reject: expected a model that knows its training data, found none of it")
     if not sensitivity and costs is None and reject is None:
         return None
-    rule = operating.rule(bundle.classes, bundle.operating, sensitivity=sensitivity, costs=costs)
+    rule = make_rule(bundle.classes, bundle.operating, sensitivity=sensitivity, costs=costs)
     return Decisions(rule, reject)
+
+
+def _extract(
+    bundle: Bundle,
+    network: Network | None,
+    pictures: PictureSet,
+    names: Sequence[str],
+    jobs: int | None,
+    progress: ProgressCallback | None,
+) -> Extracted:
+    """Describe pictures as those were that the model was trained on."""
+    found = extract_all(pictures, names, config=bundle.config, jobs=jobs, progress=progress)
+    only = bundle.embedding is not None and bundle.embedding.only
+    return widened(found, network, only, pictures, names, jobs=jobs, progress=progress)
 
 
 def _predict(
@@ -246,6 +267,7 @@ def _score_recordings(
     bundle: Bundle,
     source: Path | Sequence[Path],
     decide: Decisions | None,
+    network: Network | None,
     *,
     jobs: int | None,
     progress: ProgressCallback | None,
@@ -275,13 +297,8 @@ def _score_recordings(
         names = sorted(picture_of.keys() | failed.keys())
         scored = [name for name in names if name in picture_of]
         with PictureSet(images) as pictures:
-            found = extract_all(
-                pictures,
-                [picture_of[name] for name in scored],
-                config=bundle.config,
-                jobs=jobs,
-                progress=progress,
-            )
+            drawn = [picture_of[name] for name in scored]
+            found = _extract(bundle, network, pictures, drawn, jobs, progress)
     result = _predict(bundle, scored, found, decide)
     position = {name: index for index, name in enumerate(names)}
     return result._replace(
