@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+import heartfast
 import onnx_bytes as onnx
 from heartfast import cli
 from heartfast.bundle import Bundle
@@ -359,3 +360,21 @@ def test_score_sees_features_and_outputs(tmp_path, only):
     other = written(tmp_path, network(KERNELS + 1), "o.onnx")
     with pytest.raises(ConfigMismatchError, match="sha256"):
         score(tmp_path / "m", tmp_path / "p", embed=other)
+
+
+@pytest.mark.usefixtures("needs_onnxruntime")
+def test_recordings_are_drawn_for_the_network(tmp_path):
+    path = written(tmp_path, network())
+    described = Described(Network(path).sha256, 5, only=False)
+    config = json.loads(json.dumps(heartfast.SpectrogramConfig().to_dict()))
+    model = linear(len(described.names))
+    (tmp_path / "wav").mkdir()
+    bundle = Bundle(model, "x", ("a", "b", "c"), config, [], {}, embedding=described)
+    for index in range(3):
+        samples, sr = heartfast.synth.heart_sound("murmur", seed=index, duration_s=4.0)
+        heartfast.synth.write_wav(tmp_path / "wav" / f"{index}.wav", samples, sr)
+    heartfast.convert(tmp_path / "wav", tmp_path / "png")
+    recordings = score(bundle, tmp_path / "wav", embed=path)
+    pictures = score(bundle, tmp_path / "png", embed=path)
+    np.testing.assert_allclose(recordings.probabilities, pictures.probabilities, atol=1e-9)
+    assert recordings.names == ["0.wav", "1.wav", "2.wav"]
