@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 
+from heartfast.corpora import Label
 from heartfast.errors import DatasetError
-from heartfast.labels import Label, read_labels
+from heartfast.labels import read_labels
 from heartfast.recordings import Recording, find_recordings
 
 PATHS = ("site1/x.wav", "site1/y.wav", "site2/x.wav", "z.flac")
@@ -153,7 +154,7 @@ def test_unknown_scheme(tmp_path):
         labels_of(missing, recordings("a.wav"))
     assert caught.value.filename == missing
     assert caught.value.strerror == (
-        "expected none, folders, pascal, cinc2016 or a CSV of labels, found nothing"
+        "expected none, folders, pascal, cinc2016, circor, yaseen or a CSV of labels, found nothing"
     )
 
 
@@ -212,7 +213,7 @@ def test_pascal_notes_and_errors():
     with pytest.raises(DatasetError) as caught:
         labels_of("pascal", recordings("song.wav"), ["/r", "/q"])
     assert str(caught.value) == (
-        "/r, /q: expected names as in the pascal corpus, found none ('song.wav')"
+        "/r, /q: expected names as in the pascal corpus; found no label ('song.wav')"
     )
 
 
@@ -254,7 +255,10 @@ def test_cinc2016_table_above(tmp_path):
 
 def test_cinc2016_without_a_table(tmp_path):
     (tmp_path / "a0001.wav").touch()
-    with pytest.raises(DatasetError, match="expected names as in the cinc2016 corpus, found none"):
+    expected = (
+        r"in the cinc2016 corpus, and its REFERENCE\.csv beside or above them; found no label"
+    )
+    with pytest.raises(DatasetError, match=expected):
         labels_of("cinc2016", find_recordings(tmp_path), [str(tmp_path)])
 
 

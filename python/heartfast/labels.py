@@ -1,16 +1,17 @@
-"""Labels, groups and sources of recordings: from folders, tables, and known corpora."""
+"""Labels, groups and sources of recordings: from folders, tables and known corpora."""
 
 from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from heartfast.corpora import CORPORA, Label, each, read_corpus
 from heartfast.errors import DatasetError
-from heartfast.tables import read_rows, read_table
+from heartfast.tables import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from heartfast.recordings import Recording
     from heartfast.tables import Table
@@ -20,15 +21,7 @@ UNLABELLED = "unlabelled"
 
 
 # What `read_labels` takes beside the path of a table.
-SCHEMES = ("none", "folders", "pascal", "cinc2016")
-
-
-class Label(NamedTuple):
-    """What is known of a recording; an empty string is "not known"."""
-
-    label: str = ""
-    group: str = ""
-    source: str = ""
+SCHEMES = ("none", "folders", *CORPORA)
 
 
 def read_labels(
@@ -41,10 +34,10 @@ def read_labels(
     Parameters
     ----------
     labels : str
-        ``none``; ``folders`` (class = the name of the parent folder, or archive); ``pascal`` or
-        ``cinc2016``, corpora as they are downloaded; or a CSV with the columns file_name (an
-        absolute path, a path relative to a source, a name, or a stem), label, and optionally
-        group and source.
+        ``none``; ``folders`` (class = the name of the parent folder, or archive); ``pascal``,
+        ``cinc2016``, ``circor`` or ``yaseen``, corpora as they are downloaded; or a CSV with the
+        columns file_name (an absolute path, a path relative to a source, a name, or a stem),
+        label, and optionally group and source.
     recordings : sequence of Recording
     sources : sequence of str
         The files and folders that the caller named.
@@ -63,29 +56,17 @@ def read_labels(
     DatasetError
         The table lacks a column, gives two labels to a recording, or matches none.
     """
-    known: dict[str, Callable[[Sequence[Recording], Sequence[str]], list[Label]]] = {
-        "none": lambda recordings, _: [Label()] * len(recordings),
-        "folders": lambda recordings, _: _each(_by_folder, recordings),
-        "pascal": lambda recordings, _: _each(_pascal, recordings),
-        "cinc2016": _cinc2016,
-    }
     scheme = os.fspath(labels)
-    if scheme in known:
-        found = known[scheme](recordings, sources)
-        notes = []
-        if scheme in ("pascal", "cinc2016"):
-            missing = [
-                r.name for r, label in zip(recordings, found, strict=True) if not label.label
-            ]
-            if len(missing) == len(recordings):
-                raise DatasetError(
-                    f"{', '.join(sources)}: expected names as in the {scheme} corpus, found none "
-                    f"({missing[0]!r})"
-                )
-            if missing:
-                notes = [f"{len(missing)} recordings have no label ({missing[0]}, ...)"]
+    notes: list[str] = []
+    if scheme == "none":
+        found = [Label()] * len(recordings)
+    elif scheme == "folders":
+        found = each(_by_folder, recordings)
+    elif scheme in CORPORA:
+        found, notes = read_corpus(scheme, recordings, sources)
     else:
-        table = read_table(scheme, ("file_name", "label"), f"{', '.join(known)} or a CSV of labels")
+        expected = f"{', '.join(SCHEMES)} or a CSV of labels"
+        table = read_table(scheme, ("file_name", "label"), expected)
         found, notes = _from_table(table, recordings)
     names: dict[str, str] = {}
     for recording, label in zip(recordings, found, strict=True):
@@ -93,12 +74,6 @@ def read_labels(
     for name, where in names.items():
         check_label(name, where)
     return found, notes
-
-
-def _each(find: Callable[[Recording], Label], recordings: Sequence[Recording]) -> list[Label]:
-    """Find the label of each; those that are equal are one object."""
-    known: dict[Label, Label] = {}
-    return [known.setdefault(label, label) for label in map(find, recordings)]
 
 
 # Names that mean something else in the folders and tables that stages write.
@@ -117,61 +92,6 @@ def _by_folder(recording: Recording) -> Label:
     if recording.member and "/" not in recording.name:
         folder = os.path.splitext(folder)[0]  # the archive is the folder
     return Label("" if folder == UNLABELLED else folder)
-
-
-# <class>[_<variant>]__?<patient>_<13-digit time>_<site>: PASCAL CHSC 2011, set B.
-_PASCAL_B = re.compile(r"_(\d+)_\d{13}(?:_|$)")
-_PASCAL_CLASS = re.compile(r"(artifact|extrahls|extrastole|murmur|normal)_")
-_SPELLING = {"extrastole": "extrasystole"}
-
-
-def _pascal(recording: Recording) -> Label:
-    stem = recording.stem
-    # The 2011 tables put the set's name in front: Btraining_murmur_...
-    found = _PASCAL_CLASS.match(re.sub(r"^[AB]training_", "", stem))
-    label = found[1] if found else ""
-    patient = _PASCAL_B.search(stem)
-    if patient:
-        return Label(_SPELLING.get(label, label), f"b{patient[1]}", "pascal-b")
-    if label or stem.startswith("Aunlabelledtest"):
-        return Label(_SPELLING.get(label, label), "", "pascal-a")
-    return Label()
-
-
-_CINC_VALUES = {"1": "abnormal", "-1": "normal", "0": "unsure"}
-
-
-def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[Label]:
-    """PhysioNet/CinC Challenge 2016: every REFERENCE.csv beside or above a recording."""
-    tables: dict[str, dict[str, str]] = {}
-
-    def reference(folder: str) -> dict[str, str]:
-        if folder not in tables:
-            path = os.path.join(folder, "REFERENCE.csv")
-            tables[folder] = {}
-            if os.path.isfile(path):
-                tables[folder] = {
-                    os.path.splitext(row[0].rpartition("/")[2])[0]: _CINC_VALUES.get(row[1], row[1])
-                    for row in read_rows(path, "a CSV of labels")
-                    if len(row) >= 2
-                }
-        return tables[folder]
-
-    above = {os.path.dirname(os.path.abspath(source)) for source in sources}
-    above |= {os.path.abspath(source) for source in sources}
-    found = []
-    for recording in recordings:
-        folder = os.path.dirname(os.path.abspath(recording.path))
-        label = ""
-        while not label:
-            label = reference(folder).get(recording.stem, "")
-            parent = os.path.dirname(folder)
-            if folder in above or parent == folder:
-                break
-            folder = parent
-        letter = re.match(r"([a-f])\d{4}$", recording.stem)
-        found.append(Label(label, "", f"cinc2016-{letter[1]}" if letter else ""))
-    return found
 
 
 def _from_table(table: Table, recordings: Sequence[Recording]) -> tuple[list[Label], list[str]]:

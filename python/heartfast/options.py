@@ -7,7 +7,10 @@ import sys
 
 from heartfast.picture_options import add_config, add_figure
 
-_LABELS = "folders, pascal, cinc2016, none, or a CSV with file_name, label[, group, source]"
+_LABELS = (
+    "folders, pascal, cinc2016, circor, yaseen, none, or a CSV with file_name, label[, group, "
+    "source]"
+)
 
 
 def make_parser() -> argparse.ArgumentParser:

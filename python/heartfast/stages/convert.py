@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import Literal
 
-    from heartfast.labels import Label
+    from heartfast.corpora import Label
     from heartfast.progress import ProgressCallback
     from heartfast.recordings import Recording
 
@@ -87,8 +87,8 @@ def convert(
         A new or empty folder, or one of an earlier run with the same settings, which is continued.
     config : SpectrogramConfig, optional
     labels : str
-        ``none``, ``folders``, ``pascal``, ``cinc2016``, or the path of a CSV; see
-        `heartfast.labels.read_labels`.
+        ``none``, ``folders``, ``pascal``, ``cinc2016``, ``circor``, ``yaseen``, or the path of a
+        CSV; see `heartfast.labels.read_labels`.
     jobs : int, optional
         Threads; by default one per core.
     recursive : bool
