@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -160,3 +162,20 @@ def test_options_are_checked(option, message, capsys):
     with pytest.raises(SystemExit):
         cli.main(["score", "m", "x", "-o", "y", *option])
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("source", ["png", "new"])
+def test_scoring_loads_nothing_that_fits(trained, tmp_path, source):
+    folder, _ = trained
+    code = (
+        "import sys\n"
+        "from heartfast import cli\n"
+        "assert cli.main(sys.argv[1:]) == 0\n"
+        "fitting = ('sklearn', 'lightgbm', 'optuna', 'scipy', 'joblib', 'onnxruntime', 'jinja2')\n"
+        "print([name for name in fitting if name in sys.modules])\n"
+    )
+    options = ["--sensitivity", "murmur=0.9", "--reject", "0.01", "--jobs", "1"]
+    command = ["score", folder / "m", folder / source, "-o", tmp_path / "s.csv", *options]
+    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "[]\n"
