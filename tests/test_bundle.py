@@ -49,6 +49,8 @@ def boosted() -> BoostedModel:
 
 def kernel() -> KernelModel:
     return KernelModel(
+        columns=np.arange(WIDTH)[::-1].astype(float),
+        width=np.array([float(WIDTH)]),
         mean=RNG.normal(size=WIDTH),
         scale=RNG.random(WIDTH) + 0.1,
         vectors=RNG.normal(size=(7, WIDTH)).clip(-5, 5),

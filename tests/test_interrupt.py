@@ -211,13 +211,44 @@ def test_run(corpus: Path, tmp_path: Path) -> None:
     assert zipfile.ZipFile(out / "train.zip").testzip() is None
 
 
-@pytest.mark.parametrize("signals", [ONCE, OFTEN], ids=["once", "often"])
-def test_train(corpus: Path, tmp_path: Path, signals: list[signal.Signals]) -> None:
+# Runs the command line; the candidate in argv[1] sends the signals in argv[2] and waits.
+INTERRUPTED_FIT = """
+import os, sys
+from heartfast.cli import main
+from heartfast.fitting import SINGLE
+def fit(data, settings):
+    for number in sys.argv[2].split():
+        os.kill(os.getpid(), int(number))
+    settings.stop.wait(60)
+    settings.go_on()
+SINGLE[sys.argv[1]] = fit
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("signals", [ONCE, OFTEN, TERMINATED], ids=["once", "often", "terminated"])
+@pytest.mark.parametrize("name", ["logistic regression", "LightGBM tuned"])
+def test_train(corpus: Path, tmp_path: Path, name: str, signals: list[signal.Signals]) -> None:
+    """Nothing is left of one that had no model yet; else the best of those that were done is."""
     heartfast.convert(corpus, tmp_path / "png", labels="folders")
-    command = ["train", "png", "-o", "model", "--trials", "500"]
-    ended = interrupt(command, tmp_path, after(3.0), signals)
-    expect(ended, "train")
-    assert not list(tmp_path.glob("model*"))
+    numbers = " ".join(str(int(number)) for number in signals)
+    command = [sys.executable, "-c", INTERRUPTED_FIT, name, numbers, "train", "png", "-o", "model"]
+    ran = subprocess.run(
+        [*command, "--jobs", "1"], cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    word, code = ("terminated", 143) if signals == TERMINATED else ("interrupted", 130)
+    lines = ran.stderr.splitlines()
+    assert (ran.returncode, lines[-1]) == (code, f"heartfast train: {word}")
+    if name == "logistic regression":
+        assert (ran.stdout, len(lines)) == ("", 1)
+        assert not list(tmp_path.glob("model*"))
+        return
+    assert "note: interrupted before all was done: without LightGBM tuned" in lines
+    assert "extra trees" in ran.stdout
+    assert "tuned" not in ran.stdout
+    made = Bundle.load(tmp_path / "model")
+    assert made.training["left_out"] == ["LightGBM tuned"]
+    assert f"{made.name}, fitted on all 60 pictures, is in model" in lines
 
 
 # Runs the command line, and sends SIGINT to itself when the module in argv[1] is imported.

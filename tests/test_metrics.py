@@ -14,13 +14,17 @@ from sklearn import metrics as reference
 
 from heartfast.metrics import (
     RESAMPLES,
+    brier_scores,
     estimate,
     figures,
     group_sums,
+    interval,
     logloss,
     prior_baseline,
+    resampled,
     tally,
 )
+from heartfast.ranking import areas, macro_auc, rank_class
 
 
 def predictions(seed: int, n: int, k: int, groups: int):
@@ -59,6 +63,57 @@ def test_figures_agree_with_scikit_learn(seed, n, k, n_groups):
     np.testing.assert_allclose(
         got["logloss"], reference.log_loss(actual, probabilities, labels=labels)
     )
+    onehot = np.eye(k)[actual]
+    np.testing.assert_allclose(got["brier"], ((probabilities - onehot) ** 2).sum() / n)
+    assert_ranks_agree(got, actual, probabilities)
+
+
+def ranks_by_scikit_learn(positive, scores, weights) -> tuple[float, float]:
+    """AUC and average precision, NaN without one of the class, or of the others."""
+    some, others = weights[positive].sum() > 0, weights[~positive].sum() > 0
+    given = {"sample_weight": weights}
+    return (
+        reference.roc_auc_score(positive, scores, **given) if some and others else np.nan,
+        reference.average_precision_score(positive, scores, **given) if some else np.nan,
+    )
+
+
+def assert_ranks_agree(got, actual, probabilities):
+    wanted = [
+        ranks_by_scikit_learn(actual == label, probabilities[:, label], np.ones(len(actual)))
+        for label in range(probabilities.shape[1])
+    ]
+    aucs, precisions = np.array(wanted).T
+    np.testing.assert_allclose(got["auc"], aucs)
+    np.testing.assert_allclose(got["average_precision"], precisions)
+    defined = aucs[~np.isnan(aucs)]
+    mean = defined.mean() if len(defined) else np.nan
+    np.testing.assert_allclose(got["macro_auc"], mean)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 5))
+def test_ranks_of_resamples_are_scikit_learns_weights(seed, n, levels):
+    """Many equal scores, and recordings that a resample has several times or not at all."""
+    rng = np.random.Generator(np.random.PCG64(seed))
+    positive, scores = rng.random(n) < 0.4, rng.integers(levels, size=n) / levels
+    times = rng.integers(3, size=(4, n)).astype(float)
+    got = np.array(areas(rank_class(positive, scores), times)).T
+    wanted = [ranks_by_scikit_learn(positive, scores, weights) for weights in times]
+    np.testing.assert_allclose(got, wanted, atol=1e-12)
+
+
+def test_macro_auc_is_scikit_learns():
+    actual, probabilities, _ = predictions(5, 90, 4, 1)
+    wanted = reference.roc_auc_score(actual, probabilities, multi_class="ovr", average="macro")
+    assert macro_auc(actual, probabilities) == pytest.approx(wanted)
+    assert np.isnan(macro_auc(np.zeros(3, dtype=int), np.ones((3, 1))))
+
+
+def test_brier_is_scikit_learns():
+    actual, probabilities, _ = predictions(6, 70, 3, 1)
+    wanted = reference.brier_score_loss(actual, probabilities, labels=[0, 1, 2])
+    assert brier_scores(actual, probabilities).mean() == pytest.approx(wanted)
 
 
 def test_repeats_are_averaged():
@@ -83,14 +138,27 @@ def test_intervals_are_those_of_resampled_groups():
     rng = np.random.Generator(np.random.PCG64(5))
     members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
     count = len(members)
-    accuracies, losses, recalls = [], [], []
+    accuracies, losses, recalls, briers, aucs, precisions = [], [], [], [], [], []
     for drawn in rng.multinomial(count, np.full(count, 1 / count), size=RESAMPLES):
         rows = np.concatenate([np.tile(members[g], times) for g, times in enumerate(drawn)])
         hit = probabilities[rows].argmax(axis=1) == actual[rows]
         accuracies.append(hit.mean())
         losses.append(-np.log(probabilities[rows, actual[rows]]).mean())
         recalls.append(hit[actual[rows] == 2].mean())
-    for name, draws in (("accuracy", accuracies), ("logloss", losses)):
+        briers.append(((probabilities[rows] - np.eye(3)[actual[rows]]) ** 2).sum(axis=1).mean())
+        aucs.append(
+            reference.roc_auc_score(
+                actual[rows], probabilities[rows], multi_class="ovr", average="macro"
+            )
+        )
+        precisions.append(
+            reference.average_precision_score(actual[rows] == 2, probabilities[rows, 2])
+        )
+    shown = {"accuracy": accuracies, "logloss": losses, "brier": briers, "macro_auc": aucs}
+    np.testing.assert_allclose(
+        per_class["average_precision"][2][1:], np.percentile(precisions, [2.5, 97.5])
+    )
+    for name, draws in shown.items():
         np.testing.assert_allclose(overall[name][1:], np.percentile(draws, [2.5, 97.5]))
         assert overall[name].low <= overall[name].value <= overall[name].high
     np.testing.assert_allclose(per_class["recall"][2][1:], np.percentile(recalls, [2.5, 97.5]))
@@ -122,6 +190,28 @@ def test_memory_is_bounded(monkeypatch, n, k, groups):
     hits = (probabilities.argmax(axis=1) == actual).sum()
     assert overall["accuracy"].value == hits / n
     assert overall["accuracy"][1:] == pytest.approx(exact(hits, n), abs=0.01)
+
+
+def test_differences_are_between_the_same_resamples():
+    """A shift of all log losses alike has no spread, however wide that of each is."""
+    actual, probabilities, groups = predictions(7, 100, 2, 15)
+    worse = probabilities.copy()
+    worse[np.arange(100), actual] *= np.exp(-0.25)
+    first, second = (resampled(group_sums(actual, each, groups)) for each in (probabilities, worse))
+    found = interval(0.25, second["logloss"] - first["logloss"])
+    assert found == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_many_recordings_are_ranked_in_fewer_resamples(monkeypatch):
+    sums = group_sums(*predictions(2, 400, 4, 60))
+    whole = resampled(sums)
+    monkeypatch.setattr("heartfast.metrics.RANK_CELLS", 1)
+    monkeypatch.setattr("heartfast.metrics.BLOCK_CELLS", 40_000)
+    some = resampled(sums)
+    assert (some["auc"][:100] == whole["auc"][:100]).all()
+    assert np.isnan(some["auc"][100:]).all()
+    assert (some["brier"] == whole["brier"]).all()
+    assert estimate(sums, spread=some)[0]["macro_auc"].low > 0.5
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
@@ -157,7 +247,7 @@ def test_an_extreme_figure_has_the_exact_bound_of_its_groups():
     assert per_class["precision"][2] == (1, pytest.approx(exact(7, 7)[0]), 1)
     overall, _ = estimate(group_sums(actual, np.eye(3)[actual], group))
     assert overall["accuracy"] == (1, pytest.approx(exact(24, 24)[0]), 1)
-    for name in ("macro_f1", "balanced_accuracy"):
+    for name in ("macro_f1", "balanced_accuracy", "macro_auc"):
         assert overall[name] == (1, pytest.approx(exact(5, 5)[0]), 1)
     assert overall["logloss"].value == 0  # not a proportion
 
@@ -178,3 +268,5 @@ def test_the_prior_baseline():
     assert baseline["accuracy"] == pytest.approx(0.6)
     assert baseline["balanced_accuracy"] == pytest.approx(1 / 3)
     assert baseline["macro_f1"] == pytest.approx(2 * 0.6 / 1.6 / 3)
+    assert baseline["macro_auc"] == 0.5
+    assert baseline["brier"] == pytest.approx(1 - (shares**2).sum())

@@ -14,15 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from heartfast.fitting import (
-    CANDIDATES,
-    Data,
-    Settings,
-    Stopped,
-    grouped_folds,
-    groups_per_class,
-    inner_folds,
-)
+from heartfast.fitting import CANDIDATES, Data, Settings, Stopped
+from heartfast.fitting.data import grouped_folds, groups_per_class, inner_folds
 from heartfast.forests import BoostedModel
 from heartfast.metrics import logloss
 from heartfast.models import LinearModel, standardise
@@ -321,7 +314,7 @@ def test_candidates_learn_and_repeat_themselves(name, k):
         assert loss < 0.7 * np.log(k)
 
 
-@pytest.mark.parametrize("name", ["logistic regression", "LightGBM", "LightGBM tuned"])
+@pytest.mark.parametrize("name", CANDIDATES)
 def test_constant_and_outlying_features_do_no_harm(name):
     data = sample()
     features = data.features.copy()
@@ -332,7 +325,7 @@ def test_constant_and_outlying_features_do_no_harm(name):
     assert np.isfinite(probabilities).all()
 
 
-@pytest.mark.parametrize("name", ["logistic regression", "LightGBM", "LightGBM tuned"])
+@pytest.mark.parametrize("name", [name for name in CANDIDATES if name != "class prior"])
 def test_a_stopped_fit_ends(name):
     settings = told()
     settings.stop.set()
@@ -359,7 +352,7 @@ def test_a_class_in_one_group_can_still_be_fitted():
     data = sample(groups=12)
     data.groups[data.actual == 2] = 99
     assert groups_per_class(data).tolist() == [4, 4, 1]
-    assert inner_folds(data, 0) == []
+    assert inner_folds(data, told()) == []
     for candidate in CANDIDATES.values():
         assert candidate(data, told()).predict_proba(data.features).shape == (48, 3)
 

@@ -136,7 +136,7 @@ def test_demo_writes_recordings_and_results(ran, tmp_path: Path) -> None:
     assert len(list((tmp_path / "demo/recordings").rglob("*.wav"))) == len(
         list((tmp_path / "demo/images").rglob("*.png"))
     )
-    assert len(result.training.leaderboard) == 4
+    assert len(result.training.leaderboard) == 7
 
 
 def test_folds_reach_the_training(tmp_path: Path) -> None:

@@ -61,17 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _stopped(options: Namespace | None, signals: Sequence[int], said: str) -> int:
-    import os
     import signal
-
-    from heartfast.parallel import working
 
     terminated = signals[:1] == [signal.SIGTERM]
     message, code = ("terminated", TERMINATED) if terminated else ("interrupted", INTERRUPTED)
     # How far it is, and how it goes on.
     batch = options is not None and options.__dict__.get("verb") == "convert" and said
     _fail(options, f"{message}: {said}" if batch else message, code)
+    return _leave(code)
+
+
+def _leave(code: int) -> int:
+    from heartfast.parallel import working
+
     if working():
+        import os
+
         # A call that cannot be stopped would keep the process, or crash at its end.
         os._exit(code)
     return code
@@ -209,6 +214,7 @@ def _pack(options: Namespace) -> int:
 
 
 def _train(options: Namespace) -> int:
+    from heartfast import settings
     from heartfast.console import progress_bars, say, say_errors, say_notes
     from heartfast.stages.train import train
 
@@ -216,10 +222,8 @@ def _train(options: Namespace) -> int:
         result = train(
             options.pictures,
             options.out,
-            metric=options.metric,
-            trials=options.trials,
-            folds=options.folds,
-            repeats=options.repeats,
+            **settings.training(options),
+            keep_interrupted=True,
             seed=options.seed,
             jobs=options.jobs,
             progress=progress,
@@ -228,7 +232,9 @@ def _train(options: Namespace) -> int:
     say_errors(result.errors)
     _print(options, result.to_dict(), result.to_text())
     say(f"{result.best}, fitted on all {result.n_recordings} pictures, is in {options.out}")
-    return SOME_FAILED if result.errors else DONE
+    if result.interrupted:
+        return _stopped(options, options.signals, "")
+    return _leave(SOME_FAILED if result.errors else DONE)
 
 
 def _score(options: Namespace) -> int:
@@ -302,10 +308,7 @@ def _run(options: Namespace) -> int:
             any_extension=options.any_extension,
             **settings.selection(options),
             test_size=options.test_size,
-            metric=options.metric,
-            trials=options.trials,
-            folds=options.folds,
-            repeats=options.repeats,
+            **settings.training(options),
             **common,
         ),
     )

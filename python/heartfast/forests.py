@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heartfast.probabilities import softmax
-from heartfast.stored import Stored, check_arrays, check_lengths
+from heartfast.stored import MAX_WIDTH, Stored, check_arrays, check_lengths, check_whole
 from heartfast.trees import MAX_ALL_LEAVES, check_splits, read_trees
 
 if TYPE_CHECKING:
@@ -153,11 +153,9 @@ class ForestModel:
             "leaf_value": leaf_value,
             "width": width,
         }
-        check_lengths(width.shape == (1,))
-        for name, values in (("leaves", leaves), ("width", width)):
-            whole = (values >= 1) & (values <= MAX_ALL_LEAVES) & (values == np.round(values))
-            if not len(values) or not whole.all():
-                raise ValueError(f"expected {name} to be whole numbers from 1 to {MAX_ALL_LEAVES}")
+        check_lengths(width.shape == (1,) and len(leaves) > 0)
+        check_whole("leaves", leaves, 1, MAX_ALL_LEAVES)
+        check_whole("width", width, 1, MAX_WIDTH)
         counts = leaves.astype(np.intp)
         # Each is at most a million: their sum is no larger than the arrays that it must fit.
         total, splits = int(counts.sum()), int((counts - 1).sum())

@@ -2,26 +2,36 @@
 
 Recordings of one patient are alike, so the 95 % intervals come from resampling whole groups
 (percentile bootstrap). What is kept of each group is what a resample adds up: how often each
-class was taken for which, and the log losses. Few of all possible confusions occur in a
-group, so only those that do are kept: 100,000 groups or 1000 classes are no trouble.
+class was taken for which, the log losses and the Brier scores. Few of all possible confusions occur
+in a group, so only those that do are kept: 100,000 groups or 1000 classes are no trouble. What
+depends on ranks is computed from the recordings, sorted once (`heartfast.ranking`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.ranking import areas, rank_class
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
+
+    from heartfast.ranking import Ranking
 
     Array = NDArray[np.float64]
 
 RESAMPLES = 2000
-BLOCK_CELLS = 400_000  # resamples times groups drawn at once
+BLOCK_CELLS = 400_000  # resamples times recordings at once
+RANK_CELLS = 1_000_000_000  # resamples times recordings, classes and repeats: some ten seconds
+FEWEST_RANKED = 100  # of the resamples, however many recordings there are
 MANY_GROUPS = 10_000  # more are drawn one by one
 FEW = 20  # fewer positives than this say little about a class
-METRICS = ("logloss", "macro_f1", "balanced_accuracy", "accuracy")
-PER_CLASS = ("precision", "recall", "f1")
+METRICS = ("logloss", "macro_f1", "balanced_accuracy", "accuracy", "macro_auc", "brier")
+LOSSES = ("logloss", "brier")  # of which less is better
+PER_CLASS = ("precision", "recall", "f1", "auc", "average_precision")
 
 
 class Estimate(NamedTuple):
@@ -37,7 +47,9 @@ class GroupSums(NamedTuple):
 
     `counts` (m,) say how often the class `actual` (m,) was taken for `predicted` (m,) in
     `group` (m,), for the combinations that occur, sorted by the classes; the mean over
-    repeats is a fraction. `logloss` (G,) are summed log losses, `k` is the number of classes.
+    repeats is a fraction. `logloss` and `brier` (G,) are sums, `k` is the number of classes.
+    `members` (n,) has each recording's group, `rankings` those of each class, by repeat and
+    stratum.
     """
 
     group: NDArray[np.intp]
@@ -45,7 +57,10 @@ class GroupSums(NamedTuple):
     predicted: NDArray[np.intp]
     counts: Array
     logloss: Array
+    brier: Array
     k: int
+    members: NDArray[np.intp]
+    rankings: list[list[Ranking]]
 
     @property
     def confusion(self) -> Array:
@@ -58,15 +73,19 @@ class GroupSums(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What all figures follow from: counts (..., k) of each class, and log losses (...).
+    """What all figures follow from: counts (..., k) of each class, and sums (...).
 
-    `hits` are the right predictions, `support` is actual, `predicted` is predicted.
+    `hits` are the right predictions, `support` is actual, `predicted` is predicted; `auc` and
+    `average_precision` (..., k) are done already.
     """
 
     hits: Array
     support: Array
     predicted: Array
     logloss: Array
+    brier: Array
+    auc: Array
+    average_precision: Array
 
 
 def log_losses(actual: NDArray[np.intp], probabilities: Array) -> Array:
@@ -77,9 +96,18 @@ def log_losses(actual: NDArray[np.intp], probabilities: Array) -> Array:
     return np.asarray(-np.log(np.clip(given, 1e-15, 1.0)))
 
 
-def logloss(actual: NDArray[np.intp], probabilities: Array) -> float:
-    """Mean log loss in nats."""
-    return float(log_losses(actual, probabilities).mean())
+def logloss(actual: NDArray[np.intp], probabilities: Array, weights: Array | None = None) -> float:
+    """Mean log loss in nats, of recordings of these weights (n,) if there are any."""
+    import numpy as np
+
+    return float(np.average(log_losses(actual, probabilities), weights=weights))
+
+
+def brier_scores(actual: NDArray[np.intp], probabilities: Array) -> Array:
+    """Return the squared differences to 0 and 1, summed over the classes: (n,), from 0 to 2."""
+    import numpy as np
+
+    return np.asarray(((probabilities - np.eye(probabilities.shape[1])[actual]) ** 2).sum(axis=1))
 
 
 def group_sums(
@@ -87,6 +115,7 @@ def group_sums(
     probabilities: Array,
     groups: ArrayLike,
     decided: NDArray[np.intp] | None = None,
+    strata: NDArray[np.intp] | None = None,
 ) -> GroupSums:
     """Sum up predictions by group.
 
@@ -101,6 +130,9 @@ def group_sums(
         (n,) labels of any kind.
     decided
         int (n,), the class that was decided for each, where that is not the most probable.
+    strata
+        (n,) of recordings whose scores can be compared, as those by one model can; what depends on
+        ranks is then the mean over the strata. None compares all.
     """
     import numpy as np
 
@@ -109,14 +141,31 @@ def group_sums(
     repeats = probabilities.reshape(-1, len(actual), k)
     predicted = repeats.argmax(axis=2) if decided is None else decided[None]
     cells, times = np.unique((actual * k + predicted) * count + codes, return_counts=True)
-    losses = [np.bincount(codes, log_losses(actual, each), minlength=count) for each in repeats]
+    alike = [np.arange(len(actual))]
+    if strata is not None:
+        alike = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+
+    def summed(score: Callable[[NDArray[np.intp], Array], Array]) -> Array:
+        sums = [np.bincount(codes, score(actual, each), minlength=count) for each in repeats]
+        return np.asarray(np.mean(sums, axis=0))
+
     return GroupSums(
         group=cells % count,
         actual=cells // count // k,
         predicted=cells // count % k,
         counts=times / len(repeats),
-        logloss=np.mean(losses, axis=0),
+        logloss=summed(log_losses),
+        brier=summed(brier_scores),
         k=k,
+        members=codes,
+        rankings=[
+            [
+                rank_class(actual == label, each[:, label], rows)
+                for each in repeats
+                for rows in alike
+            ]
+            for label in range(k)
+        ],
     )
 
 
@@ -124,24 +173,41 @@ def tally(sums: GroupSums) -> Tally:
     """Add up the groups."""
     import numpy as np
 
-    counts = _counts(sums, np.ones((1, len(sums.logloss))))
-    return Tally(*counts[:, 0], sums.logloss.sum())  # type: ignore[call-arg]
+    once = _summed(sums, np.ones((1, len(sums.logloss))), ranked=True)
+    return Tally(*(values[0] for values in once))
 
 
 def _resampled(sums: GroupSums, seed: int) -> Tally:
-    """Add up as many groups as there are, drawn with replacement, `RESAMPLES` times."""
+    """Add up as many groups as there are, drawn with replacement, `RESAMPLES` times.
+
+    What depends on ranks takes longer; where it would take too long, later resamples have NaN.
+    """
     import numpy as np
 
     groups = len(sums.logloss)
     rng = np.random.Generator(np.random.PCG64(seed))
     # BLAS adds up rows by fours; so the last digit does not depend on the block.
-    rows = max(4, BLOCK_CELLS // groups // 4 * 4)
-    counts, losses = np.empty((3, RESAMPLES, sums.k)), np.empty(RESAMPLES)
-    for start in range(0, RESAMPLES, rows):
-        block = slice(start, start + rows)
-        drawn = _drawn(rng, groups, len(losses[block]))
-        counts[:, block], losses[block] = _counts(sums, drawn), drawn @ sums.logloss
-    return Tally(*counts, losses)  # type: ignore[call-arg]
+    rows = max(4, BLOCK_CELLS // len(sums.members) // 4 * 4)
+    cells = len(sums.members) * sum(map(len, sums.rankings))
+    ranked = max(FEWEST_RANKED, RANK_CELLS // cells)
+    blocks = [
+        _summed(sums, _drawn(rng, groups, min(rows, RESAMPLES - start)), start < ranked)
+        for start in range(0, RESAMPLES, rows)
+    ]
+    return Tally(*(np.concatenate(values) for values in zip(*blocks, strict=True)))
+
+
+def _summed(sums: GroupSums, drawn: Array, ranked: bool) -> Tally:
+    """Add up groups as often as each resample, (resamples, G), has them."""
+    import numpy as np
+
+    both = np.full((2, len(drawn), sums.k), np.nan)
+    if ranked:
+        times = drawn[:, sums.members]
+        for label, rankings in enumerate(sums.rankings):
+            both[:, :, label] = _mean_defined(np.array([areas(each, times) for each in rankings]))
+    hits, support, predicted = _counts(sums, drawn)
+    return Tally(hits, support, predicted, drawn @ sums.logloss, drawn @ sums.brier, *both)
 
 
 def _counts(sums: GroupSums, drawn: Array) -> Array:
@@ -183,44 +249,64 @@ def figures(counted: Tally) -> dict[str, Array]:
     """
     import numpy as np
 
-    hits, support, predicted, losses = counted
+    hits, support, predicted, losses, brier, auc, average_precision = counted
     count = support.sum(axis=-1)
 
-    def ratio(top: Array, bottom: Array, undefined: float | Array) -> Array:
-        return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), undefined)
+    def mean(values: Array) -> Array:
+        return _mean_defined(np.moveaxis(values, -1, 0))
 
-    def mean_defined(values: Array) -> Array:
-        return ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1), np.nan)
-
-    recall = ratio(hits, support, np.nan)
-    f1 = ratio(2 * hits, support + predicted, np.nan)
+    recall = _ratio(hits, support, np.nan)
+    f1 = _ratio(2 * hits, support + predicted, np.nan)
     return {
-        "logloss": ratio(losses, count, np.nan),
-        "macro_f1": mean_defined(f1),
-        "balanced_accuracy": mean_defined(recall),
-        "accuracy": ratio(hits.sum(axis=-1), count, np.nan),
-        "precision": ratio(hits, predicted, np.where(support > 0, 0.0, np.nan)),
+        "logloss": _ratio(losses, count, np.nan),
+        "macro_f1": mean(f1),
+        "balanced_accuracy": mean(recall),
+        "accuracy": _ratio(hits.sum(axis=-1), count, np.nan),
+        "macro_auc": mean(auc),
+        "brier": _ratio(brier, count, np.nan),
+        "precision": _ratio(hits, predicted, np.where(support > 0, 0.0, np.nan)),
         "recall": recall,
         "f1": f1,
+        "auc": auc,
+        "average_precision": average_precision,
     }
 
 
+def _ratio(top: Array, bottom: Array, undefined: float | Array) -> Array:
+    import numpy as np
+
+    return np.where(bottom > 0, top / np.where(bottom > 0, bottom, 1), undefined)
+
+
+def _mean_defined(values: Array) -> Array:
+    """Mean over the first axis of what is not NaN."""
+    import numpy as np
+
+    return _ratio(np.nansum(values, axis=0), (~np.isnan(values)).sum(axis=0), np.nan)
+
+
+def resampled(sums: GroupSums, seed: int = 0) -> dict[str, Array]:
+    """Return every metric of `RESAMPLES` resamples; the same ones for the same groups and seed."""
+    return figures(_resampled(sums, seed))
+
+
 def estimate(
-    sums: GroupSums, *, seed: int = 0
+    sums: GroupSums, *, seed: int = 0, spread: dict[str, Array] | None = None
 ) -> tuple[dict[str, Estimate], dict[str, list[Estimate]]]:
     """Return the overall metrics, and the per-class ones (a list over classes), with intervals.
 
     The interval is the 2.5th to 97.5th percentile over `RESAMPLES` resamples of the groups;
-    the same seed gives the same interval. Where that is from 0 to 0 or
-    from 1 to 1, resampling cannot say how far the truth may be: the open end is then the
-    Clopper-Pearson bound for 0, or all, of n groups, n being the groups with a recording
-    that counts (of the class for recall and F1, predicted as it for precision where there
-    are any, any at all for the overall figures; for the two averages over classes the class
-    with the fewest).
+    the same seed gives the same interval. `spread` is what `resampled` gave, if it is there
+    already. Where that is from 0 to 0 or from 1 to 1, resampling cannot say how far the truth
+    may be: the open end is then the Clopper-Pearson bound for 0, or all, of n groups, n being the
+    groups with a recording that counts (of the class for recall, F1 and what depends on ranks,
+    predicted as it for precision where there are any, any at all for the overall figures; for the
+    averages over classes the class with the fewest).
     """
     import numpy as np
 
-    values, spread = figures(tally(sums)), figures(_resampled(sums, seed))
+    values = figures(tally(sums))
+    spread = resampled(sums, seed) if spread is None else spread
 
     def groups_with(classes: NDArray[np.intp]) -> NDArray[np.intp]:
         pairs = np.unique(np.stack([classes, sums.group]), axis=1)
@@ -232,19 +318,20 @@ def estimate(
         "macro_f1": fewest,
         "balanced_accuracy": fewest,
         "accuracy": len(sums.logloss),
+        "macro_auc": fewest,
         "precision": np.where(predicted > 0, predicted, with_class),
         "recall": with_class,
         "f1": np.where(with_class > 0, with_class, predicted),
+        "auc": with_class,
+        "average_precision": with_class,
     }
 
     def one(value: float, draws: Array, n: int | None) -> Estimate:
-        defined = draws[~np.isnan(draws)]
-        if np.isnan(value) or not len(defined):
-            return Estimate(None, None, None)
-        low, high = np.percentile(defined, [2.5, 97.5])
-        if n and value in (0, 1) and low == high == value:
+        found = interval(value, draws)
+        if n and value in (0, 1) and found.low == found.high == value:
             low, high = (0.0, 1 - 0.025 ** (1 / n)) if value == 0 else (0.025 ** (1 / n), 1.0)
-        return Estimate(float(value), float(low), float(high))
+            return Estimate(float(value), low, high)
+        return found
 
     overall = {name: one(float(values[name]), spread[name], trials.get(name)) for name in METRICS}
     per_class = {
@@ -255,6 +342,20 @@ def estimate(
         for name in PER_CLASS
     }
     return overall, per_class
+
+
+def interval(value: float, draws: Array) -> Estimate:
+    """A figure and the 2.5th to 97.5th percentile of its values in resamples, where defined.
+
+    Of a difference, paired, `draws` are differences between the same resamples.
+    """
+    import numpy as np
+
+    defined = draws[~np.isnan(draws)]
+    if np.isnan(value) or not len(defined):
+        return Estimate(None, None, None)
+    low, high = np.percentile(defined, [2.5, 97.5])
+    return Estimate(float(value), float(low), float(high))
 
 
 def prior_baseline(actual: NDArray[np.intp], k: int) -> dict[str, float]:

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 
 from heartfast.forests import BoostedModel, ForestModel
 from heartfast.probabilities import log_probabilities, softmax
-from heartfast.stored import LARGEST, Stored, check_arrays, check_lengths
+from heartfast.stored import (
+    LARGEST,
+    MAX_WIDTH,
+    Stored,
+    check_arrays,
+    check_lengths,
+    check_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,10 +92,12 @@ class KernelModel:
 
     Parameters
     ----------
+    columns, width
+        (c,), the features that are used, of (1,) so many.
     mean, scale
-        (n_features,), the standardisation.
+        (c,), the standardisation.
     vectors
-        (m, n_features), standardised.
+        (m, c), standardised.
     weights, offset
         (s, m) and (s,), of the s scores.
     gamma
@@ -101,6 +110,8 @@ class KernelModel:
 
     def __init__(
         self,
+        columns: Array,
+        width: Array,
         mean: Array,
         scale: Array,
         vectors: Array,
@@ -110,6 +121,8 @@ class KernelModel:
         coef: Array,
         intercept: Array,
     ) -> None:
+        self.columns = columns
+        self.width = width
         self.mean = mean
         self.scale = scale
         self.vectors = vectors
@@ -122,17 +135,19 @@ class KernelModel:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of classes and of features."""
-        return self.coef.shape[0], self.vectors.shape[1]
+        return self.coef.shape[0], int(self.width[0])
 
     def scores(self, features: Array) -> Array:
         """Return the machines' scores, float64 (n, s), of features (n, n_features)."""
         import numpy as np
 
-        rows = max(1, CHUNK_CELLS // max(len(self.vectors), self.vectors.shape[1]))
+        columns = self.columns.astype(np.intp)
+        rows = max(1, CHUNK_CELLS // max(1, *self.vectors.shape))
         lengths = np.einsum("mf,mf->m", self.vectors, self.vectors)
         found = [np.zeros((0, len(self.offset)))]
         for start in range(0, len(features), rows):
-            scaled = standardise(features[start : start + rows], self.mean, self.scale)
+            part = features[start : start + rows][:, columns]
+            scaled = standardise(part, self.mean, self.scale)
             near = np.einsum("nf,mf->nm", scaled, self.vectors)
             own = np.einsum("nf,nf->n", scaled, scaled)[:, None]
             kernel = np.exp(-self.gamma * np.maximum(own + lengths - 2 * near, 0))
@@ -156,14 +171,17 @@ class KernelModel:
         import numpy as np
 
         model = cls(**check_arrays(stored, _KERNEL))
-        k, width = model.shape
-        count, scores = len(model.vectors), len(model.offset)
+        used, scores, k = len(model.columns), len(model.offset), len(model.intercept)
+        count = len(model.vectors)
         check_lengths(
-            (len(model.mean), len(model.scale), len(model.intercept)) == (width, width, k)
+            (len(model.mean), len(model.scale)) == (used, used)
+            and (model.gamma.shape, model.width.shape) == ((1,), (1,))
+            and model.vectors.shape == (count, used)
             and (model.weights.shape, model.coef.shape) == ((scores, count), (k, scores))
-            and model.gamma.shape == (1,)
         )
         _check_scale(model.scale)
+        check_whole("width", model.width, 1, MAX_WIDTH)
+        check_whole("columns", model.columns, 0, int(model.width[0]) - 1)
         if not 0 < model.gamma[0] <= 1e6:
             raise ValueError(f"expected gamma above 0, at most 1e6, found {model.gamma[0]:g}")
         if not (np.abs(model.vectors) <= CLIP).all():
@@ -172,6 +190,8 @@ class KernelModel:
 
 
 _KERNEL = {
+    "columns": 1,
+    "width": 1,
     "mean": 1,
     "scale": 1,
     "vectors": 2,

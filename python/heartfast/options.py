@@ -247,15 +247,35 @@ def _add_test_size(p: argparse.ArgumentParser) -> None:
 
 
 def _add_training(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
+    group = p.add_argument_group("training")
+    group.add_argument(
         "--metric",
-        choices=("logloss", "macro_f1", "balanced_accuracy"),
+        choices=("logloss", "macro_f1", "balanced_accuracy", "macro_auc", "brier"),
         default="logloss",
         help="what the best is best at (logloss)",
     )
-    p.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
-    p.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
-    p.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
+    group.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
+    group.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
+    group.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
+    group.add_argument(
+        "--cv",
+        choices=("group", "source", "random"),
+        default="group",
+        help="what a fold leaves out: whole groups (default), a whole source, or recordings at "
+        "random, which gives figures that are too good",
+    )
+    group.add_argument(
+        "--class-weight",
+        choices=("none", "balanced", "source"),
+        help="let classes count the same, overall or inside each source (source with --cv source, "
+        "else none)",
+    )
+    group.add_argument(
+        "--time-budget",
+        type=_seconds,
+        metavar="T",
+        help="time for all of it: 90s, 5m, 1h; what is not done by then is left out",
+    )
 
 
 def _add_embed(p: argparse.ArgumentParser) -> None:
@@ -326,6 +346,15 @@ def _number(text: str, number: str, expected: str) -> float:
         return float(number)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from None
+
+
+def _seconds(text: str) -> float:
+    number, unit = text[:-1], text[-1:]
+    try:
+        return float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
+    except (KeyError, ValueError):
+        message = f"expected a number and s, m or h, such as 90s or 5m, found {text!r}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _limit(text: str) -> tuple[str, float]:

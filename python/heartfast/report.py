@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.heads import read_head
+from heartfast.metrics import LOSSES
 from heartfast.pages import write_page
 from heartfast.sounds import embedded
 
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from heartfast.conversion import Converted
+    from heartfast.leaderboard import LeaderboardRow
     from heartfast.metrics import Estimate
     from heartfast.stages.evaluate import Evaluation
     from heartfast.stages.run import Run
-    from heartfast.stages.train import LeaderboardRow
 
 # What is said first where no one was recorded.
 SYNTHETIC = "The recordings are synthetic: the figures are no clinical result."
@@ -29,6 +30,8 @@ METRIC_NAMES = {
     "macro_f1": "Macro-F1",
     "balanced_accuracy": "Balanced accuracy",
     "accuracy": "Accuracy",
+    "macro_auc": "AUC, one class against the rest",
+    "brier": "Brier score",
 }
 
 
@@ -157,9 +160,9 @@ def _overall(evaluation: Evaluation) -> list[dict[str, Any]]:
     return [
         {
             "name": METRIC_NAMES[name],
-            "bar": _estimate_bar(value, 1.0 if name != "logloss" else _worst(value)),
+            "bar": _estimate_bar(value, _worst(value) if name in LOSSES else 1.0),
             "prior": evaluation.prior[name],
-            "better": "lower" if name == "logloss" else "higher",
+            "better": "lower" if name in LOSSES else "higher",
         }
         for name, value in evaluation.overall.items()
     ]

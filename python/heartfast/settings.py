@@ -48,6 +48,12 @@ def selection(options: Namespace) -> dict[str, Any]:
     return {name: getattr(options, name) for name in Selection._fields if hasattr(options, name)}
 
 
+def training(options: Namespace) -> dict[str, Any]:
+    """How models are compared."""
+    names = ("metric", "trials", "folds", "repeats", "cv", "class_weight", "time_budget")
+    return {name: getattr(options, name) for name in names}
+
+
 def limits(options: Namespace) -> Limits:
     """The limits, with those that are changed."""
     from heartfast.limits import Limits

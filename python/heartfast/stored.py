@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 LARGEST = 1e100  # of a model's numbers: sums and products of them stay finite
+MAX_WIDTH = 1_000_000  # features
 
 
 class Stored(NamedTuple):
@@ -69,3 +70,11 @@ def check_lengths(agree: bool) -> None:
     """Raise `ValueError` unless the lengths of a model's arrays agree."""
     if not agree:
         raise ValueError("expected arrays whose lengths agree")
+
+
+def check_whole(name: str, values: Array, least: int, most: int) -> None:
+    """Raise `ValueError` unless these are whole numbers in this range."""
+    import numpy as np
+
+    if not ((values >= least) & (values <= most) & (values == np.round(values))).all():
+        raise ValueError(f"expected {name} to be whole numbers from {least} to {most}")

@@ -96,6 +96,9 @@ def run(
     trials: int = 12,
     folds: int = 5,
     repeats: int = 2,
+    cv: str = "group",
+    class_weight: str | None = None,
+    time_budget: float | None = None,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -119,8 +122,8 @@ def run(
         A new or empty folder.
     test_size : float
         The share of each class that is kept for the test.
-    metric, trials, folds, repeats
-        As in `train`.
+    metric, trials, folds, repeats, cv, class_weight, time_budget
+        As in `train`; the budget is the training's.
     seed : int
         Of the split and the training.
     progress : callable, optional
@@ -139,8 +142,16 @@ def run(
     >>> sorted(result.evaluation.classes)
     ['extrasystole', 'murmur', 'normal']
     """
-    training = {"metric": metric, "trials": trials, "folds": folds, "repeats": repeats}
-    check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
+    training: dict[str, Any] = {
+        "metric": metric,
+        "trials": trials,
+        "folds": folds,
+        "repeats": repeats,
+        "cv": cv,
+        "class_weight": class_weight,
+        "time_budget": time_budget,
+    }
+    check_training(**training, seed=seed)
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)

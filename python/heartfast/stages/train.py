@@ -8,60 +8,49 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import novelty, operating
 from heartfast.bundle import Bundle
+from heartfast.crossvalidation import (
+    BUDGET,
+    INTERRUPTED,
+    OTHER,
+    compare,
+    end_of_comparison,
+    refit,
+)
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
 from heartfast.files import require_output
-from heartfast.fitting import CANDIDATES, Data, Settings, grouped_folds, groups_per_class
+from heartfast.fitting import PRIOR, Data, Settings
+from heartfast.fitting.data import CLASS_WEIGHTS
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
-from heartfast.metrics import FEW, estimate, group_sums, logloss
-from heartfast.parallel import for_each
-from heartfast.progress import Progress
+from heartfast.leaderboard import METRICS, compare_naive, format_naive, format_rows, make_rows, rank
+from heartfast.metrics import FEW
+from heartfast.protocols import NAIVE, PROTOCOLS, make_plan, other_plan
 from heartfast.seeds import check_seed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast.fitting import Fold
+    from heartfast.crossvalidation import Comparison
     from heartfast.images import Picture
+    from heartfast.leaderboard import LeaderboardRow
     from heartfast.progress import ProgressCallback
 
-METRICS = ("logloss", "macro_f1", "balanced_accuracy")
 MAX_COUNT = 1000  # of folds and repeats; seeds count up from the given one by the latter
-
-
-class LeaderboardRow(NamedTuple):
-    """One candidate; each `_ci` is a 95 % interval from resampling whole groups.
-
-    `logloss_sd` is the spread between folds. The figures are means over the repeats;
-    `fit_seconds` is the time of all its fits in the cross-validation.
-    """
-
-    model: str
-    logloss: float
-    logloss_sd: float
-    logloss_ci: tuple[float, float]
-    macro_f1: float
-    macro_f1_ci: tuple[float, float]
-    balanced_accuracy: float
-    balanced_accuracy_ci: tuple[float, float]
-    fit_seconds: float
-
-
-def rank(metric: str) -> Callable[[LeaderboardRow], float]:
-    """Return the key that sorts a leaderboard, best first."""
-    sign = 1 if metric == "logloss" else -1
-    return lambda row: sign * float(getattr(row, metric))
+MAX_BUDGET_S = 10**7  # what a timer takes, on any system
 
 
 class TrainResult(NamedTuple):
     """What `train` found; `bundle` is what it saves.
 
-    `names` and `actual` (indices into `classes`) are the recordings of `oof`, the best
-    candidate's out-of-fold probabilities, float64 (repeats, n, k).
+    `names` and `actual` (indices into `classes`) are the recordings of `matrix`, their features,
+    float64 (n, f), and of `oof`, the best candidate's out-of-fold probabilities, float64
+    (repeats, n, k); `groups` int (n,) and `sources`, empty where unknown, are theirs.
+    `protocol` is how they were split. `naive` has the figures of a quick candidate by that
+    protocol and by the naive one, random folds, each by its name (chosen random folds have those by
+    group beside them); it is None where the two are the same. `interrupted` says that Ctrl-C ended
+    the comparison.
     """
 
     leaderboard: list[LeaderboardRow]
@@ -71,36 +60,31 @@ class TrainResult(NamedTuple):
     n_groups: int
     names: list[str]
     actual: NDArray[np.intp]
+    matrix: NDArray[np.float64]
+    groups: NDArray[np.intp]
+    sources: list[str]
+    protocol: str
+    naive: dict[str, Any] | None
     oof: NDArray[np.float64]
     notes: list[str]
     errors: list[tuple[str, str]]
+    interrupted: bool
     bundle: Bundle
 
     def to_dict(self) -> dict[str, object]:
         """Return everything but the arrays and the bundle, ready for JSON."""
-        plain = {"best", "classes", "n_recordings", "n_groups", "notes", "errors"}
-        fields = {name: value for name, value in self._asdict().items() if name in plain}
+        plain = (
+            *("best", "classes", "n_recordings", "n_groups", "protocol", "naive"),
+            *("notes", "errors", "interrupted"),
+        )
+        fields = {name: getattr(self, name) for name in plain}
         return fields | {"leaderboard": [row._asdict() for row in self.leaderboard]}
 
     def to_text(self) -> str:
-        """Return the leaderboard, best first, as an aligned table."""
-        from heartfast.tables import format_text
-
-        def figure(value: float, interval: tuple[float, float]) -> str:
-            return f"{value:.3f} ({interval[0]:.3f}-{interval[1]:.3f})"
-
-        header = ["model", "logloss (95 % interval)", "spread", "macro-F1", "balanced accuracy"]
-        rows = [
-            [
-                ("* " if row.model == self.best else "  ") + row.model,
-                figure(row.logloss, row.logloss_ci),
-                f"{row.logloss_sd:.3f}",
-                figure(row.macro_f1, row.macro_f1_ci),
-                figure(row.balanced_accuracy, row.balanced_accuracy_ci),
-            ]
-            for row in sorted(self.leaderboard, key=rank(str(self.bundle.training["metric"])))
-        ]
-        return format_text([header, *rows])
+        """Return the leaderboard, best first, as aligned tables, and what other folds give."""
+        metric = str(self.bundle.training["metric"])
+        text = format_rows(self.leaderboard, self.best, metric)
+        return text + (f"\n\n{format_naive(self.naive)}" if self.naive else "")
 
 
 def train(
@@ -111,15 +95,21 @@ def train(
     trials: int = 12,
     folds: int = 5,
     repeats: int = 2,
+    cv: str = "group",
+    class_weight: str | None = None,
+    time_budget: float | None = None,
+    keep_interrupted: bool = False,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> TrainResult:
     """Compare models by grouped cross-validation, and fit the best on everything.
 
-    The candidates are the class prior, logistic regression, LightGBM with its defaults and
-    LightGBM tuned; the last tunes anew inside each fold, so its figures are as honest as the
-    others'. The same seed gives the same bundle, byte for byte, for any `jobs`.
+    The candidates are the class prior, logistic regression, support vector machines, extra trees,
+    LightGBM with its defaults, LightGBM tuned, and a blend. What a candidate chooses (penalties,
+    columns, trees, temperatures, weights) it chooses anew inside each fold, so that its figures are
+    as honest as the others'. The same seed gives the same bundle, byte for byte, for any `jobs`,
+    unless the time budget or Ctrl-C ended it.
 
     Parameters
     ----------
@@ -129,18 +119,35 @@ def train(
         Where to save the model; a file that is there is replaced, unless it is the source.
         None does not save it.
     metric
-        What the best is best at: "logloss", "macro_f1" or "balanced_accuracy".
+        What the best is best at: "logloss", "macro_f1", "balanced_accuracy", "macro_auc" (one class
+        against the rest) or "brier".
     trials
         Settings that tuning tries, in every fold.
     folds, repeats
-        Cross-validation: stratified by class, groups whole, shuffled anew each repeat.
+        Cross-validation: stratified by class, shuffled anew each repeat.
+    cv
+        What a fold keeps apart. "group": groups stay whole. "source": each fold is one source of
+        `metadata.csv`, so that the figures are those of a device or clinic not seen before; `folds`
+        and `repeats` do not matter then. "random": nothing; where recordings of one patient are
+        alike, the figures are too good.
+    class_weight
+        How recordings count in fitting: "none" alike, "balanced" so that every class counts the
+        same, "source" so that it does inside each source. By default "source" where `cv` is, else
+        "none".
+    time_budget
+        Seconds for all of it. Candidates that are not done by then are left out, the costly ones
+        first, and what is left out is noted.
+    keep_interrupted
+        While models are compared, Ctrl-C ends the comparison with what is done so far, once that is
+        more than the class prior, instead of raising `KeyboardInterrupt`.
     jobs
         Processes for pictures and threads for fits; all cores by default.
 
     Raises
     ------
     DatasetError
-        No pictures, fewer than two classes, or a class with fewer groups than folds.
+        No pictures, fewer than two classes, a class with fewer groups than folds, or `cv` by source
+        without sources.
     ConfigMismatchError
         The pictures were not all made with one configuration.
     ValueError
@@ -162,13 +169,23 @@ def train(
     >>> png = heartfast.convert(folder + "/wav", folder + "/png", labels="folders").out
     >>> result = heartfast.train(png, folds=2, repeats=1, trials=1)
     >>> result.classes, len(result.leaderboard)
-    (('extrasystole', 'murmur', 'normal'), 4)
+    (('extrasystole', 'murmur', 'normal'), 7)
     """
     import threading
 
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    check_training(metric=metric, trials=trials, folds=folds, repeats=repeats, seed=seed)
+    check_training(
+        metric=metric,
+        trials=trials,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        cv=cv,
+        class_weight=class_weight,
+        time_budget=time_budget,
+    )
+    start = time.monotonic()
     where = os.fspath(source)
     # NumPy integers are taken, but not kept: JSON has none.
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
@@ -186,47 +203,60 @@ def train(
         labelled = [labelled[row] for row in found.rows]
         groups = picture_groups(labelled, pictures, jobs=jobs)
     classes, data = _data(found.matrix, labelled, groups)
-    _check_classes(where, classes, data, folds)
-    splits = _splits(where, data, folds=folds, repeats=repeats, seed=seed)
+    if len(classes) < 2:
+        raise DatasetError(f"{where}: expected at least 2 classes, found only {classes[0]!r}")
+    _check_sources(where, cv, labelled)
+    settings = Settings(
+        seed=seed,
+        trials=trials,
+        stop=threading.Event(),
+        class_weight=class_weight or ("source" if cv == "source" else "none"),
+    )
+    splitting: dict[str, Any] = {"classes": classes, "folds": folds, "seed": seed, "where": where}
+    plan = make_plan(cv, data, repeats=repeats, **splitting)
+    other = other_plan(plan, data, **splitting)
 
-    settings = Settings(seed=seed, trials=trials, stop=threading.Event())
     with threadpool_limits(1, user_api="blas"):  # sums in one order, whatever the cores
-        oof, seconds = _cross_validate(data, splits, settings, jobs, progress)
-        board = [
-            _row(name, data, splits, oof[name], seconds[name], seed=seed) for name in CANDIDATES
-        ]
+        done = compare(
+            plan,
+            other,
+            settings,
+            jobs=jobs,
+            until=end_of_comparison(start, time_budget, plan),
+            keep_interrupted=keep_interrupted,
+            progress=progress,
+        )
+        settings = settings._replace(stop=threading.Event())
+        tested = {name: each for name, each in done.tested.items() if name != OTHER}
+        board = make_rows(tested, plan, data.groups, metric=metric, seed=seed)
         best = min(board, key=rank(metric)).model
-        model = _refit(best, data, settings)
+        model = refit(best, tested, plan, settings, jobs=jobs)
+        naive = compare_naive(plan, other, done.tested, data.groups, seed)
 
-    notes = _notes(pictures, found.foreign, found.config, found.errors)
     counts = {label: int((data.actual == index).sum()) for index, label in enumerate(classes)}
-    notes += [
-        f"class {label!r} has {count} recordings: figures for it say little"
-        for label, count in counts.items()
-        if count < FEW
-    ]
-    if best == next(iter(CANDIDATES)):
-        notes.append("no model is better than predicting the class shares")
+    notes = _notes(pictures, found.foreign, found.config, found.errors)
+    notes += _notes_of_training(done, best, counts, cv, time_budget)
     bundle = Bundle(
         model=model,
         name=best,
         classes=classes,
         config=found.config,
-        leaderboard=[
-            {name: value for name, value in row._asdict().items() if name != "fit_seconds"}
-            for row in board
-        ],
+        leaderboard=[row.without_times() for row in board],
         training={
             "recordings": counts,
             "groups": int(data.groups.max()) + 1,
             "grouped": any(picture.group for picture in labelled),
             "metric": metric,
             "trials": trials,
-            "folds": folds,
-            "repeats": repeats,
+            "folds": len(plan.splits) // plan.repeats,
+            "repeats": plan.repeats,
+            "cv": cv,
+            "class_weight": settings.class_weight,
+            "naive": naive,
+            "left_out": done.left_out,
             "seed": seed,
         },
-        operating=operating.curves(data.actual, oof[best], classes, data.groups),
+        operating=operating.curves(data.actual, tested[best].oof, classes, data.groups),
         novelty=novelty.fit(data.features, data.groups, seed),
     )
     if output is not None:
@@ -239,22 +269,48 @@ def train(
         n_groups=int(data.groups.max()) + 1,
         names=[picture.name for picture in labelled],
         actual=data.actual,
-        oof=oof[best],
+        matrix=data.features,
+        groups=data.groups,
+        sources=[picture.source for picture in labelled],
+        protocol=cv,
+        naive=naive,
+        oof=tested[best].oof,
         notes=notes,
         errors=found.errors,
+        interrupted=done.ended == INTERRUPTED,
         bundle=bundle,
     )
 
 
-def check_training(*, metric: str, trials: int, folds: int, repeats: int, seed: int) -> None:
+def check_training(
+    *,
+    metric: str,
+    trials: int,
+    folds: int,
+    repeats: int,
+    seed: int,
+    cv: str = "group",
+    class_weight: str | None = None,
+    time_budget: float | None = None,
+) -> None:
     """Raise `ValueError` where `train` would not take one of these."""
-    if metric not in METRICS:
-        raise ValueError(f"metric: expected one of {', '.join(METRICS)}, found {metric!r}")
+    choices = (
+        ("metric", metric, METRICS),
+        ("cv", cv, PROTOCOLS),
+        ("class_weight", class_weight or CLASS_WEIGHTS[0], CLASS_WEIGHTS),
+    )
+    for name, value, known in choices:
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
     if trials < 1:
         raise ValueError(f"trials: expected at least 1, found {trials}")
-    for name, value, least in (("folds", folds, 2), ("repeats", repeats, 1)):
-        if not least <= value <= MAX_COUNT:
-            raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {value}")
+    for name, count, least in (("folds", folds, 2), ("repeats", repeats, 1)):
+        if not least <= count <= MAX_COUNT:
+            raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {count}")
+    if time_budget is not None and not 0 < time_budget <= MAX_BUDGET_S:
+        raise ValueError(
+            f"time_budget: expected seconds above 0, at most {MAX_BUDGET_S}, found {time_budget}"
+        )
     check_seed(seed)
 
 
@@ -264,105 +320,47 @@ def _data(
     import numpy as np
 
     classes, actual = np.unique([picture.label for picture in labelled], return_inverse=True)
-    return tuple(classes.tolist()), Data(matrix, actual, np.array(groups), len(classes))
+    sources = None
+    if any(picture.source for picture in labelled):
+        sources = np.unique([picture.source for picture in labelled], return_inverse=True)[1]
+    data = Data(matrix, actual, np.array(groups), len(classes), sources)
+    return tuple(classes.tolist()), data
 
 
-def _check_classes(source: str, classes: tuple[str, ...], data: Data, folds: int) -> None:
-    if len(classes) < 2:
-        raise DatasetError(f"{source}: expected at least 2 classes, found only {classes[0]!r}")
-    for label, groups in zip(classes, groups_per_class(data), strict=True):
-        if groups < folds:
-            advice = f", or --folds {groups}" if groups > 1 else ""
-            raise DatasetError(
-                f"{source}: expected at least {folds} groups of class {label!r} for {folds} "
-                f"folds{advice}, found {groups}"
-            )
+def _check_sources(where: str, cv: str, labelled: list[Picture]) -> None:
+    unknown = [picture.name for picture in labelled if not picture.source]
+    if cv == "source" and 0 < len(unknown) < len(labelled):
+        raise DatasetError(
+            f"{where}: expected a source of every picture to leave out one in turn, found "
+            f"{len(unknown)} without, the first {unknown[0]}"
+        )
 
 
-def _splits(
-    source: str, data: Data, *, folds: int, repeats: int, seed: int
-) -> list[tuple[int, Fold]]:
-    """All folds of all repeats, each with its repeat's number."""
-    splits = []
-    for repeat in range(repeats):
-        found = grouped_folds(data, folds, seed + repeat)
-        if len(found) < folds:
-            raise DatasetError(
-                f"{source}: expected every class in the training part of all {folds} folds, found "
-                f"it in {len(found)}: a class is concentrated in few groups; fewer folds may do"
-            )
-        splits += [(repeat, fold) for fold in found]
-    return splits
-
-
-def _cross_validate(
-    data: Data,
-    splits: list[tuple[int, Fold]],
-    settings: Settings,
-    jobs: int | None,
-    progress: ProgressCallback | None,
-) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    """Out-of-fold probabilities (repeats, n, k) and seconds of every candidate."""
-    import numpy as np
-
-    # The costliest first, so that no thread is left alone with it at the end.
-    tasks = [(name, split) for name in reversed(CANDIDATES) for split in splits]
-    shape = (splits[-1][0] + 1, len(data.actual), data.k)
-    oof = {name: np.zeros(shape) for name in CANDIDATES}
-    seconds = dict.fromkeys(CANDIDATES, 0.0)
-    done = 0
-
-    def fit(task: tuple[str, tuple[int, Fold]]) -> float:
-        name, (repeat, (rows, held_out)) = task
-        start = time.perf_counter()
-        model = CANDIDATES[name](data.part(rows), settings)
-        oof[name][repeat, held_out] = model.predict_proba(data.features[held_out])
-        return time.perf_counter() - start
-
-    def take(elapsed: float) -> None:
-        nonlocal done
-        seconds[tasks[done][0]] += elapsed
-        done += 1
-        if progress:
-            progress(Progress("train", done, len(tasks)))
-
-    for_each(fit, tasks, take, jobs=jobs, stop=settings.stop)
-    return oof, seconds
-
-
-def _refit(name: str, data: Data, settings: Settings) -> Any:
-    """Fit on everything, in a thread: a tuned fit answers Ctrl-C as those of the folds do."""
-    fitted: list[Any] = []
-    for_each(
-        lambda candidate: candidate(data, settings),
-        [CANDIDATES[name]],
-        fitted.append,
-        jobs=1,
-        stop=settings.stop,
-    )
-    return fitted[0]
-
-
-def _row(
-    name: str,
-    data: Data,
-    splits: list[tuple[int, Fold]],
-    oof: NDArray[np.float64],
-    seconds: float,
-    *,
-    seed: int,
-) -> LeaderboardRow:
-    import numpy as np
-
-    overall, _ = estimate(group_sums(data.actual, oof, data.groups), seed=seed)
-    by_fold = [logloss(data.actual[held], oof[repeat, held]) for repeat, (_, held) in splits]
-    figures: dict[str, Any] = {}
-    for metric in METRICS:
-        value, low, high = overall[metric]
-        figures |= {metric: value, f"{metric}_ci": (low, high)}
-    return LeaderboardRow(
-        model=name, logloss_sd=float(np.std(by_fold)), fit_seconds=seconds, **figures
-    )
+def _notes_of_training(
+    done: Comparison, best: str, counts: dict[str, int], cv: str, time_budget: float | None
+) -> list[str]:
+    left_out = ", ".join(done.left_out)
+    notes = []
+    if done.ended == BUDGET:
+        notes.append(
+            f"the time budget of {time_budget:g} s was over before all was done: without "
+            f"{left_out}; the same command may leave out others next time"
+        )
+    if done.ended == INTERRUPTED:
+        notes.append(f"interrupted before all was done: without {left_out}")
+    if cv == NAIVE:
+        notes.append(
+            "random folds: recordings of one group are on both sides, so the figures are too good "
+            "for patients or devices not seen before"
+        )
+    notes += [
+        f"class {label!r} has {count} recordings: figures for it say little"
+        for label, count in counts.items()
+        if count < FEW
+    ]
+    if best == PRIOR:
+        notes.append("no model is better than predicting the class shares")
+    return notes
 
 
 def _notes(
