@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from heartfast.intervals import Interval as Interval
     from heartfast.intervals import read_intervals as read_intervals
     from heartfast.limits import Limits as Limits
+    from heartfast.occlusion import OcclusionMap as OcclusionMap
+    from heartfast.occlusion import occlusion_map as occlusion_map
     from heartfast.picture import Spectrogram as Spectrogram
     from heartfast.picture import encode_png as encode_png
     from heartfast.picture import to_image as to_image
@@ -80,6 +82,7 @@ _HOME = {
     "EncodeError": "errors",
     "HeartfastError": "errors",
     "Limits": "limits",
+    "OcclusionMap": "occlusion",
     "Progress": "progress",
     "Spectrogram": "picture",
     "SpectrogramClassifier": "estimators",
@@ -98,6 +101,7 @@ _HOME = {
     "load": "spectral",
     "median_filter": "effects",
     "multi_resolution": "effects",
+    "occlusion_map": "occlusion",
     "pack": "stages.pack",
     "power_to_db": "spectral",
     "reassigned_spectrogram": "effects",

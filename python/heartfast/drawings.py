@@ -1,4 +1,4 @@
-"""What explanations look like: a map of recordings, and a layer over a spectrogram."""
+"""What explanations look like: a layer over a spectrogram, and a map of recordings."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     from markupsafe import Markup
     from numpy.typing import NDArray
+
+    from heartfast.occlusion import OcclusionMap
 
     Array = NDArray[np.float64]
 
@@ -42,6 +44,14 @@ SHAPES = (
     "M-4-2L-2-4L0-2L2-4L4-2L2 0L4 2L2 4L0 2L-2 4L-4 2L-2 0z",  # cross
     "M-5-2.6H5V2.6H-5z",  # bar
 )
+# Of a layer over a spectrogram: for the class, and against it. Told apart by everyone, and no
+# spectrogram's own colours where that is gray.
+FOR, AGAINST = (255, 140, 20), (40, 130, 255)
+STRENGTHS = 16  # of each colour
+MOST_OPAQUE = 200  # of 255: what is below stays to be seen
+LEAST_SCALE = 0.1  # nats: a map with smaller changes is faint, as it should be
+LAYER_HEIGHT = 64
+LAYER_PIXELS = 4  # a column
 
 
 def gallery_address(name: str, page: str = "gallery.html") -> str:
@@ -105,6 +115,50 @@ def map_svg(
         f'style="font: 13px system-ui, sans-serif; width: 100%; max-width: {WIDTH}px">'
         f"{''.join(parts)}</svg>"
     )
+
+
+def layer_png(
+    found: OcclusionMap,
+    *,
+    xlim: tuple[float, float] | None = None,
+    ylim: tuple[float, float] | None = None,
+) -> bytes:
+    """Draw an occlusion map as a PNG to be stretched over the spectrogram.
+
+    Orange speaks for the class, blue against it; the stronger, the less transparent.
+
+    Parameters
+    ----------
+    xlim, ylim
+        Seconds and Hz at the edges of what it lies over, such as a figure's axes; by default those
+        of the map, which are the picture's that it is of. Frequencies are on a linear scale.
+    """
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    (left, right), (low, high) = (
+        edges[[0, -1]] if limits is None else limits
+        for edges, limits in ((found.times, xlim), (found.frequencies, ylim))
+    )
+    width = LAYER_PIXELS * found.values.shape[1]
+    across = left + (np.arange(width) + 0.5) / width * (right - left)
+    down = high - (np.arange(LAYER_HEIGHT) + 0.5) / LAYER_HEIGHT * (high - low)
+    times, frequencies = (
+        (edges[1:] + edges[:-1]) / 2 for edges in (found.times, found.frequencies)
+    )
+    wide = np.array([np.interp(across, times, row) for row in found.values])
+    values = np.array([np.interp(down, frequencies, column) for column in wide.T]).T
+    scale = max(float(np.abs(found.values).max()), LEAST_SCALE)
+    strengths = np.round(values / scale * STRENGTHS).astype(int)
+    image = Image.fromarray((strengths + STRENGTHS).astype(np.uint8), "P")
+    steps = range(-STRENGTHS, STRENGTHS + 1)
+    image.putpalette([part for step in steps for part in (FOR if step > 0 else AGAINST)])
+    opaque = bytes(round(abs(step) / STRENGTHS * MOST_OPAQUE) for step in steps)
+    file = io.BytesIO()
+    image.save(file, "PNG", transparency=opaque, optimize=True)
+    return file.getvalue()
 
 
 def _shown(kinds: Sequence[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a model goes by: for recordings together, and where to look among them.
 
-What it looks at in one picture is in `heartfast.occlusion`, what all of this looks like in
+What it looks at in one picture is in `heartfast.occlusion`; what all of this looks like, in
 `heartfast.drawings`.
 """
 

@@ -47,9 +47,14 @@ def read_head(path: str) -> Head:
     """Read what a picture's file says of itself; of one that is not heartfast's that is little."""
     try:
         with open(path, "rb") as file:
-            width, height, text = _chunks(file)
+            return head_of(file)
     except OSError:
         return Head(Plot(None))
+
+
+def head_of(file: BinaryIO) -> Head:
+    """Read what an open file says of itself, as `read_head` does."""
+    width, height, text = _chunks(file)
     unknown = Head(Plot(round(width / height, 4) if width and height else None))
     try:
         return _head(json.loads(text), width) if text else unknown
