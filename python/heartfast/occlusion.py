@@ -49,6 +49,12 @@ class OcclusionMap(NamedTuple):
     probability
         That of the class for the whole picture.
 
+    Notes
+    -----
+    It says what this model goes by, right or wrong, and not what ails a heart. Cells that say the
+    same hide each other: a murmur in every beat may be seen nowhere, as one beat less changes
+    nothing.
+
     Examples
     --------
     >>> import numpy as np
