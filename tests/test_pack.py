@@ -131,7 +131,9 @@ def test_no_group_says_what_it_does(images: Path, tmp_path: Path) -> None:
     test = rows((tmp_path / "test_metadata.csv").read_text())
     shared = {row["group"] for row in train} & {row["group"] for row in test}
     assert shared
-    assert any(f"{len(shared)} have" in note for note in packing.notes)
+    torn = sum(row["group"] in shared for row in test)
+    expected = f"{len(shared)} have recordings on both sides, and {torn} of the {len(test)} "
+    assert any(expected in note for note in packing.notes)
 
 
 def picture(path: Path, seed: int) -> None:

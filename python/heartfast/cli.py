@@ -161,6 +161,7 @@ def _convert(options: Namespace) -> int:
                 options.out,
                 config=config,
                 labels=options.labels,
+                group_regex=options.group_regex,
                 jobs=options.jobs,
                 recursive=options.recursive,
                 any_extension=options.any_extension,
@@ -204,6 +205,7 @@ def _pack(options: Namespace) -> int:
             test_size=options.test_size,
             seed=options.seed,
             groups=options.group,
+            group_regex=options.group_regex,
             jobs=options.jobs,
             progress=progress,
         )
@@ -303,6 +305,7 @@ def _run(options: Namespace) -> int:
             options.sources,
             options.out,
             labels=options.labels,
+            group_regex=options.group_regex,
             config=config,
             recursive=options.recursive,
             any_extension=options.any_extension,

@@ -101,6 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_false",
         help="let a group (patient) be on both sides: figures will be too good",
     )
+    _add_group_regex(p)
     _add_seed(p)
     _add_jobs(p)
 
@@ -220,6 +221,7 @@ def _add_sources(p: argparse.ArgumentParser, labels: str | None, out: str) -> No
     )
     p.add_argument("-o", "--out", metavar="OUT", required=True, help=out)
     p.add_argument("--labels", metavar="L", default=labels, required=labels is None, help=_LABELS)
+    _add_group_regex(p)
 
 
 def _add_selection(p: argparse.ArgumentParser) -> None:
@@ -239,6 +241,15 @@ def _add_selection(p: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--segment-overlap", type=float, metavar="PERCENT", help="of neighbouring segments (0)"
+    )
+
+
+def _add_group_regex(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--group-regex",
+        metavar="PATTERN",
+        help="take the group (patient) from names: the part of a regular expression that is in "
+        r"parentheses, as in '^\D*(\d+)'; with a / in it, of the path below SRC",
     )
 
 

@@ -14,6 +14,7 @@ from heartfast.intervals import Interval, digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, require_own
+from heartfast.naming import name_groups
 from heartfast.parallel import cores
 from heartfast.progress import Progress
 from heartfast.recordings import find_recordings, picture_names
@@ -38,6 +39,7 @@ def convert(
     *,
     config: SpectrogramConfig | None = None,
     labels: str | os.PathLike[str] = "none",
+    group_regex: str | None = None,
     jobs: int | None = None,
     recursive: bool = True,
     any_extension: bool = False,
@@ -89,6 +91,10 @@ def convert(
     labels : str
         ``none``, ``folders``, ``pascal``, ``cinc2016``, ``circor``, ``yaseen``, or the path of a
         CSV; see `heartfast.labels.read_labels`.
+    group_regex : str, optional
+        A regular expression whose part in parentheses is the group (patient), in the name of a
+        recording without its extension; with a ``/`` in it, in the path below the source. What
+        `labels` says of groups then does not count. See `heartfast.naming.groups_by_pattern`.
     jobs : int, optional
         Threads; by default one per core.
     recursive : bool
@@ -153,10 +159,12 @@ def convert(
         `out` is of an earlier run with other settings.
     StoppedError
         More recordings failed than `max_errors`.
+    ValueError
+        An argument out of range, or no regular expression.
     KeyboardInterrupt
         On Ctrl-C: after what was in hand is finished, or at once if it is pressed once more.
     DatasetError
-        No recordings, or labels that do not fit them.
+        No recordings, or labels or a pattern that do not fit them.
 
     Notes
     -----
@@ -203,6 +211,8 @@ def convert(
             raise ValueError("intervals: expected figures to show them in, found tiles")
         marks = read_intervals(intervals)
         settings["intervals"] = digest(marks)
+    if group_regex is not None:
+        settings["group_regex"] = group_regex
     line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)
@@ -210,6 +220,9 @@ def convert(
         paths, recursive=recursive, any_extension=any_extension, limits=limits
     )
     known, notes = read_labels(labels, recordings, paths)
+    if scheme != "none" or group_regex is not None:
+        known, found = name_groups(known, [r.name for r in recordings], group_regex)
+        notes += found
     if scheme == "none":
         one: dict[str, str] = {}  # for all recordings in it
         folders = [

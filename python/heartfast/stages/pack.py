@@ -11,13 +11,14 @@ from heartfast.files import replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
 from heartfast.matching import flat_names
+from heartfast.naming import name_groups
 from heartfast.parallel import for_each
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
 from heartfast.tables import METADATA, METADATA_COLUMNS, format_csv, format_text, write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from heartfast.images import Picture, PictureSet
     from heartfast.progress import ProgressCallback
@@ -82,6 +83,7 @@ def pack(
     test_size: float = 0.2,
     seed: int = 0,
     groups: bool = True,
+    group_regex: str | None = None,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Packing:
@@ -109,6 +111,8 @@ def pack(
     groups : bool
         Keep groups whole. Without, the same patient may be on both sides, and every figure
         that is measured on the test set is too good.
+    group_regex : str, optional
+        Takes groups from the names of pictures, as `convert` does from those of recordings.
     jobs : int, optional
         Threads; by default one per core.
     progress : callable, optional
@@ -123,7 +127,10 @@ def pack(
     OSError
         `images` is missing, or `out` cannot be written or is not empty.
     DatasetError
-        No labelled pictures, none that can be read, or a class with fewer than two groups.
+        No labelled pictures, none that can be read, a class with fewer than two groups, or a
+        pattern that matches no name.
+    ValueError
+        An argument out of range, or no regular expression.
 
     Notes
     -----
@@ -147,6 +154,7 @@ def pack(
         test_size=test_size,
         seed=seed,
         groups=groups,
+        group_regex=group_regex,
         jobs=jobs,
         progress=progress,
     )
@@ -166,6 +174,7 @@ def pack_into(
     test_size: float,
     seed: int,
     groups: bool = True,
+    group_regex: str | None = None,
     jobs: int | None,
     progress: ProgressCallback | None,
 ) -> Packing:
@@ -181,6 +190,8 @@ def pack_into(
             notes.append(f"{len(pictures) - len(labelled)} pictures without a label are left out")
         if not labelled:
             raise DatasetError(f"{images}: expected pictures in class folders, found none")
+        labelled, found = name_groups(labelled, [p.name for p in labelled], group_regex)
+        notes += found
         labelled, contents, errors = _read_all(pictures, labelled, jobs, progress)
         if errors:
             first = ": ".join(errors[0])
@@ -190,7 +201,7 @@ def pack_into(
                     f"first: {first}"
                 )
             notes.append(f"pictures that could not be read: {len(errors)}, the first: {first}")
-        if not any(p.group for p in labelled):
+        if not any(p.group for p in labelled) and not found:
             notes.append("no groups are known: each recording counts as its own")
         sources = {p.source for p in labelled if p.source}
         if len(sources) > 1:
@@ -210,8 +221,7 @@ def pack_into(
         train = {f"{p.label}/{name}": p for name, p, tested in rows if not tested}
         test = {name: p for name, p, tested in rows if tested}
         if not groups:
-            shared = {p.group for p in train.values()} & {p.group for p in test.values()} - {""}
-            notes.append(f"groups are ignored: {len(shared)} have recordings on both sides")
+            notes.append(_torn(train.values(), test.values()))
         table = _count(labelled, group_of, in_test)
         sizes = {p.name: content.size for p, content in zip(labelled, contents, strict=True)}
         reader = _Reader(pictures, sizes, jobs)
@@ -221,6 +231,19 @@ def pack_into(
             _write_train(paths[0], reader, train, progress)
             _write_test(paths[1:], reader, test, list(table), progress)
     return Packing(folder, table, notes, errors)
+
+
+def _torn(train: Collection[Picture], test: Collection[Picture]) -> str:
+    """Say what becomes of groups that nobody keeps whole."""
+    shared = {p.group for p in train} & {p.group for p in test} - {""}
+    known = sum(p.group in shared for p in test)
+    said = f"groups are ignored: {len(shared)} have recordings on both sides"
+    if not shared:
+        return said
+    return (
+        f"{said}, and {known} of the {len(test)} recordings to test are of a group that is trained "
+        "on: figures of the test set will be too good"
+    )
 
 
 class _Content(NamedTuple):

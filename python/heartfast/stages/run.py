@@ -9,6 +9,7 @@ from heartfast.conversion import Conversion
 from heartfast.errors import DatasetError
 from heartfast.files import require_empty
 from heartfast.labels import UNLABELLED
+from heartfast.naming import PROPOSAL
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection
@@ -45,7 +46,11 @@ class Run(NamedTuple):
     def notes(self) -> list[str]:
         """What a user should know, from all stages."""
         stages = (self.conversion, self.packing, self.training, self.evaluation)
-        return list(dict.fromkeys(note for stage in stages for note in stage.notes))
+        found: dict[str, str] = {}
+        for note in (note for stage in stages for note in stage.notes):
+            # Stages propose groups, each from its own pictures: the first saw all of them.
+            found.setdefault(PROPOSAL if note.startswith(PROPOSAL) else note, note)
+        return list(found.values())
 
     @property
     def errors(self) -> list[tuple[str, str]]:
@@ -82,6 +87,7 @@ def run(
     out: str | os.PathLike[str],
     *,
     labels: str | os.PathLike[str],
+    group_regex: str | None = None,
     config: SpectrogramConfig | None = None,
     recursive: bool = True,
     any_extension: bool = False,
@@ -113,7 +119,7 @@ def run(
 
     Parameters
     ----------
-    sources, labels, config, jobs, recursive, any_extension
+    sources, labels, group_regex, config, jobs, recursive, any_extension
         As in `convert`.
     channel, sr, start, duration, segment_s, segment_overlap
         As in `convert`. A segment then is what is learned from and scored. The model does not keep
@@ -156,6 +162,7 @@ def run(
     require_empty(out)
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     converting = {
+        "group_regex": group_regex,
         "recursive": recursive,
         "any_extension": any_extension,
         **selection._asdict(),
