@@ -378,3 +378,44 @@ def test_recordings_are_drawn_for_the_network(tmp_path):
     pictures = score(bundle, tmp_path / "png", embed=path)
     np.testing.assert_allclose(recordings.probabilities, pictures.probabilities, atol=1e-9)
     assert recordings.names == ["0.wav", "1.wav", "2.wav"]
+
+
+@pytest.mark.usefixtures("needs_onnxruntime")
+@pytest.mark.parametrize("only", [False, True])
+def test_train_and_score_by_way_of_the_command_line(tmp_path, only):
+    path = str(written(tmp_path, network()))
+    heartfast.synth.write_corpus(tmp_path / "wav", patients=24, recordings=1, seed=3)
+    heartfast.convert(tmp_path / "wav", tmp_path / "png", labels="folders")
+    model, out = str(tmp_path / "m"), str(tmp_path / "s.csv")
+    quick = ["--folds", "2", "--repeats", "1", "--trials", "1", "--embed", path]
+    quick += ["--embed-only"] if only else []
+    assert cli.main(["train", str(tmp_path / "png"), "-o", model, *quick]) == 0
+    bundle = Bundle.load(model)
+    assert bundle.embedding == Described(Network(path).sha256, 5, only=only)
+    assert bundle.model.shape == (3, 5 if only else len(feature_names()) + 5)
+    source = str(tmp_path / "wav" / "murmur")
+    assert cli.main(["score", model, source, "-o", out, "--embed", path]) == 0
+    assert cli.main(["score", model, source, "-o", out]) == 2
+    again = heartfast.train(
+        tmp_path / "png", folds=2, repeats=1, trials=1, embed=path, embed_only=only, jobs=1
+    )
+    again.bundle.save(tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
+
+
+def test_no_features_at_all(tmp_path):
+    with pytest.raises(ValueError, match=r"embed_only: expected a network \(embed\), found none"):
+        heartfast.train(tmp_path, embed_only=True)
+    with pytest.raises(ValueError, match="embed_only"):
+        heartfast.run(tmp_path, tmp_path / "out", labels="folders", embed_only=True)
+
+
+@pytest.mark.usefixtures("needs_onnxruntime")
+@pytest.mark.parametrize("only", [False, True])
+def test_all_of_it_with_a_network(tmp_path, only):
+    path = written(tmp_path, network())
+    heartfast.synth.write_corpus(tmp_path / "wav", patients=60, recordings=1, seed=3)
+    quick = {"folds": 2, "repeats": 1, "trials": 1, "embed": path, "embed_only": only}
+    result = heartfast.run(tmp_path / "wav", tmp_path / "out", labels="folders", **quick)
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert result.training.bundle.embedding.only == only

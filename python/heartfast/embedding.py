@@ -134,6 +134,10 @@ class Network:
                 f"{self.path}: expected 1 to {MAX_OUTPUTS} outputs, found {self.outputs}"
             )
 
+    def described(self, *, only: bool) -> Described:
+        """Return what a bundle keeps of it."""
+        return Described(self.sha256, self.outputs, only)
+
     def describe(self, levels: NDArray[np.uint8], provenance: Provenance | None = None) -> Array:
         """Return the mean embedding, float64 (outputs,), of a picture's segments of 3 s.
 
@@ -264,6 +268,15 @@ def widened(
     readable = [names[row] for row in found.rows]
     outputs = embed(network, pictures, readable, jobs=jobs, progress=progress)
     return found._replace(matrix=outputs if only else np.hstack([found.matrix, outputs]))
+
+
+def given_network(path: str | os.PathLike[str] | None, only: bool) -> Network | None:
+    """Return the network to train with, if there is to be one."""
+    if path is None:
+        if only:
+            raise ValueError("embed_only: expected a network (embed), found none")
+        return None
+    return Network(path)
 
 
 def require_network(

@@ -287,9 +287,11 @@ def _add_training(p: argparse.ArgumentParser) -> None:
         metavar="T",
         help="time for all of it: 90s, 5m, 1h; what is not done by then is left out",
     )
+    _add_embed(group)
+    group.add_argument("--embed-only", action="store_true", help="no features but its outputs")
 
 
-def _add_embed(p: argparse.ArgumentParser) -> None:
+def _add_embed(p: argparse._ActionsContainer) -> None:
     p.add_argument(
         "--embed", metavar="ONNX", help="a pretrained image network, whose outputs are features"
     )

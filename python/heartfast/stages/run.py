@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.conversion import Conversion
+from heartfast.embedding import given_network
 from heartfast.errors import DatasetError
 from heartfast.files import require_empty
 from heartfast.labels import UNLABELLED
@@ -105,6 +106,8 @@ def run(
     cv: str = "group",
     class_weight: str | None = None,
     time_budget: float | None = None,
+    embed: str | os.PathLike[str] | None = None,
+    embed_only: bool = False,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -128,7 +131,7 @@ def run(
         A new or empty folder.
     test_size : float
         The share of each class that is kept for the test.
-    metric, trials, folds, repeats, cv, class_weight, time_budget
+    metric, trials, folds, repeats, cv, class_weight, time_budget, embed, embed_only
         As in `train`; the budget is the training's.
     seed : int
         Of the split and the training.
@@ -160,6 +163,8 @@ def run(
     check_training(**training, seed=seed)
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
+    given_network(embed, embed_only)  # to know now, not when all is converted
+    training |= {"embed": embed, "embed_only": embed_only}
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     converting = {
         "group_regex": group_regex,
@@ -274,7 +279,8 @@ def _run(
         progress=progress,
         **(training or {}),
     )
-    score(trained.bundle, at("test.zip"), at("scores.csv"), jobs=jobs, progress=progress)
+    same: dict[str, Any] = {"embed": (training or {}).get("embed"), "jobs": jobs}
+    score(trained.bundle, at("test.zip"), at("scores.csv"), progress=progress, **same)
     scores = [(at("scores.csv"), "")]
     unlabelled = os.path.join(at("images"), UNLABELLED)
     if os.path.isdir(unlabelled):
@@ -283,8 +289,8 @@ def _run(
             unlabelled,
             at("unlabelled_scores.csv"),
             columns="full",
-            jobs=jobs,
             progress=progress,
+            **same,
         )
         scores.append((at("unlabelled_scores.csv"), f"{UNLABELLED}/"))
     evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)

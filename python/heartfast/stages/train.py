@@ -16,6 +16,7 @@ from heartfast.crossvalidation import (
     end_of_comparison,
     refit,
 )
+from heartfast.embedding import given_network, widened
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
 from heartfast.files import require_output
@@ -99,6 +100,8 @@ def train(
     class_weight: str | None = None,
     time_budget: float | None = None,
     keep_interrupted: bool = False,
+    embed: str | os.PathLike[str] | None = None,
+    embed_only: bool = False,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -140,6 +143,8 @@ def train(
     keep_interrupted
         While models are compared, Ctrl-C ends the comparison with what is done so far, once that is
         more than the class prior, instead of raising `KeyboardInterrupt`.
+    embed, embed_only
+        An ONNX network, whose outputs are features, too, or all of them (`heartfast.embedding`).
     jobs
         Processes for pictures and threads for fits; all cores by default.
 
@@ -190,7 +195,8 @@ def train(
     # NumPy integers are taken, but not kept: JSON has none.
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
     if output is not None:
-        require_output(output, source)
+        require_output(output, source, embed)
+    network = given_network(embed, embed_only)
     with PictureSet(source) as pictures:
         labelled = [picture for picture in pictures.pictures if picture.label]
         names = [picture.name for picture in labelled]
@@ -200,6 +206,7 @@ def train(
                 f"metadata.csv, found {len(pictures)} without a class"
             )
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
+        found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
         labelled = [labelled[row] for row in found.rows]
         groups = picture_groups(labelled, pictures, jobs=jobs)
     classes, data = _data(found.matrix, labelled, groups)
@@ -258,6 +265,7 @@ def train(
         },
         operating=operating.curves(data.actual, tested[best].oof, classes, data.groups),
         novelty=novelty.fit(data.features, data.groups, seed),
+        embedding=network.described(only=embed_only) if network else None,
     )
     if output is not None:
         bundle.save(output)
