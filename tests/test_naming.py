@@ -320,6 +320,19 @@ def test_convert_and_pack_propose_what_pack_takes(recordings, tmp_path):
     assert sum(side.groups for sides in packing.table.values() for side in sides) == 40
 
 
+def test_train_keeps_groups_of_names_whole(recordings, tmp_path):
+    png = heartfast.convert(recordings, tmp_path, labels="folders").out
+    quick = {"folds": 2, "repeats": 1, "trials": 1, "time_budget": 5}
+    alone = heartfast.train(png, **quick)
+    assert alone.n_groups == len(alone.names)
+    (note,) = (note for note in alone.notes if note.startswith(PROPOSAL))
+    named = heartfast.train(png, **quick, group_regex=proposed(note))
+    patients = [name.rpartition("/")[2].partition("_")[0] for name in named.names]
+    assert named.n_groups == len(set(patients)) == 40
+    assert len(set(zip(patients, named.groups.tolist(), strict=True))) == 40
+    assert not any("without a known group" in note for note in named.notes)
+
+
 def test_bad_patterns_leave_nothing_behind(recordings, tmp_path):
     for error, pattern in ((ValueError, "("), (DatasetError, "(nobody)")):
         with pytest.raises(error, match="group_regex"):

@@ -224,6 +224,7 @@ def _train(options: Namespace) -> int:
         result = train(
             options.pictures,
             options.out,
+            group_regex=options.group_regex,
             **settings.training(options),
             keep_interrupted=True,
             seed=options.seed,

@@ -113,6 +113,7 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "-o", "--out", metavar="MODEL", required=True, help="the model; replaced if there"
     )
+    _add_group_regex(p)
     _add_training(p)
     _add_seed(p)
     _add_jobs(p)

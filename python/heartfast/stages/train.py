@@ -26,6 +26,7 @@ from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
 from heartfast.leaderboard import METRICS, compare_naive, format_naive, format_rows, make_rows, rank
 from heartfast.metrics import FEW
+from heartfast.naming import name_groups
 from heartfast.protocols import NAIVE, PROTOCOLS, make_plan, other_plan
 from heartfast.seeds import check_seed
 
@@ -97,6 +98,7 @@ def train(
     folds: int = 5,
     repeats: int = 2,
     cv: str = "group",
+    group_regex: str | None = None,
     class_weight: str | None = None,
     time_budget: float | None = None,
     keep_interrupted: bool = False,
@@ -133,6 +135,8 @@ def train(
         `metadata.csv`, so that the figures are those of a device or clinic not seen before; `folds`
         and `repeats` do not matter then. "random": nothing; where recordings of one patient are
         alike, the figures are too good.
+    group_regex
+        Takes groups from the names of pictures, as `convert` does from those of recordings.
     class_weight
         How recordings count in fitting: "none" alike, "balanced" so that every class counts the
         same, "source" so that it does inside each source. By default "source" where `cv` is, else
@@ -151,12 +155,12 @@ def train(
     Raises
     ------
     DatasetError
-        No pictures, fewer than two classes, a class with fewer groups than folds, or `cv` by source
-        without sources.
+        No pictures, fewer than two classes, a class with fewer groups than folds, `cv` by source
+        without sources, or a pattern that matches no name.
     ConfigMismatchError
         The pictures were not all made with one configuration.
     ValueError
-        An argument out of range.
+        An argument out of range, or no regular expression.
     OSError
         The source cannot be opened or the output not be written.
 
@@ -205,6 +209,8 @@ def train(
                 f"{where}: expected pictures in class folders or labelled in "
                 f"metadata.csv, found {len(pictures)} without a class"
             )
+        labelled, notes = name_groups(labelled, names, group_regex)
+        own = sum(not picture.group for picture in labelled)
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
         found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
         labelled = [labelled[row] for row in found.rows]
@@ -241,7 +247,7 @@ def train(
         naive = compare_naive(plan, other, done.tested, data.groups, seed)
 
     counts = {label: int((data.actual == index).sum()) for index, label in enumerate(classes)}
-    notes = _notes(pictures, found.foreign, found.config, found.errors)
+    notes += _notes(pictures, own, found.foreign, found.config, found.errors)
     notes += _notes_of_training(done, best, counts, cv, time_budget)
     bundle = Bundle(
         model=model,
@@ -373,12 +379,12 @@ def _notes_of_training(
 
 def _notes(
     pictures: PictureSet,
+    own: int,
     foreign: int,
     config: dict[str, object] | None,
     errors: list[tuple[str, str]],
 ) -> list[str]:
     unlabelled = sum(not picture.label for picture in pictures.pictures)
-    own = sum(not picture.group for picture in pictures.pictures if picture.label)
     notes = []
     if own:
         notes.append(
