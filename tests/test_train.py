@@ -159,6 +159,8 @@ def test_groups_are_not_split(tmp_path):
     leaky = train(tmp_path / "y.zip", **QUICK)
     assert max(row.balanced_accuracy for row in leaky.leaderboard) > 0.9
     assert "without a known group, each its own: 360;" in leaky.notes[0]
+    # The names give it away: the number of the group is in them.
+    assert r"--group-regex '^\D*(\d+)'" in leaky.notes[1]
 
 
 def test_the_same_picture_is_on_one_side(tmp_path):

@@ -254,6 +254,8 @@ def _score(options: Namespace) -> int:
             sensitivity=dict(options.sensitivity),
             costs=options.costs or dict(options.cost) or None,
             reject=options.reject,
+            by_group=options.by_group,
+            group_regex=options.group_regex,
             embed=options.embed,
             jobs=options.jobs,
             progress=progress,

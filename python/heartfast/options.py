@@ -131,6 +131,12 @@ def make_parser() -> argparse.ArgumentParser:
         default="short",
         help="full adds file_name, the predicted class and the novelty",
     )
+    p.add_argument(
+        "--by-group",
+        action="store_true",
+        help="a row for each group (patient), of its recordings' probabilities combined",
+    )
+    _add_group_regex(p)
     _add_decisions(p)
     _add_embed(p)
     _add_jobs(p)

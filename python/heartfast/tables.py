@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 METADATA = "metadata.csv"
+TEST_METADATA = "test_metadata.csv"  # what pack knows of the pictures in test.zip
 PREFIX = "Prediction."  # of a class, in scores.csv
 DECISION = "Decision"  # in scores.csv, where one was asked for
 METADATA_COLUMNS = (

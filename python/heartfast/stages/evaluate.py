@@ -6,13 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import operating
+from heartfast.combining import truth_of_groups
 from heartfast.decisions import Rule, choice, choices, choices_table
 from heartfast.errors import DatasetError
 from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
-from heartfast.tables import DECISION, PREFIX, format_text, read_table
+from heartfast.tables import DECISION, PREFIX, TEST_METADATA, format_text, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Path = str | os.PathLike[str]
 
-TEST_METADATA = "test_metadata.csv"
 UNGROUPED = "no groups are known: the intervals resample recordings and may be too narrow"
 SUM_TOLERANCE = 1e-3  # of probabilities that others rounded
 
@@ -134,7 +134,8 @@ def evaluate(
     ----------
     scores
         CSV of `score`: `row_id` and `Prediction.<class>` columns. Where there is a column
-        `Decision`, it is what was predicted, and rows where it is empty were refused.
+        `Decision`, it is what was predicted, and rows where it is empty were refused. With `group`
+        instead of `row_id`, figures are of groups; those of several classes are left out.
     actual
         CSV of `pack`: `row_id`, a 0/1 column per class, `file_name`.
     groups
@@ -172,7 +173,11 @@ def evaluate(
 
     check_seed(seed)
     truth = _read(actual, ("row_id",), "a table of the truth, as pack writes it")
-    given = _read(scores, ("row_id",), "a table of scores, as score writes it")
+    given = _read(scores, (), "a table of scores, as score writes it")
+    key = next((name for name in ("row_id", "group") if name in given.header), "")
+    if not key:
+        found = ", ".join(given.header)
+        raise DatasetError(f"{given.where}: expected the column row_id or group, found {found}")
     classes = tuple(name for name in truth.header if name not in ("row_id", "file_name"))
     predicted = [name for name in given.header if name.startswith(PREFIX)]
     if len(classes) < 2:
@@ -181,14 +186,20 @@ def evaluate(
     if {PREFIX + label for label in classes} != set(predicted):
         found = ", ".join(name.removeprefix(PREFIX) for name in predicted) or "none"
         raise DatasetError(f"{given.where}: expected classes {', '.join(classes)}, found {found}")
-    order = _join(given, truth)
+    notes: list[str] = []
+    known = _groups(truth, groups, notes)
+    members = group_numbers(known)
+    if key == "group":
+        given, truth = _by_group(given, truth, [group for group, _ in known], classes, notes)
+        members = list(range(len(truth.rows)))
+    order = _join(given, truth, key)
 
     onehot = _numbers(truth, classes)
     if not (np.isin(onehot, (0, 1)).all() and (onehot.sum(axis=1) == 1).all()):
         bad = int(np.argmax((~np.isin(onehot, (0, 1))).any(axis=1) | (onehot.sum(axis=1) != 1)))
         raise DatasetError(
             f"{truth.where}: expected one 1 and else 0 in every row, found "
-            f"{onehot[bad].tolist()} in row_id {truth.column('row_id')[bad]}"
+            f"{onehot[bad].tolist()} in {key} {truth.column(key)[bad]}"
         )
     probabilities = _numbers(given, [PREFIX + label for label in classes])[order]
     proper = (probabilities >= 0).all(axis=1)
@@ -197,11 +208,9 @@ def evaluate(
         bad = int(np.argmin(proper))
         raise DatasetError(
             f"{given.where}: expected probabilities that sum to 1, found "
-            f"{probabilities[bad].tolist()} in row_id {truth.column('row_id')[bad]}"
+            f"{probabilities[bad].tolist()} in {key} {truth.column(key)[bad]}"
         )
 
-    notes: list[str] = []
-    members = _groups(truth, groups, notes)
     labels = onehot.argmax(axis=1)
     decisions = _decisions(given, classes, order) if DECISION in given.header else None
     refused = 0
@@ -272,7 +281,8 @@ def _compared(
 def _read(path: Path, required: Sequence[str], expected: str) -> Table:
     table = read_table(path, required, expected)
     if not table.rows:
-        raise DatasetError(f"{table.where}: expected rows, found none")
+        found = "none" if table.header else "an empty file"
+        raise DatasetError(f"{table.where}: expected rows, found {found}")
     return table
 
 
@@ -301,14 +311,14 @@ def _number(cell: str) -> float:
         return float("nan")
 
 
-def _join(given: Table, truth: Table) -> list[int]:
-    """Return the row of `given` for every row of `truth`, matched by row_id."""
+def _join(given: Table, truth: Table, key: str) -> list[int]:
+    """Return the row of `given` for every row of `truth`, matched by row_id or group."""
     for table in (given, truth):
-        ids = table.column("row_id")
+        ids = table.column(key)
         if len(set(ids)) != len(ids):
-            raise DatasetError(f"{table.where}: expected every row_id once, found one repeated")
-    position = {row_id: index for index, row_id in enumerate(given.column("row_id"))}
-    wanted = truth.column("row_id")
+            raise DatasetError(f"{table.where}: expected every {key} once, found one repeated")
+    position = {row_id: index for index, row_id in enumerate(given.column(key))}
+    wanted = truth.column(key)
     for table, other, missing in (
         (given, truth, [row_id for row_id in wanted if row_id not in position]),
         (truth, given, sorted(position.keys() - set(wanted))),
@@ -316,19 +326,44 @@ def _join(given: Table, truth: Table) -> list[int]:
         if missing:
             raise DatasetError(
                 f"{table.where}: expected the rows of {other.where}, found {len(missing)} missing, "
-                f"the first row_id {missing[0]}"
+                f"the first {key} {missing[0]}"
             )
     return [position[row_id] for row_id in wanted]
 
 
-def _groups(truth: Table, path: Path | None, notes: list[str]) -> list[int]:
-    """Return the number of every row's group, its own where none is known."""
+def _by_group(
+    given: Table, truth: Table, known: Sequence[str], classes: Sequence[str], notes: list[str]
+) -> tuple[Table, Table]:
+    """Return both tables with a row a group, as `score` with `by_group` writes the first."""
+    if "file_name" not in truth.header:
+        raise DatasetError(f"{truth.where}: expected a column file_name to find groups by")
+    names = [group or name for group, name in zip(known, truth.column("file_name"), strict=True)]
+    truth, mixed = truth_of_groups(truth, names, classes)
+    left_out = set(mixed)
+    kept = [i for i, group in enumerate(given.column("group")) if group not in left_out]
+    if not truth.rows:
+        raise DatasetError(
+            f"{truth.where}: expected groups of one class each, found {len(mixed)} of several, the "
+            f"first {mixed[0]!r}"
+        )
+    notes.append("every row is a group: the figures are of groups, not of recordings")
+    if mixed:
+        notes.append(
+            f"groups whose recordings are of several classes, left out: {len(mixed)} ({mixed[0]}, "
+            "...)"
+        )
+    rows, lines = [given.rows[i] for i in kept], [given.lines[i] for i in kept]
+    return given._replace(rows=rows, lines=lines), truth
+
+
+def _groups(truth: Table, path: Path | None, notes: list[str]) -> list[tuple[str, str]]:
+    """Return the group and the digest of every row, empty where they are not known."""
     beside = os.path.join(os.path.dirname(truth.where), TEST_METADATA)
     if path is None and os.path.exists(beside) and "file_name" in truth.header:
         path = beside
     if path is None:
         notes.append(UNGROUPED)
-        return list(range(len(truth.rows)))
+        return [("", "")] * len(truth.rows)
     if "file_name" not in truth.header:
         raise DatasetError(f"{truth.where}: expected a column file_name to find groups by")
     table = _read(path, ("file_name", "group"), "a table with file_name and group")
@@ -342,7 +377,7 @@ def _groups(truth: Table, path: Path | None, notes: list[str]) -> list[int]:
         )
     if not any(known[name][0] for name in names):
         notes.append(UNGROUPED)
-    return group_numbers(known[name] for name in names)
+    return [known[name] for name in names]
 
 
 def _figure(estimate: Estimate) -> str:

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.bundle import Bundle
+from heartfast.combining import combine, groups_to_score
 from heartfast.decisions import make_rule
 from heartfast.embedding import require_network, widened
 from heartfast.errors import DatasetError
@@ -45,7 +46,8 @@ class ScoreResult(NamedTuple):
     message) included, so that a bad file does not shift the rows after it. `novelty`, float64
     (n,), says which share of recordings like those of the training are less unlike them; None
     where the model does not know. `decisions` are class names, empty for what was refused; None
-    where none were asked for.
+    where none were asked for. Where rows are groups, `names` are theirs, `members` the recordings
+    of each, and `novelty` is that of the least unlike of these.
     """
 
     row_ids: list[int]
@@ -56,6 +58,7 @@ class ScoreResult(NamedTuple):
     notes: list[str]
     novelty: NDArray[np.float64] | None = None
     decisions: list[str] | None = None
+    members: list[list[str]] | None = None
 
     @property
     def predicted(self) -> list[str]:
@@ -72,9 +75,13 @@ class ScoreResult(NamedTuple):
         """Return the header and rows of scores.csv."""
         of_class = zip(self.classes, self.probabilities.T.tolist(), strict=True)
         found: dict[str, Sequence[object]] = {"row_id": self.row_ids}
+        of: dict[str, Sequence[object]] = {"file_name": self.names}
+        if self.members is not None:
+            found = {"group": self.names}
+            of = {"recordings": [len(recordings) for recordings in self.members]}
         found |= {PREFIX + label: values for label, values in of_class}
         if columns == "full":
-            found |= {"file_name": self.names, "predicted": self.predicted}
+            found |= of | {"predicted": self.predicted}
             if self.novelty is not None:
                 found["novelty"] = self.novelty.tolist()
         if self.decisions is not None:
@@ -91,6 +98,8 @@ def score(
     sensitivity: Mapping[str, float] | None = None,
     costs: Costs | None = None,
     reject: float | None = None,
+    by_group: bool = False,
+    group_regex: str | None = None,
     embed: Path | None = None,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -124,6 +133,13 @@ def score(
     reject
         Refuse recordings that are unlike those of the training, as unlike as only this share
         of its own kind is (0.01: one in a hundred). Adds a column `Decision`, empty for them.
+    by_group
+        One row a group (patient) instead of one a recording, with `group` instead of `row_id`:
+        the geometric mean of its recordings' probabilities (see `heartfast.combining.combine`),
+        without those that are refused, unless all are. Groups come from the pictures'
+        `metadata.csv`, or from `test_metadata.csv` beside them.
+    group_regex
+        With `by_group`: groups come from the names, as in `convert`.
     embed
         The ONNX network that the model was trained with, if it was.
     jobs
@@ -137,7 +153,7 @@ def score(
         A picture was made with another configuration than the model's, or the network is
         another.
     DatasetError
-        There is nothing to score, or nothing readable.
+        There is nothing to score, nothing readable, or no group known to score by.
     ValueError
         An argument out of range, a class that the model does not know, both a sensitivity
         and costs, or a model that lacks what is asked for.
@@ -167,18 +183,28 @@ def score(
     if output is not None:
         sources = [source] if isinstance(source, str | os.PathLike) else source
         require_output(output, model, embed, costs, *sources)
+    if group_regex is not None and not by_group:
+        raise ValueError("group_regex: expected it with by_group, found it alone")
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     decide = _decisions(bundle, sensitivity, costs, reject)
     network = require_network(bundle.embedding, embed)
+    known: dict[str, str] = {}
     if holds_pictures(source):
         with PictureSet(source) as pictures:
             names = [picture.name for picture in pictures.pictures]
+            known = {picture.name: picture.group for picture in pictures.pictures}
             found = _extract(bundle, network, pictures, names, jobs, progress)
-        result = _predict(bundle, names, found, decide)
+        result = _predict(bundle, names, found)
         if passed_over := _recordings_in(source):
             result.notes.append(f"recordings passed over, as there are pictures: {passed_over}")
     else:
-        result = _score_recordings(bundle, source, decide, network, jobs=jobs, progress=progress)
+        result = _score_recordings(bundle, source, network, jobs=jobs, progress=progress)
+    if by_group:
+        groups, notes = groups_to_score(result.names, known, group_regex, source)
+        result.notes.extend(notes)
+        result = _combined(result, groups, reject)
+    if decide is not None:
+        result = _decided(result, decide)
     if output is not None:
         write_csv(output, *result.table(columns))
     return result
@@ -214,9 +240,7 @@ def _extract(
     return widened(found, network, only, pictures, names, jobs=jobs, progress=progress)
 
 
-def _predict(
-    bundle: Bundle, names: Sequence[str], found: Extracted, decide: Decisions | None
-) -> ScoreResult:
+def _predict(bundle: Bundle, names: Sequence[str], found: Extracted) -> ScoreResult:
     from heartfast.novelty import novelty
 
     notes = []
@@ -231,14 +255,6 @@ def _predict(
     if placed is not None:
         notes += _unlike(placed)
     probabilities = bundle.model.predict_proba(found.matrix)
-    decisions = None
-    if decide is not None:
-        decisions = [bundle.classes[index] for index in decide.rule.decide(probabilities)]
-        notes += [point.describe() for point in decide.rule.points]
-        if decide.reject is not None and placed is not None:
-            refused = placed > 1 - decide.reject
-            decisions = ["" if no else d for no, d in zip(refused, decisions, strict=True)]
-            notes.append(f"refused, as unlike the training data: {refused.sum()} of {len(refused)}")
     return ScoreResult(
         row_ids=found.rows.tolist(),
         names=[names[row] for row in found.rows],
@@ -247,8 +263,41 @@ def _predict(
         errors=found.errors,
         notes=notes,
         novelty=placed,
-        decisions=decisions,
     )
+
+
+def _combined(result: ScoreResult, groups: Sequence[str], reject: float | None) -> ScoreResult:
+    """Return a row for each group, sorted by name."""
+    import numpy as np
+
+    names, number = np.unique(groups, return_inverse=True)
+    usable: NDArray[np.bool_] = np.ones(len(groups), dtype=bool)
+    least = None
+    if result.novelty is not None:
+        least = np.full(len(names), np.inf)
+        np.minimum.at(least, number, result.novelty)
+        if reject is not None:
+            usable = result.novelty <= 1 - reject
+    members: list[list[str]] = [[] for _ in names]
+    for group, name in zip(number, result.names, strict=True):
+        members[group].append(name)
+    return result._replace(
+        row_ids=list(range(len(names))),
+        names=names.tolist(),
+        probabilities=combine(result.probabilities, number, usable),
+        novelty=least,
+        members=members,
+    )
+
+
+def _decided(result: ScoreResult, decide: Decisions) -> ScoreResult:
+    decisions = [result.classes[index] for index in decide.rule.decide(result.probabilities)]
+    notes = [point.describe() for point in decide.rule.points]
+    if decide.reject is not None and result.novelty is not None:
+        refused = result.novelty > 1 - decide.reject
+        decisions = ["" if no else d for no, d in zip(refused, decisions, strict=True)]
+        notes.append(f"refused, as unlike the training data: {refused.sum()} of {len(refused)}")
+    return result._replace(decisions=decisions, notes=result.notes + notes)
 
 
 def _unlike(placed: NDArray[np.float64]) -> list[str]:
@@ -266,7 +315,6 @@ def _unlike(placed: NDArray[np.float64]) -> list[str]:
 def _score_recordings(
     bundle: Bundle,
     source: Path | Sequence[Path],
-    decide: Decisions | None,
     network: Network | None,
     *,
     jobs: int | None,
@@ -299,7 +347,7 @@ def _score_recordings(
         with PictureSet(images) as pictures:
             drawn = [picture_of[name] for name in scored]
             found = _extract(bundle, network, pictures, drawn, jobs, progress)
-    result = _predict(bundle, scored, found, decide)
+    result = _predict(bundle, scored, found)
     position = {name: index for index, name in enumerate(names)}
     return result._replace(
         row_ids=[position[name] for name in result.names],

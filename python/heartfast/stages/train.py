@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heartfast.crossvalidation import Comparison
+    from heartfast.extraction import Extracted
     from heartfast.images import Picture
     from heartfast.leaderboard import LeaderboardRow
     from heartfast.progress import ProgressCallback
@@ -209,7 +210,7 @@ def train(
                 f"{where}: expected pictures in class folders or labelled in "
                 f"metadata.csv, found {len(pictures)} without a class"
             )
-        labelled, notes = name_groups(labelled, names, group_regex)
+        labelled, of_names = name_groups(labelled, names, group_regex)
         own = sum(not picture.group for picture in labelled)
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
         found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
@@ -247,7 +248,7 @@ def train(
         naive = compare_naive(plan, other, done.tested, data.groups, seed)
 
     counts = {label: int((data.actual == index).sum()) for index, label in enumerate(classes)}
-    notes += _notes(pictures, own, found.foreign, found.config, found.errors)
+    notes = _notes(pictures, own, found) + of_names
     notes += _notes_of_training(done, best, counts, cv, time_budget)
     bundle = Bundle(
         model=model,
@@ -377,13 +378,7 @@ def _notes_of_training(
     return notes
 
 
-def _notes(
-    pictures: PictureSet,
-    own: int,
-    foreign: int,
-    config: dict[str, object] | None,
-    errors: list[tuple[str, str]],
-) -> list[str]:
+def _notes(pictures: PictureSet, own: int, found: Extracted) -> list[str]:
     unlabelled = sum(not picture.label for picture in pictures.pictures)
     notes = []
     if own:
@@ -395,9 +390,9 @@ def _notes(
         notes.append(f"pictures that metadata.csv does not list: {len(pictures.unlisted)}")
     if unlabelled:
         notes.append(f"pictures without a class, left out: {unlabelled}")
-    if errors:
-        first = ": ".join(errors[0])
-        notes.append(f"pictures that could not be read: {len(errors)}, the first: {first}")
-    if foreign and config is not None:
-        notes.append(f"pictures that do not say how they were made: {foreign}")
+    if found.errors:
+        first = ": ".join(found.errors[0])
+        notes.append(f"pictures that could not be read: {len(found.errors)}, the first: {first}")
+    if found.foreign and found.config is not None:
+        notes.append(f"pictures that do not say how they were made: {found.foreign}")
     return notes

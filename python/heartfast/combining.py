@@ -1,0 +1,116 @@
+"""Several recordings of a group (a patient's sites, mostly) as one row: its score, its truth."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from heartfast.errors import DatasetError
+from heartfast.naming import groups_by_pattern
+from heartfast.tables import TEST_METADATA, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from heartfast.tables import Table
+
+
+def combine(
+    probabilities: NDArray[np.float64], groups: NDArray[np.intp], usable: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Combine the class probabilities of each group's recordings into one.
+
+    It is their geometric mean, made to sum to 1: the mean of the logarithms. The order of the
+    recordings does not matter, nor how many there are where they agree; one that knows nothing
+    weakens the others' verdict and does not turn it; and one that is certain does not decide
+    alone, as in a product, because `heartfast.probabilities.FLOOR` bounds what it can say.
+
+    Parameters
+    ----------
+    probabilities : float64 (n, k)
+    groups : int (n,)
+        The number of each recording's group, from 0 without gaps.
+    usable : bool (n,)
+        Which recordings count. Where none of a group does, all of them do.
+
+    Returns
+    -------
+    float64 (groups, k)
+
+    References
+    ----------
+    The logarithmic opinion pool: C. Genest and J. V. Zidek, "Combining probability distributions",
+    Statistical Science 1 (1986).
+    """
+    import numpy as np
+
+    from heartfast.probabilities import log_probabilities, softmax
+
+    count = int(groups.max()) + 1
+    some = np.bincount(groups, usable, count) > 0
+    weights = (usable | ~some[groups]).astype(np.float64)
+    sums = np.zeros((count, probabilities.shape[1]))
+    np.add.at(sums, groups, weights[:, None] * log_probabilities(probabilities))
+    return softmax(sums / np.bincount(groups, weights, count)[:, None])
+
+
+def groups_to_score(
+    names: Sequence[str],
+    known: Mapping[str, str],
+    group_regex: str | None,
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+) -> tuple[list[str], list[str]]:
+    """Return the group of each recording that was scored, its name where none is known; and notes.
+
+    It comes from the pattern, if there is one, else from what is `known` of pictures by their
+    names, else from the table that `pack` has put beside them.
+
+    Raises
+    ------
+    DatasetError
+        No group is known of any.
+    """
+    notes: list[str] = []
+    if group_regex is not None:
+        groups, notes = groups_by_pattern(group_regex, names)
+    else:
+        beside = ""
+        if isinstance(source, str | os.PathLike):
+            beside = os.path.join(os.path.dirname(os.fspath(source)), TEST_METADATA)
+        if not any(known.values()) and beside and os.path.isfile(beside):
+            table = read_table(beside, ("file_name", "group"), "a table with file_name and group")
+            known = dict(zip(table.column("file_name"), table.column("group"), strict=True))
+        groups = [known.get(name, "") for name in names]
+        if not any(groups):
+            raise DatasetError(
+                f"{os.fspath(source) if isinstance(source, str | os.PathLike) else names[0]}: "
+                f"expected groups in metadata.csv, in {TEST_METADATA} beside the pictures or by a "
+                "group_regex; found none"
+            )
+        if alone := [name for name, group in zip(names, groups, strict=True) if not group]:
+            notes.append(f"{len(alone)} recordings have no group, each its own ({alone[0]}, ...)")
+    return [group or name for group, name in zip(groups, names, strict=True)], notes
+
+
+def truth_of_groups(
+    truth: Table, groups: Sequence[str], classes: Sequence[str]
+) -> tuple[Table, list[str]]:
+    """Return a table of the truth with a row a group, and the groups of more than one class.
+
+    Those are not in the table: they have no one truth. `groups` are those of the rows.
+    """
+    places = [truth.header.index(label) for label in classes]
+    found: dict[str, tuple[list[str], int]] = {}
+    mixed: dict[str, None] = {}
+    for group, row, line in zip(groups, truth.rows, truth.lines, strict=True):
+        cells = [row[place] for place in places]
+        if found.setdefault(group, (cells, line))[0] != cells:
+            mixed[group] = None
+    for group in mixed:
+        del found[group]
+    rows = [[group, *cells] for group, (cells, _) in found.items()]
+    lines = [line for _, line in found.values()]
+    return truth._replace(header=["group", *classes], rows=rows, lines=lines), list(mixed)
