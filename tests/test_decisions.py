@@ -29,7 +29,7 @@ def trained(tmp_path_factory):
             folder / "noise" / f"{number}.wav", rng.normal(size=16_000).astype(np.float32) / 8, 4000
         )
     heartfast.convert(folder / "wav", folder / "png", labels="folders")
-    result = heartfast.train(folder / "png", folder / "m", folds=3, repeats=2, trials=1)
+    result = heartfast.train(folder / "png", folder / "m", folds=2, repeats=2, trials=1)
     return folder, result
 
 
