@@ -351,6 +351,13 @@ def _bench(options: Namespace) -> int:
 
 
 def _info(options: Namespace) -> int:
+    if options.model is not None:
+        from heartfast.bundle import Bundle
+
+        bundle = Bundle.load(options.model)
+        shown = ("name", "classes", "config", "leaderboard", "training", "operating", "card")
+        _print(options, {name: getattr(bundle, name) for name in shown}, bundle.card.rstrip())
+        return DONE
     from heartfast import _core
     from heartfast.parallel import cores
 

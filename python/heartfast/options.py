@@ -193,7 +193,8 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="8 recordings, to see that it runs")
     _add_jobs(p)
 
-    verb("info", "show version, build and machine", "heartfast info --json")
+    p = verb("info", "show version, build and machine, or a model's card", "heartfast info --json")
+    p.add_argument("model", metavar="MODEL", nargs="?", help="what train wrote")
     return parser
 
 

@@ -7,7 +7,11 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast import operating, summary
+from heartfast.charts import Interval, interval_chart
+from heartfast.fitting import PRIOR
 from heartfast.heads import read_head
+from heartfast.leaderboard import METRICS, NAMES, PROTOCOL_NAMES, rank
 from heartfast.metrics import LOSSES
 from heartfast.pages import write_page
 from heartfast.sounds import embedded
@@ -20,18 +24,27 @@ if TYPE_CHECKING:
     from heartfast.metrics import Estimate
     from heartfast.stages.evaluate import Evaluation
     from heartfast.stages.run import Run
+    from heartfast.stages.train import TrainResult
 
 # What is said first where no one was recorded.
 SYNTHETIC = "The recordings are synthetic: the figures are no clinical result."
 # Example pictures of each class.
 EXAMPLES = 3
-METRIC_NAMES = {
-    "logloss": "Logloss",
-    "macro_f1": "Macro-F1",
-    "balanced_accuracy": "Balanced accuracy",
-    "accuracy": "Accuracy",
-    "macro_auc": "AUC, one class against the rest",
-    "brier": "Brier score",
+# Of the whole test; what each says, for who does not know it.
+MEANINGS = {
+    "accuracy": ("Right", "share of recordings whose class is named"),
+    "balanced_accuracy": ("Balanced accuracy", "share found of each class, averaged over classes"),
+    "macro_f1": ("Macro-F1", "finding and being right when it says so, averaged over classes"),
+    "macro_auc": ("AUC", "how often a recording of a class ranks above one that is not"),
+    "logloss": ("Logloss", "how far the probabilities are off; confident mistakes cost most"),
+    "brier": ("Brier", "squared distance of the probabilities from the truth"),
+}
+CLASS_FIGURES = {
+    "precision": "Right when it says so",
+    "recall": "Found",
+    "f1": "F1",
+    "auc": "AUC",
+    "average_precision": "Average precision",
 }
 
 
@@ -45,16 +58,6 @@ class Example(NamedTuple):
     sound: str
     times: str
     plot: str
-
-
-class Bar(NamedTuple):
-    """A figure with its interval, and where they lie on a scale from 0 to 100."""
-
-    text: str
-    interval: str
-    at: float
-    low: float
-    high: float
 
 
 def write_report(run: Run) -> None:
@@ -72,7 +75,11 @@ def write_report(run: Run) -> None:
         rates=sorted({record.sample_rate for record in records}),
         unlabelled=len(records) - len(labelled),
         failed=run.conversion.errors,
-        leaderboard=_leaderboard(run.training.leaderboard, run.training.best),
+        board=_board(run.training),
+        protocols=_protocols(run.training),
+        choices=_choices(run.training),
+        protocol=PROTOCOL_NAMES[run.training.protocol],
+        remarks=summary.remarks(run.evaluation, run.training),
         config=run.training.bundle.config or {},
         evaluation=run.evaluation,
         caution=SYNTHETIC if run.synthetic else "",
@@ -81,7 +88,8 @@ def write_report(run: Run) -> None:
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
     """Write a report of an evaluation alone."""
-    _write(path, run=None, caution="", evaluation=evaluation)
+    remarks = summary.remarks(evaluation, None)
+    _write(path, run=None, caution="", evaluation=evaluation, remarks=remarks)
 
 
 def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any) -> None:
@@ -93,7 +101,8 @@ def _write(path: str | os.PathLike[str], *, evaluation: Evaluation, **parts: Any
         overall=_overall(evaluation),
         per_class=_per_class(evaluation),
         confusion=_confusion(evaluation),
-        never=_never_said(evaluation),
+        headline=summary.headline(evaluation),
+        found=summary.class_by_class(evaluation),
         **parts,
     )
 
@@ -139,53 +148,109 @@ def _example(folder: str, record: Converted) -> Example:
     )
 
 
-def _leaderboard(rows: Sequence[LeaderboardRow], best: str) -> list[dict[str, Any]]:
-    # One scale for all rows: from the best end of an interval to the worst.
-    worst = max(row.logloss_ci[1] for row in rows)
-    return [
+def _board(training: TrainResult) -> dict[str, Any]:
+    """The leaderboard: a chart of the metric that was asked for, and all figures, best first."""
+    metric = str(training.bundle.training["metric"])
+    rows = sorted(training.leaderboard, key=rank(metric))
+    prior = next((row for row in rows if row.model == PRIOR), None)
+    chart = interval_chart(
+        [
+            Interval(row.model, *_three(row, metric), strong=row.model == training.best)
+            for row in rows
+            if row is not prior
+        ],
+        title="Candidates, best first",
+        axis=f"{NAMES[metric]} ({_better(metric)} is better), 95 % interval",
+        reference=(PRIOR, getattr(prior, metric)) if prior else None,
+    )
+    table = [
         {
             "model": row.model,
-            "best": row.model == best,
-            "logloss": _bar(row.logloss, *row.logloss_ci, worst),
-            "spread": f"{row.logloss_sd:.3f}",
-            "macro_f1": _bar(row.macro_f1, *row.macro_f1_ci, 1.0),
-            "balanced_accuracy": _bar(row.balanced_accuracy, *row.balanced_accuracy_ci, 1.0),
-            "seconds": f"{row.fit_seconds:.1f}",
+            "best": row.model == training.best,
+            "figures": [
+                _ranged(getattr(row, name), getattr(row, f"{name}_ci")) for name in METRICS
+            ],
+            "difference": None
+            if row.model == training.best
+            else (f"{row.difference:+.3f}", "{:+.2f} to {:+.2f}".format(*row.difference_ci)),
+            "fit": f"{row.fit_seconds:.1f}",
+            "score": f"{row.score_seconds:.2f}",
         }
-        for row in sorted(rows, key=lambda row: row.logloss)
+        for row in rows
     ]
+    headers = [f"{_title(NAMES[name])} ({_better(name)})" for name in METRICS]
+    return {"chart": chart, "headers": headers, "rows": table, "metric": NAMES[metric]}
+
+
+def _protocols(training: TrainResult) -> dict[str, Any] | None:
+    """The same quick candidate by two protocols."""
+    naive = training.naive
+    if naive is None:
+        return None
+    shown = [name for name in PROTOCOL_NAMES if name in naive]
+    metric = "logloss"
+    chart = interval_chart(
+        [
+            Interval(
+                PROTOCOL_NAMES[name],
+                naive[name][metric]["value"],
+                naive[name][metric]["low"],
+                naive[name][metric]["high"],
+                name == training.protocol,
+            )
+            for name in shown
+        ],
+        title=f"The same {naive['model']}, tested in two ways",
+        axis="logloss (lower is better), 95 % interval",
+    )
+    return {"chart": chart, "model": naive["model"]}
+
+
+def _choices(training: TrainResult) -> list[list[str]]:
+    """The table of what deciding by other thresholds costs; a header first."""
+    found = operating.standard_choices(
+        training.actual, training.oof, training.classes, training.groups
+    )
+    return operating.table(found)
 
 
 def _overall(evaluation: Evaluation) -> list[dict[str, Any]]:
     return [
         {
-            "name": METRIC_NAMES[name],
-            "bar": _estimate_bar(value, _worst(value) if name in LOSSES else 1.0),
-            "prior": evaluation.prior[name],
-            "better": "lower" if name in LOSSES else "higher",
+            "name": MEANINGS[name][0],
+            "meaning": MEANINGS[name][1],
+            "figure": _estimate(value),
+            "prior": f"{evaluation.prior[name]:.3f}",
+            "better": _better(name),
         }
-        for name, value in evaluation.overall.items()
+        for name, value in sorted(
+            evaluation.overall.items(), key=lambda item: list(MEANINGS).index(item[0])
+        )
     ]
 
 
-def _worst(value: Estimate) -> float:
-    return max(value.high or 1.0, 1.0)
-
-
-def _per_class(evaluation: Evaluation) -> list[dict[str, Any]]:
-    return [
+def _per_class(evaluation: Evaluation) -> dict[str, Any]:
+    """A chart of what is found of each class, and all figures."""
+    found = [
+        Interval(name, value.value, value.low, value.high)
+        for name, value in zip(evaluation.classes, evaluation.per_class["recall"], strict=True)
+        if value.value is not None and value.low is not None and value.high is not None
+    ]
+    chart = interval_chart(
+        found, title="Found of each class", axis="share of its recordings, 95 % interval"
+    )
+    rows = [
         {
             "name": name,
             "support": support,
-            **{
-                measure: _estimate_bar(values[i], 1.0)
-                for measure, values in evaluation.per_class.items()
-            },
+            "figures": [_estimate(values[i]) for values in evaluation.per_class.values()],
         }
         for i, (name, support) in enumerate(
             zip(evaluation.classes, evaluation.support, strict=True)
         )
     ]
+    headers = [CLASS_FIGURES[name] for name in evaluation.per_class]
+    return {"chart": chart if found else "", "rows": rows, "headers": headers}
 
 
 def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
@@ -210,21 +275,31 @@ def _confusion(evaluation: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def _never_said(evaluation: Evaluation) -> list[str]:
-    """Classes that the model does not predict once."""
-    said = evaluation.confusion.sum(axis=0).tolist()
-    return [name for name, count in zip(evaluation.classes, said, strict=True) if not count]
-
-
-def _estimate_bar(value: Estimate, scale: float) -> Bar:
+def _estimate(value: Estimate) -> tuple[str, str]:
     if value.value is None or value.low is None or value.high is None:
-        return Bar("undefined", "", 0.0, 0.0, 0.0)
-    return _bar(value.value, value.low, value.high, scale)
+        return "undefined", ""
+    return _ranged(value.value, (value.low, value.high))
 
 
-def _bar(value: float, low: float, high: float, scale: float) -> Bar:
-    def place(x: float) -> float:
-        return round(100 * min(max(x / scale, 0.0), 1.0), 2)
+def _three(row: LeaderboardRow, metric: str) -> tuple[float, float, float]:
+    """A figure of a candidate, and the ends of its interval."""
+    low, high = getattr(row, f"{metric}_ci")
+    return getattr(row, metric), low, high
 
-    interval = f"{low:.2f} to {high:.2f}"
-    return Bar(f"{value:.3f}", interval, place(value), place(low), place(high))
+
+def _row_figure(row: LeaderboardRow, metric: str) -> tuple[str, str]:
+    value, low, high = _three(row, metric)
+    return _ranged(value, (low, high))
+
+
+def _ranged(value: float, interval: tuple[float, float]) -> tuple[str, str]:
+    """A figure and its interval, as the tables have them."""
+    return f"{value:.3f}", f"{interval[0]:.2f} to {interval[1]:.2f}"
+
+
+def _better(metric: str) -> str:
+    return "lower" if metric in LOSSES else "higher"
+
+
+def _title(text: str) -> str:
+    return text[0].upper() + text[1:]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import novelty, operating
 from heartfast.bundle import Bundle
+from heartfast.card import model_card
 from heartfast.crossvalidation import (
     BUDGET,
     INTERRUPTED,
@@ -260,6 +262,7 @@ def train(
             "recordings": counts,
             "groups": int(data.groups.max()) + 1,
             "grouped": any(picture.group for picture in labelled),
+            "sources": _sources(labelled),
             "metric": metric,
             "trials": trials,
             "folds": len(plan.splits) // plan.repeats,
@@ -274,6 +277,7 @@ def train(
         novelty=novelty.fit(data.features, data.groups, seed),
         embedding=network.described(only=embed_only) if network else None,
     )
+    bundle = bundle._replace(card=model_card(bundle))
     if output is not None:
         bundle.save(output)
     return TrainResult(
@@ -340,6 +344,12 @@ def _data(
         sources = np.unique([picture.source for picture in labelled], return_inverse=True)[1]
     data = Data(matrix, actual, np.array(groups), len(classes), sources)
     return tuple(classes.tolist()), data
+
+
+def _sources(labelled: list[Picture]) -> dict[str, int]:
+    """How many recordings each source has; none where no source is known."""
+    counts = Counter(picture.source for picture in labelled)
+    return dict(sorted(counts.items())) if any(counts) else {}
 
 
 def _check_sources(where: str, cv: str, labelled: list[Picture]) -> None:
