@@ -7,7 +7,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast import operating, summary
+from heartfast import decisions, summary
 from heartfast.charts import Interval, interval_chart
 from heartfast.fitting import PRIOR
 from heartfast.heads import read_head
@@ -208,10 +208,10 @@ def _protocols(training: TrainResult) -> dict[str, Any] | None:
 
 def _choices(training: TrainResult) -> list[list[str]]:
     """The table of what deciding by other thresholds costs; a header first."""
-    found = operating.standard_choices(
+    found = decisions.standard_choices(
         training.actual, training.oof, training.classes, training.groups
     )
-    return operating.table(found)
+    return decisions.table(found)
 
 
 def _overall(evaluation: Evaluation) -> list[dict[str, Any]]:
