@@ -105,7 +105,7 @@ def test_stages_by_hand_give_the_bytes_of_run(
         if name.suffix != ".html":
             by_hand = tmp_path / ("sets" if name.name in PACKED else "") / name
             assert by_hand.read_bytes() == (out / name).read_bytes(), name
-    assert "Confusion" in (tmp_path / "report.html").read_text()
+    assert "Right and wrong on the test set" in (tmp_path / "report.html").read_text()
 
 
 def test_scores_are_in_the_order_of_the_test_zip(

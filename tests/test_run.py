@@ -126,7 +126,7 @@ def test_demo_writes_recordings_and_results(ran, tmp_path: Path) -> None:
     said = "synthetic: the figures are no clinical result."
     page = Path(result.report).read_text()
     assert page.count(said) == result.to_text().count(said) == 1
-    assert page.index("</header>") < page.index(said) < page.index("Macro-F1 on the test set")
+    assert page.index("</header>") < page.index(said) < page.index("names the right class for")
     assert said in result.to_text().splitlines()[0]
     assert result.to_dict()["synthetic"] is True
     _, other, _ = ran

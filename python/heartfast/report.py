@@ -211,7 +211,7 @@ def _choices(training: TrainResult) -> list[list[str]]:
     found = decisions.standard_choices(
         training.actual, training.oof, training.classes, training.groups
     )
-    return decisions.table(found)
+    return decisions.choices_table(found)
 
 
 def _overall(evaluation: Evaluation) -> list[dict[str, Any]]:
