@@ -86,7 +86,7 @@ def test_the_leaderboard(trained):
         assert row.score_seconds > 0
         assert (row.difference == 0) == (row.model == result.best)
         assert row.difference_ci[0] - 1e-9 <= row.difference <= row.difference_ci[1] + 1e-9
-    assert {report.stage for report in reports} == {"features", "train"}
+    assert {report.stage for report in reports} == {"features", "augment", "train"}
     assert reports[-1].done == reports[-1].total == 7 * 3  # folds, the random ones' among them
     assert json.loads(json.dumps(result.to_dict()))["best"] == result.best
     assert Bundle.load(path).name == result.best
@@ -269,6 +269,9 @@ def test_two_configurations(tmp_path):
         {"metric": "auc"},
         {"cv": "patient"},
         {"class_weight": "even"},
+        {"augment": -1},
+        {"augment": 101},
+        {"augment": 1, "embed": "network.onnx"},
         {"time_budget": 0},
         {"time_budget": float("nan")},
         {"trials": 0},

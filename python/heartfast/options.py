@@ -290,6 +290,12 @@ def _add_training(p: argparse.ArgumentParser) -> None:
         "else none)",
     )
     group.add_argument(
+        "--augment",
+        type=int,
+        metavar="K",
+        help="fit on K changed copies of each picture, too (1; with --embed none)",
+    )
+    group.add_argument(
         "--time-budget",
         type=_seconds,
         metavar="T",

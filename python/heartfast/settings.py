@@ -50,8 +50,8 @@ def selection(options: Namespace) -> dict[str, Any]:
 
 def training(options: Namespace) -> dict[str, Any]:
     """How models are compared."""
-    names = ["metric", "trials", "folds", "repeats", "cv", "class_weight", "time_budget"]
-    names += ["embed", "embed_only"]
+    names = ["metric", "trials", "folds", "repeats", "cv", "class_weight", "augment"]
+    names += ["time_budget", "embed", "embed_only"]
     return {name: getattr(options, name) for name in names}
 
 

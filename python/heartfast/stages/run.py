@@ -105,6 +105,7 @@ def run(
     repeats: int = 2,
     cv: str = "group",
     class_weight: str | None = None,
+    augment: int | None = None,
     time_budget: float | None = None,
     embed: str | os.PathLike[str] | None = None,
     embed_only: bool = False,
@@ -131,7 +132,7 @@ def run(
         A new or empty folder.
     test_size : float
         The share of each class that is kept for the test.
-    metric, trials, folds, repeats, cv, class_weight, time_budget, embed, embed_only
+    metric, trials, folds, repeats, cv, class_weight, augment, time_budget, embed, embed_only
         As in `train`; the budget is the training's.
     seed : int
         Of the split and the training.
@@ -158,13 +159,15 @@ def run(
         "repeats": repeats,
         "cv": cv,
         "class_weight": class_weight,
+        "augment": augment,
         "time_budget": time_budget,
+        "embed": embed,
     }
     check_training(**training, seed=seed)
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
     given_network(embed, embed_only)  # to know now, not when all is converted
-    training |= {"embed": embed, "embed_only": embed_only}
+    training["embed_only"] = embed_only
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     converting = {
         "group_regex": group_regex,

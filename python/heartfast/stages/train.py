@@ -7,11 +7,12 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast import notes as notes_on
 from heartfast import novelty, operating
+from heartfast.augment import MOST_COPIES, describe_copies
 from heartfast.bundle import Bundle
 from heartfast.card import model_card
 from heartfast.crossvalidation import (
-    BUDGET,
     INTERRUPTED,
     OTHER,
     compare,
@@ -22,22 +23,19 @@ from heartfast.embedding import given_network, widened
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
 from heartfast.files import require_output
-from heartfast.fitting import PRIOR, Data, Settings
+from heartfast.fitting import Data, Settings
 from heartfast.fitting.data import CLASS_WEIGHTS
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
 from heartfast.leaderboard import METRICS, compare_naive, format_naive, format_rows, make_rows, rank
-from heartfast.metrics import FEW
 from heartfast.naming import name_groups
-from heartfast.protocols import NAIVE, PROTOCOLS, make_plan, other_plan
+from heartfast.protocols import PROTOCOLS, make_plan, other_plan
 from heartfast.seeds import check_seed
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast.crossvalidation import Comparison
-    from heartfast.extraction import Extracted
     from heartfast.images import Picture
     from heartfast.leaderboard import LeaderboardRow
     from heartfast.progress import ProgressCallback
@@ -103,6 +101,7 @@ def train(
     cv: str = "group",
     group_regex: str | None = None,
     class_weight: str | None = None,
+    augment: int | None = None,
     time_budget: float | None = None,
     keep_interrupted: bool = False,
     embed: str | os.PathLike[str] | None = None,
@@ -144,6 +143,9 @@ def train(
         How recordings count in fitting: "none" alike, "balanced" so that every class counts the
         same, "source" so that it does inside each source. By default "source" where `cv` is, else
         "none".
+    augment
+        So many changed copies of each picture (`heartfast.augment`) are fitted on, too; what is
+        tested on is never a copy. One by default; a network does not describe copies, so none then.
     time_budget
         Seconds for all of it. Candidates that are not done by then are left out, the costly ones
         first, and what is left out is noted.
@@ -195,12 +197,15 @@ def train(
         seed=seed,
         cv=cv,
         class_weight=class_weight,
+        augment=augment,
+        embed=embed,
         time_budget=time_budget,
     )
     start = time.monotonic()
     where = os.fspath(source)
     # NumPy integers are taken, but not kept: JSON has none.
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
+    augment = int(embed is None) if augment is None else int(augment)
     if output is not None:
         require_output(output, source, embed)
     network = given_network(embed, embed_only)
@@ -218,7 +223,14 @@ def train(
         found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
         labelled = [labelled[row] for row in found.rows]
         groups = picture_groups(labelled, pictures, jobs=jobs)
+        copies = None
+        if augment:
+            names = [picture.name for picture in labelled]
+            copies = describe_copies(
+                pictures, names, augment, seed=seed, jobs=jobs, progress=progress
+            )
     classes, data = _data(found.matrix, labelled, groups)
+    data = data._replace(variants=copies)
     if len(classes) < 2:
         raise DatasetError(f"{where}: expected at least 2 classes, found only {classes[0]!r}")
     _check_sources(where, cv, labelled)
@@ -250,8 +262,8 @@ def train(
         naive = compare_naive(plan, other, done.tested, data.groups, seed)
 
     counts = {label: int((data.actual == index).sum()) for index, label in enumerate(classes)}
-    notes = _notes(pictures, own, found) + of_names
-    notes += _notes_of_training(done, best, counts, cv, time_budget)
+    notes = notes_on.of_pictures(pictures, own, found) + of_names
+    notes += notes_on.of_training(done, best, counts, cv, time_budget)
     bundle = Bundle(
         model=model,
         name=best,
@@ -269,6 +281,7 @@ def train(
             "repeats": plan.repeats,
             "cv": cv,
             "class_weight": settings.class_weight,
+            "augment": augment,
             "naive": naive,
             "left_out": done.left_out,
             "seed": seed,
@@ -310,6 +323,8 @@ def check_training(
     seed: int,
     cv: str = "group",
     class_weight: str | None = None,
+    augment: int | None = None,
+    embed: object = None,
     time_budget: float | None = None,
 ) -> None:
     """Raise `ValueError` where `train` would not take one of these."""
@@ -326,6 +341,10 @@ def check_training(
     for name, count, least in (("folds", folds, 2), ("repeats", repeats, 1)):
         if not least <= count <= MAX_COUNT:
             raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {count}")
+    most = MOST_COPIES if embed is None else 0
+    if not 0 <= (augment or 0) <= most:
+        with_network = " beside a network" if embed is not None else ""
+        raise ValueError(f"augment: expected 0 to {most} copies{with_network}, found {augment}")
     if time_budget is not None and not 0 < time_budget <= MAX_BUDGET_S:
         raise ValueError(
             f"time_budget: expected seconds above 0, at most {MAX_BUDGET_S}, found {time_budget}"
@@ -359,50 +378,3 @@ def _check_sources(where: str, cv: str, labelled: list[Picture]) -> None:
             f"{where}: expected a source of every picture to leave out one in turn, found "
             f"{len(unknown)} without, the first {unknown[0]}"
         )
-
-
-def _notes_of_training(
-    done: Comparison, best: str, counts: dict[str, int], cv: str, time_budget: float | None
-) -> list[str]:
-    left_out = ", ".join(done.left_out)
-    notes = []
-    if done.ended == BUDGET:
-        notes.append(
-            f"the time budget of {time_budget:g} s was over before all was done: without "
-            f"{left_out}; the same command may leave out others next time"
-        )
-    if done.ended == INTERRUPTED:
-        notes.append(f"interrupted before all was done: without {left_out}")
-    if cv == NAIVE:
-        notes.append(
-            "random folds: recordings of one group are on both sides, so the figures are too good "
-            "for patients or devices not seen before"
-        )
-    notes += [
-        f"class {label!r} has {count} recordings: figures for it say little"
-        for label, count in counts.items()
-        if count < FEW
-    ]
-    if best == PRIOR:
-        notes.append("no model is better than predicting the class shares")
-    return notes
-
-
-def _notes(pictures: PictureSet, own: int, found: Extracted) -> list[str]:
-    unlabelled = sum(not picture.label for picture in pictures.pictures)
-    notes = []
-    if own:
-        notes.append(
-            f"pictures without a known group, each its own: {own}; if some show the same patient "
-            "or device, the figures will be too good"
-        )
-    if pictures.unlisted:
-        notes.append(f"pictures that metadata.csv does not list: {len(pictures.unlisted)}")
-    if unlabelled:
-        notes.append(f"pictures without a class, left out: {unlabelled}")
-    if found.errors:
-        first = ": ".join(found.errors[0])
-        notes.append(f"pictures that could not be read: {len(found.errors)}, the first: {first}")
-    if found.foreign and found.config is not None:
-        notes.append(f"pictures that do not say how they were made: {found.foreign}")
-    return notes
