@@ -393,7 +393,7 @@ def test_the_examples_of_the_documentation(tmp_path: Path, monkeypatch) -> None:
 
     text = (ROOT / "docs/gallery.md").read_text()
     commands = re.findall(r"^heartfast (.*?) *(?:#.*)?$", text, re.MULTILINE)
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert make_parser().parse_args(shlex.split(command)).verb in ("convert", "gallery")
     monkeypatch.chdir(tmp_path)

@@ -178,7 +178,7 @@ def constant(width: int = len(feature_names())) -> Bundle:
 def test_a_model_that_looks_at_nothing_has_an_empty_map(pictures: Path) -> None:
     found = occlusion_map(constant(), pictures / "none/00.png")
     assert not found.values.any()
-    assert found.describe() == "a, 50 %; no part of it speaks for that more than the rest."
+    assert found.describe() == "a, 50%; no part of it speaks for that more than the rest."
     assert np.asarray(Image.open(io.BytesIO(layer_png(found))).convert("RGBA"))[..., 3].max() == 0
 
 
@@ -238,7 +238,7 @@ def test_it_is_said_what_speaks_for_the_class() -> None:
     found = planted_map()
     # Odds of 4, less by a factor of e^2.
     assert found.describe() == (
-        "murmur, 80 %; most for it speaks 0.5 to 0.8 s at 200 to 400 Hz, without which it is 35 %."
+        "murmur, 80%; most for it speaks 0.5 to 0.8 s at 200 to 400 Hz, without which it is 35%."
     )
     sure = found._replace(probability=0.9999999)
-    assert "murmur, over 99 %" in sure.describe()
+    assert "murmur, over 99%" in sure.describe()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+from base64 import b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from heartfast.heads import Head, read_head
@@ -25,7 +26,8 @@ class Card(NamedTuple):
 
     `picture` and `recording` are paths; without a `recording` it is silent. Where they are not
     given, `title` is the picture's name without extension, and `head` is read from the picture.
-    `scores` are the probabilities of the gallery's `scored` classes.
+    `scores` are the probabilities of the gallery's `scored` classes. `layer` is a PNG to lay over
+    the plot, of what the model looked at, and `looked` says it in words.
     """
 
     picture: str
@@ -36,6 +38,8 @@ class Card(NamedTuple):
     seconds: float | None = None
     scores: Sequence[float] | None = None
     head: Head | None = None
+    layer: bytes = b""
+    looked: str = ""
 
 
 class Row(NamedTuple):
@@ -91,6 +95,11 @@ def write_cards(
     ordered = sorted(cards, key=lambda card: (natural(_title(card)), card.picture))
     address = functools.cache(functools.partial(_folder, place=place))
     rows = [_row(card, address) for card in ordered]
+    looked = {
+        number: (b64encode(card.layer).decode(), card.looked)
+        for number, card in enumerate(ordered)
+        if card.layer
+    }
     write_page(
         path,
         "gallery.html",
@@ -98,10 +107,11 @@ def write_cards(
         title=title,
         facet=facet,
         scored=scored,
+        looked=len(looked),
         count=len(rows),
         report=report and address(os.path.dirname(report)) + _quote(os.path.basename(report)),
         index=embedded_json(
-            {"count": len(rows), "facet": facet, "scored": list(scored)}
+            {"count": len(rows), "facet": facet, "scored": list(scored), "looked": looked}
             | _columns(rows)
             | {"scores": [_rounded(card.scores) for card in ordered] if scored else []}
         ),

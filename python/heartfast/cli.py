@@ -287,12 +287,25 @@ def _evaluate(options: Namespace) -> int:
 
 
 def _gallery(options: Namespace) -> int:
-    from heartfast.console import say
+    from heartfast.console import progress_bars, say
     from heartfast.stages.gallery import gallery
 
-    result = gallery(options.images, output=options.out, scores=options.scores, audio=options.audio)
+    with progress_bars() as progress:
+        result = gallery(
+            options.images,
+            output=options.out,
+            scores=options.scores,
+            audio=options.audio,
+            model=options.model,
+            explain=options.explain,
+            progress=progress,
+        )
     scored = f", {result.scored} with scores" if options.scores else ""
-    say(f"{result.pictures} pictures in {result.path}, {result.sounds} with sound{scored}")
+    explained = f", {result.explained} explained" if options.model else ""
+    say(
+        f"{result.pictures} pictures in {result.path}, {result.sounds} with sound{scored}"
+        f"{explained}"
+    )
     _print(options, result.to_dict())
     return DONE
 

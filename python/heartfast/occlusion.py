@@ -14,7 +14,7 @@ from heartfast.heads import head_of
 from heartfast.images import PictureSet, decode, require_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import numpy as np
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class OcclusionMap(NamedTuple):
     >>> edges = np.array([0.0, 0.5, 1.0]), np.array([0.0, 200.0, 600.0])
     >>> found = heartfast.OcclusionMap(np.array([[0, 0], [1, 0]]), *edges, "murmur", 0.8)
     >>> found.describe()
-    'murmur, 80 %; most for it speaks 0.0 to 0.5 s at 200 to 600 Hz, without which it is 60 %.'
+    'murmur, 80%; most for it speaks 0.0 to 0.5 s at 200 to 600 Hz, without which it is 60%.'
     """
 
     values: Array
@@ -182,6 +182,17 @@ def occlusion_map(
     )
 
 
+def can_explain(bundle: Bundle) -> bool:
+    """Whether there are maps for the pictures that a model was trained on."""
+    return bundle.embedding is None and _scale(bundle.config or {}) == "linear"
+
+
+def _scale(config: Mapping[str, object]) -> object:
+    """Return how frequencies are spread over the pictures of a configuration."""
+    figure = config.get("figure")
+    return figure.get("y_scale", "linear") if isinstance(figure, dict) else "linear"
+
+
 class _Grid(NamedTuple):
     """Cells over a picture's plot: their edges in pixels, and in Hz and seconds.
 
@@ -219,9 +230,7 @@ class _Grid(NamedTuple):
 def _grid(name: str, levels: NDArray[np.uint8], provenance: Provenance | None, head: Head) -> _Grid:
     import numpy as np
 
-    figure = provenance.config.get("figure") if provenance else None
-    if isinstance(figure, dict) and figure.get("y_scale", "linear") != "linear":
-        found = figure["y_scale"]
+    if provenance and (found := _scale(provenance.config)) != "linear":
         raise DatasetError(f"{name}: expected a linear scale of frequencies, found {found!r}")
     height, width = levels.shape
     top, bottom = _pixels(head.plot.top, head.plot.bottom, height)
@@ -263,8 +272,8 @@ def _edges(shares: Array, size: int) -> NDArray[np.intp]:
 
 def _percent(probability: float) -> str:
     if probability < 0.005:
-        return "under 1 %"
-    return "over 99 %" if probability > 0.995 else f"{100 * probability:.0f} %"
+        return "under 1%"
+    return "over 99%" if probability > 0.995 else f"{probability:.0%}"
 
 
 def _log_odds(probabilities: Array) -> Array:

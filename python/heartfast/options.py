@@ -157,7 +157,7 @@ def make_parser() -> argparse.ArgumentParser:
 
     p = verb(
         "gallery", "write a page that shows pictures and plays their recordings",
-        "heartfast gallery pictures --scores scores.csv",
+        "heartfast gallery pictures --scores scores.csv --model model.heartfast",
     )  # fmt: skip
     p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
     p.add_argument("-o", "--out", metavar="FILE", help="the page (IMAGES/gallery.html)")
@@ -165,6 +165,11 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--audio", metavar="DIR", help="where the recordings are, if not where convert found them"
     )
+    p.add_argument("--model", metavar="MODEL", help="show what it looked at; needs --scores")
+    p.add_argument(
+        "--explain", type=int, default=12, metavar="N",
+        help="in the N pictures that it got most wrong or is least certain of (12)",
+    )  # fmt: skip
 
     p = verb(
         "run", "do all of it: convert, pack, train, score, evaluate, report, gallery",

@@ -8,30 +8,35 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cards import Card, write_cards
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, DecodeError
 from heartfast.files import require_output
 from heartfast.heads import read_head
 from heartfast.images import PictureSet
 from heartfast.matching import RecordingNames, ScoresByPicture, recordings_of_manifest
+from heartfast.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from heartfast.bundle import Bundle
     from heartfast.heads import Head
     from heartfast.images import Picture
+    from heartfast.progress import ProgressCallback
 
     Path = str | os.PathLike[str]
 
 GALLERY = "gallery.html"
+EXPLAINED = 12  # pictures
 
 
 class Gallery(NamedTuple):
-    """What `gallery` wrote: the page, and how many pictures it has, with sound, with scores."""
+    """What `gallery` wrote: the page, and how many pictures it has, with sound, and so on."""
 
     path: str
     pictures: int
     sounds: int
     scored: int
+    explained: int
 
     def to_dict(self) -> dict[str, object]:
         """Return it ready for JSON."""
@@ -44,6 +49,9 @@ def gallery(
     output: Path | None = None,
     scores: Path | None = None,
     audio: Path | None = None,
+    model: Path | None = None,
+    explain: int = EXPLAINED,
+    progress: ProgressCallback | None = None,
 ) -> Gallery:
     """Write a page that shows pictures and plays their recordings.
 
@@ -64,6 +72,13 @@ def gallery(
     audio : path, optional
         A folder of recordings, with subfolders, that have the pictures' names. By default
         they are where `convert` found them, or beside the pictures.
+    model : path, optional
+        The saved model that gave the scores: the page shows what it looked at (see
+        `heartfast.occlusion_map`).
+    explain : int
+        In how many pictures: those with the lowest probability of their own class, or where
+        that is not known of the class that was said.
+    progress : callable, optional
 
     Returns
     -------
@@ -75,7 +90,11 @@ def gallery(
         `images`, `scores` or `audio` is not there, or `output` cannot be written.
     DatasetError
         No pictures, no recording of any picture's name, or scores that are malformed or of other
-        pictures.
+        pictures; with a model, pictures whose frequencies are not on a linear scale.
+    BundleError, ConfigMismatchError
+        As in `occlusion_map`.
+    ValueError
+        A model without scores, or one that was trained with a network or does not know a class.
 
     Notes
     -----
@@ -88,10 +107,25 @@ def gallery(
     >>> paths = heartfast.synth.write_corpus(folder + "/wav", patients=8, recordings=1)
     >>> pictures = heartfast.convert(folder + "/wav", folder + "/png", labels="folders").out
     >>> heartfast.gallery(pictures)
-    Gallery(path='.../png/gallery.html', pictures=8, sounds=8, scored=0)
+    Gallery(path='.../png/gallery.html', pictures=8, sounds=8, scored=0, explained=0)
     """
+    if explain < 1:
+        raise ValueError(f"explain: expected at least 1, found {explain}")
+    bundle = None
+    if model is not None:
+        from heartfast.bundle import Bundle
+
+        if scores is None:
+            raise ValueError("model: expected scores, too, found none")
+        bundle = Bundle.load(model)
     return write_gallery(
-        images, output=output, scores=[] if scores is None else [(scores, "")], audio=audio
+        images,
+        output=output,
+        scores=[] if scores is None else [(scores, "")],
+        audio=audio,
+        model=bundle,
+        explain=explain,
+        progress=progress,
     )
 
 
@@ -103,6 +137,9 @@ def write_gallery(
     audio: Path | None = None,
     title: str = "",
     report: str = "",
+    model: Bundle | None = None,
+    explain: int = EXPLAINED,
+    progress: ProgressCallback | None = None,
 ) -> Gallery:
     """`gallery` with a title, a link to a report, and scores from several tables.
 
@@ -120,6 +157,12 @@ def write_gallery(
         found.add(table, below)
     labels = [p.label or found.truth.get(i, "") for i, p in enumerate(pictures)]
     facet = "class" if any(labels) else "folder"
+    looked: dict[int, tuple[bytes, str]] = {}
+    if model is not None:
+        said = {i: found.classes[row.index(max(row))] for i, row in found.rows.items()}
+        chosen = _least_certain(found, labels)[:explain]
+        paths = {i: path_of(pictures[i].name) for i in chosen}
+        looked = _look(model, paths, said, progress)
     cards = [
         Card(
             picture=path_of(p.name),
@@ -129,6 +172,8 @@ def write_gallery(
             seconds=_seconds(p.duration_s),
             scores=found.rows.get(i),
             head=head,
+            layer=looked[i][0] if i in looked else b"",
+            looked=looked[i][1] if i in looked else "",
         )
         for i, (p, label, head) in enumerate(zip(pictures, labels, heads, strict=True))
     ]
@@ -140,7 +185,40 @@ def write_gallery(
         scored=found.classes,
         report=report,
     )
-    return Gallery(page, len(cards), sounds, len(found.rows))
+    return Gallery(page, len(cards), sounds, len(found.rows), len(looked))
+
+
+def _least_certain(found: ScoresByPicture, labels: Sequence[str]) -> list[int]:
+    """Pictures with scores, from the lowest probability of their own class, or of what was said."""
+
+    def certainty(i: int) -> tuple[float, int]:
+        row = found.rows[i]
+        known = labels[i] in found.classes
+        return row[found.classes.index(labels[i])] if known else max(row), i
+
+    return sorted(found.rows, key=certainty)
+
+
+def _look(
+    model: Bundle,
+    paths: dict[int, str],
+    said: dict[int, str],
+    progress: ProgressCallback | None,
+) -> dict[int, tuple[bytes, str]]:
+    """Give for each picture what the model looked at, as a layer and in words."""
+    from heartfast.drawings import layer_png
+    from heartfast.occlusion import occlusion_map
+
+    looked = {}
+    for done, (i, path) in enumerate(paths.items(), 1):
+        try:
+            seen = occlusion_map(model, path, said[i])
+            looked[i] = layer_png(seen), seen.describe()
+        except DecodeError:  # it is as damaged without
+            pass
+        if progress:
+            progress(Progress("explain", done, len(paths)))
+    return looked
 
 
 def _pictures(folder: str) -> tuple[list[Picture], Callable[[str], str]]:

@@ -11,6 +11,7 @@ from heartfast.errors import DatasetError
 from heartfast.files import require_empty
 from heartfast.labels import UNLABELLED
 from heartfast.naming import PROPOSAL
+from heartfast.occlusion import can_explain
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection
@@ -299,7 +300,15 @@ def _run(
     evaluation = evaluate(at("scores.csv"), at("test_actual.csv"), seed=seed)
     report, gallery = at("report.html"), at("gallery.html")
     title = os.path.basename(os.path.abspath(folder))
-    write_gallery(at("images"), output=gallery, scores=scores, title=title, report=report)
+    write_gallery(
+        at("images"),
+        output=gallery,
+        scores=scores,
+        title=title,
+        report=report,
+        model=trained.bundle if can_explain(trained.bundle) else None,
+        progress=progress,
+    )
     result = Run(folder, conversion, packing, trained, evaluation, report, gallery, synthetic)
     write_report(result)
     if progress:

@@ -34,8 +34,20 @@ function makeCard(place, column) {
   part(".note").textContent = why;
   part(".note").classList.toggle("kept", anySilent);
   fillScores(part(".scores"), i, LEAST_SCORES);
+  layOver(part(".plot"), i);
   showLine(part(".picture"), sounds.get(i) ?? {});
   return card;
+}
+
+// What the model looked at, over the spectrogram.
+function layOver(plot, i) {
+  plot.querySelector(".layer")?.remove();
+  if (!lookedOf(i)) return;
+  const layer = document.createElement("img");
+  layer.className = "layer";
+  layer.alt = "";
+  layer.src = `data:image/png;base64,${lookedOf(i)[0]}`;
+  plot.prepend(layer);
 }
 
 function facts(i) {
@@ -64,6 +76,7 @@ function describe(i) {
   }
   if (right !== null) parts.push(right ? "right" : "wrong");
   if (refusal(i)) parts.push(refusal(i));
+  if (lookedOf(i)) parts.push(`looked at: ${lookedOf(i)[1]}`);
   return parts.filter(Boolean).join(", ");
 }
 

@@ -135,6 +135,7 @@ function pageKey(event) {
   if (key === "Enter" && !onButton) return shown.length && play(shown[active]), true;
   if (key === "/") return $("find").focus(), $("find").select(), true;
   if (key === "?") return $("keys").showModal(), true;
+  if (key.toLowerCase() === "e") return look(), true;
   if (key.toLowerCase() === "z" && shown.length) return openView(shown[active]), true;
   if (/^[0-9]$/.test(key)) return chooseLabel(Number(key)), true;
   return move(key);
@@ -150,6 +151,13 @@ function chooseLabel(number) {
   if (number && name === undefined) return;
   const wanted = number ? labelName(name) : "";
   change({label: wanted === state.label ? "" : wanted, said: ""});
+}
+
+// Shows what the model looked at, in the pictures of which that is known.
+function look() {
+  if (!$("looked")) return;
+  change({looked: !state.looked, show: state.looked ? "" : "looked"});
+  say(state.looked ? "What the model looked at is shown" : "The pictures are shown as they are");
 }
 
 function makeTools() {
@@ -178,6 +186,7 @@ function makeTools() {
     $(control)?.addEventListener("input", (event) => change({[control]: event.target.value}));
   }
   $("reverse").addEventListener("click", () => change({reversed: !state.reversed}));
+  for (const button of ["looked", "view-looked"]) $(button)?.addEventListener("click", look);
   $("help").addEventListener("click", () => $("keys").showModal());
   $("all").addEventListener("click", () => change({label: "", said: "", find: "", show: ""}));
   $("bar-play").addEventListener("click", () => player.toggle());
@@ -201,7 +210,7 @@ function readAddress() {
   const address = new URLSearchParams(location.hash.slice(1));
   for (const name of ["label", "said", "find", "show"]) state[name] = address.get(name) ?? "";
   state.sort = address.get("sort") in keys ? address.get("sort") : usual;
-  state.reversed = address.get("reversed") === "true";
+  for (const name of ["reversed", "looked"]) state[name] = address.get(name) === "true";
 }
 
 function show() {
@@ -210,6 +219,9 @@ function show() {
   $("sort").value = state.sort;
   if ($("show")) $("show").value = state.show;
   $("reverse").setAttribute("aria-pressed", state.reversed);
+  document.body.classList.toggle("looked", state.looked);
+  for (const button of ["looked", "view-looked"]) $(button)?.setAttribute("aria-pressed", state.looked);
+  if ($("legend")) $("legend").hidden = !state.looked;
   for (const chip of $("classes").children) chip.setAttribute("aria-pressed", chip.value === state.label);
   const all = index.count === 1 ? "1 picture" : `${index.count} pictures`;
   const of = shown.length === index.count ? all : `${shown.length} of ${all}`;

@@ -6,7 +6,7 @@ const $ = (id) => document.getElementById(id);
 // Which pictures, in which order --------------------------------------------------------------------
 
 const usual = sorted ? "label" : "name";
-const state = {label: "", said: "", find: "", show: "", sort: usual, reversed: false};
+const state = {label: "", said: "", find: "", show: "", sort: usual, reversed: false, looked: false};
 let shown = []; // pictures
 let rows = []; // {heading} or {from, to} of `shown`, each with its top
 
@@ -22,6 +22,11 @@ const keys = {
 };
 index.scored.forEach((_, k) => { keys[`p${k}`] = (i) => (scoresOf(i) ? -scoresOf(i)[k] : Infinity); });
 
+const shows = {
+  scored: (i) => scoresOf(i) !== null, looked: (i) => lookedOf(i) !== null,
+  wrong: (i) => isRight(i) === false, right: (i) => isRight(i) === true,
+};
+
 function choose() {
   const label = state.label ? index.labels.findIndex((l) => labelName(l) === state.label) : null;
   const said = state.said ? index.scored.indexOf(state.said) : null;
@@ -29,7 +34,7 @@ function choose() {
   const keep = (i) =>
     (label === null || cell("label", i) === label) &&
     (said === null || saidOf(i) === said) &&
-    (!state.show || (state.show === "scored" ? scoresOf(i) !== null : isRight(i) === (state.show === "right"))) &&
+    (!state.show || shows[state.show]?.(i)) &&
     words.every((word) => haystack(i).includes(word));
   shown = [];
   for (let i = 0; i < index.count; i++) if (keep(i)) shown.push(i);

@@ -17,6 +17,7 @@ const labelName = (label) => label || unnamed;
 const secondsOf = (i) => cell("seconds", i);
 const pictureOf = (i) => listed("folder", i) + fileOf(i);
 const scoresOf = (i) => index.scores[i] ?? null;
+const lookedOf = (i) => index.looked[i] ?? null; // a PNG and a sentence
 const saidOf = (i) => cell("said", i);
 // The place of a picture's own class among the scores; -1 where it has none.
 const actual = index.labels.map((label) => index.scored.indexOf(label));

@@ -15,6 +15,8 @@ function fillView(i) {
   image.src = pictureOf(i);
   image.alt = `Spectrogram of ${titleOf(i)}`;
   placePlot(picture, listed("plot", i));
+  layOver(picture.querySelector(".plot"), i);
+  if ($("view-looked")) $("view-looked").hidden = !lookedOf(i);
   picture.classList.toggle("silent", refusal(i) !== "");
   $("view-play").disabled = $("view-at").disabled = refusal(i) !== "";
   fillScores($("view-scores"), i, scoresOf(i) ? Infinity : 0);
@@ -32,6 +34,7 @@ function fillView(i) {
   };
   add(index.facet[0].toUpperCase() + index.facet.slice(1), labelName(labelOf(i)));
   if (scoresOf(i)) add("Said", index.scored[saidOf(i)] + {true: ", right", false: ", wrong", null: ""}[isRight(i)]);
+  if (lookedOf(i)) add("Looked at", `${lookedOf(i)[1]} Orange speaks for it, blue against it.`);
   add("Group", listed("group", i));
   if (seconds !== null) add("Duration", start ? `${seconds.toFixed(2)} s, from ${start.toFixed(2)} s on` : `${seconds.toFixed(2)} s`);
   add("Picture", link(pictureOf(i)));
@@ -70,6 +73,7 @@ function viewKey({key, target}) {
   const onButton = target.closest("button, a") !== null, onRange = target === $("view-at");
   if (key === " " && (!onButton || target === $("view-play"))) return playOrPause(viewed), true;
   if (key === "Enter" && !onButton) return play(viewed), true;
+  if (key.toLowerCase() === "e") return look(), true;
   if (key === "ArrowLeft" && !onRange) return step(-1), true;
   if (key === "ArrowRight" && !onRange) return step(1), true;
   return false;
