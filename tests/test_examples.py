@@ -58,7 +58,10 @@ def test_every_public_function_is_documented(name: str) -> None:
 
 
 # Pages whose examples run one after the other, as a reader would.
-@pytest.mark.parametrize("page", ["README.md", "docs/operating-points.md", "docs/scikit-learn.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/explanations.md", "docs/operating-points.md", "docs/scikit-learn.md"],
+)
 def test_python_examples_of_pages(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

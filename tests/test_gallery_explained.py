@@ -93,7 +93,7 @@ def test_a_button_and_a_key_show_what_was_looked_at(made: Path, open_page) -> No
     assert page.get_by_text("speaks for what the model said").is_visible()
     assert "looked=true" in page.url
     for card in page.locator("#grid .card").all():
-        assert "most for it speaks" in card.get_attribute("aria-label")
+        assert "what speaks most for it is" in card.get_attribute("aria-label")
     page.keyboard.press("e")
     assert page.locator(".layer:visible").count() == 0
     assert page.evaluate("shown.length") == count

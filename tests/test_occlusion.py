@@ -238,7 +238,7 @@ def test_it_is_said_what_speaks_for_the_class() -> None:
     found = planted_map()
     # Odds of 4, less by a factor of e^2.
     assert found.describe() == (
-        "murmur, 80%; most for it speaks 0.5 to 0.8 s at 200 to 400 Hz, without which it is 35%."
+        "murmur, 80%; what speaks most for it is 0.5 to 0.8 s at 200 to 400 Hz, without it 35%."
     )
     sure = found._replace(probability=0.9999999)
     assert "murmur, over 99%" in sure.describe()

@@ -50,8 +50,32 @@ def main() -> None:
         take("gallery-390", gallery, "#show=scored&sort=wrong", 390, 844, play)
         take("gallery-dark", gallery, "#sort=wrong", 1280, 760, play, "dark")
         take("gallery-zoom", gallery, "#show=scored", 1024, 700, zoom)
+        explained = "#looked=true&show=looked&sort=wrong"
+        take("explained-1280", gallery, explained, 1280, 860, still)
+        take("map", recording_map(run), "", 760, 520, still)
         take("report-1280", report, "", 1280, 1000, lambda page: play(page, 1))
         take("report-390", report, "", 390, 844, confusion)
+
+
+def still(page: Page) -> None:
+    """Do nothing."""
+
+
+def recording_map(run: Path) -> Path:
+    """Write a page with the map of a run's training recordings."""
+    from heartfast import explanation
+    from heartfast.drawings import map_svg
+    from heartfast.extraction import extract_all
+    from heartfast.images import PictureSet
+
+    with PictureSet(run / "train.zip") as pictures:
+        names = [picture.name for picture in pictures.pictures]
+        labels = [picture.label for picture in pictures.pictures]
+        points, shares = explanation.recording_map(extract_all(pictures, names).matrix)
+    page = run / "map.html"
+    svg = map_svg(points, shares, labels, names)
+    page.write_text(f"<!doctype html><meta charset=utf-8><body style='margin: 20px'>{svg}")
+    return page
 
 
 def play(page: Page, which: int = 0) -> None:

@@ -61,7 +61,7 @@ class OcclusionMap(NamedTuple):
     >>> edges = np.array([0.0, 0.5, 1.0]), np.array([0.0, 200.0, 600.0])
     >>> found = heartfast.OcclusionMap(np.array([[0, 0], [1, 0]]), *edges, "murmur", 0.8)
     >>> found.describe()
-    'murmur, 80%; most for it speaks 0.0 to 0.5 s at 200 to 600 Hz, without which it is 60%.'
+    'murmur, 80%; what speaks most for it is 0.0 to 0.5 s at 200 to 600 Hz, without it 60%.'
     """
 
     values: Array
@@ -83,8 +83,8 @@ class OcclusionMap(NamedTuple):
         low, high = self.frequencies[row : row + 2]
         odds = _log_odds(np.array(self.probability)) - most
         return (
-            f"{said}; most for it speaks {start:.1f} to {end:.1f} s at {low:.0f} to {high:.0f} Hz, "
-            f"without which it is {_percent(1 / (1 + math.exp(-odds)))}."
+            f"{said}; what speaks most for it is {start:.1f} to {end:.1f} s at {low:.0f} to "
+            f"{high:.0f} Hz, without it {_percent(1 / (1 + math.exp(-odds)))}."
         )
 
 
