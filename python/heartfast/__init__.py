@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from heartfast.spectral import power_to_db as power_to_db
     from heartfast.spectral import spectrogram as spectrogram
     from heartfast.spectral import stft as stft
+    from heartfast.stages.audit import audit as audit
     from heartfast.stages.convert import convert as convert
     from heartfast.stages.evaluate import evaluate as evaluate
     from heartfast.stages.gallery import gallery as gallery
@@ -91,6 +92,7 @@ _HOME = {
     "StoppedError": "errors",
     "UnsupportedFormatError": "errors",
     "__version__": "_core",
+    "audit": "stages.audit",
     "convert": "stages.convert",
     "demo": "stages.run",
     "encode_png": "picture",

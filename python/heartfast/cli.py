@@ -286,6 +286,23 @@ def _evaluate(options: Namespace) -> int:
     return DONE
 
 
+def _audit(options: Namespace) -> int:
+    from heartfast.console import progress_bars, say, say_notes
+    from heartfast.files import require_output
+    from heartfast.stages.audit import audit, write_audit
+
+    if options.html:
+        require_output(options.html, options.dataset)
+    with progress_bars() as progress:
+        result = audit(options.dataset, seed=options.seed, jobs=options.jobs, progress=progress)
+    say_notes(result.notes)
+    if options.html:
+        write_audit(options.html, result)
+        say(f"the page is in {options.html}")
+    _print(options, result.to_dict(), result.to_text())
+    return DONE
+
+
 def _gallery(options: Namespace) -> int:
     from heartfast.console import progress_bars, say
     from heartfast.stages.gallery import gallery
@@ -389,6 +406,7 @@ _VERBS: dict[str, Callable[[Namespace], int]] = {
     "train": _train,
     "score": _score,
     "evaluate": _evaluate,
+    "audit": _audit,
     "gallery": _gallery,
     "run": _run,
     "demo": _demo,

@@ -191,7 +191,7 @@ def _resampled(sums: GroupSums, seed: int) -> Tally:
     cells = len(sums.members) * sum(map(len, sums.rankings))
     ranked = max(FEWEST_RANKED, RANK_CELLS // cells)
     blocks = [
-        _summed(sums, _drawn(rng, groups, min(rows, RESAMPLES - start)), start < ranked)
+        _summed(sums, draw_groups(rng, groups, min(rows, RESAMPLES - start)), start < ranked)
         for start in range(0, RESAMPLES, rows)
     ]
     return Tally(*(np.concatenate(values) for values in zip(*blocks, strict=True)))
@@ -227,7 +227,7 @@ def _counts(sums: GroupSums, drawn: Array) -> Array:
     return counts
 
 
-def _drawn(rng: np.random.Generator, groups: int, resamples: int) -> Array:
+def draw_groups(rng: np.random.Generator, groups: int, resamples: int) -> Array:
     """How often each resample has each group, float64 (resamples, groups)."""
     import numpy as np
 

@@ -156,6 +156,15 @@ def make_parser() -> argparse.ArgumentParser:
     _add_seed(p)
 
     p = verb(
+        "audit", "look for what makes figures on a dataset too good",
+        "heartfast audit pictures --html audit.html",
+    )  # fmt: skip
+    p.add_argument("dataset", metavar="DATASET", help="what convert, pack or run wrote")
+    p.add_argument("--html", metavar="FILE", help="a page of it; replaced if there")
+    _add_seed(p)
+    _add_jobs(p)
+
+    p = verb(
         "gallery", "write a page that shows pictures and plays their recordings",
         "heartfast gallery pictures --scores scores.csv --model model.heartfast",
     )  # fmt: skip
