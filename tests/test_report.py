@@ -120,9 +120,9 @@ def test_what_undermines_the_figures_comes_first(ran) -> None:
         training._replace(protocol="random"),
         training._replace(bundle=training.bundle._replace(training=ungrouped)),
     ):
-        found = remarks(ran.evaluation, changed)
+        found = remarks(ran.evaluation, changed, ran.audit)
         assert [r.mark for r in found] == sorted((r.mark for r in found), key=order.index)
     assert found[0].mark == "bad"
     assert "one patient" in " ".join(remark.text for remark in found)
-    kept = " ".join(remark.text for remark in remarks(ran.evaluation, training))
+    kept = " ".join(remark.text for remark in remarks(ran.evaluation, training, ran.audit))
     assert "No patient, device or site (group) that it was tested on was trained on." in kept

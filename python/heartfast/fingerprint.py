@@ -36,7 +36,8 @@ FOREIGN_STEP_S, FOREIGN_TOP_HZ, FOREIGN_RANGE_DB = 0.025, 2000.0, 80.0
 # one CinC recording correlate by 0.92 at most (4 s; 0.86 with 12 s), shifted copies by 0.91 in all
 # but 1 %; copies of 30 s with noise 20 dB below by 0.75 to 1, others of that length by 0.69.
 ALIKE, ALIKE_LESS_A_SECOND, ALIKE_LEAST = 0.95, 0.005, 0.8
-BLOCK = 2048  # recordings whose neighbours are looked for at once
+BLOCK = 512  # recordings whose neighbours are looked for at once
+CHUNK = 128
 PAIRS = 256  # compared at once
 
 
@@ -127,13 +128,20 @@ def _neighbours(signatures: Array) -> NDArray[np.intp]:
     centred = centred @ directions
     centred /= np.maximum(np.sqrt((centred**2).sum(axis=1, keepdims=True)), 1e-9)
     most = min(NEIGHBOURS, count - 1)
+    others = np.zeros((-(-count // CHUNK) * CHUNK, centred.shape[1]), dtype=np.float32)
+    others[:count] = centred
     pairs = []
     for start in range(0, count, BLOCK):
-        near = centred[start : start + BLOCK] @ centred.T
-        rows = np.arange(start, start + len(near))
-        near[rows - start, rows] = -2
-        best = np.argpartition(-near, most - 1, axis=1)[:, :most]
-        pairs.append(np.stack([np.repeat(rows, most), best.ravel()], axis=1))
+        near = centred[start : start + BLOCK] @ others.T
+        rows = np.arange(len(near))
+        near[:, count:] = near[rows, start + rows] = -2
+        # The nearest few are in the chunks whose nearest are: a look at each chunk's best does.
+        chunks = near.reshape(len(near), -1, CHUNK)
+        best = np.argsort(-chunks.max(axis=2), axis=1, kind="stable")[:, :most]
+        within = np.take_along_axis(chunks, best[:, :, None], axis=1).reshape(len(near), -1)
+        place = np.argsort(-within, axis=1, kind="stable")[:, :most]
+        found = np.take_along_axis(best, place // CHUNK, axis=1) * CHUNK + place % CHUNK
+        pairs.append(np.stack([np.repeat(start + rows, most), found.ravel()], axis=1))
     return np.unique(np.sort(np.concatenate(pairs), axis=1), axis=0)
 
 

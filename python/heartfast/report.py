@@ -79,7 +79,8 @@ def write_report(run: Run) -> None:
         protocols=_protocols(run.training),
         choices=_choices(run.training),
         protocol=PROTOCOL_NAMES[run.training.protocol],
-        remarks=summary.remarks(run.evaluation, run.training),
+        remarks=summary.remarks(run.evaluation, run.training, run.audit),
+        audit=run.audit,
         config=run.training.bundle.config or {},
         evaluation=run.evaluation,
         caution=SYNTHETIC if run.synthetic else "",
@@ -88,7 +89,7 @@ def write_report(run: Run) -> None:
 
 def write_evaluation(path: str | os.PathLike[str], evaluation: Evaluation) -> None:
     """Write a report of an evaluation alone."""
-    remarks = summary.remarks(evaluation, None)
+    remarks = summary.remarks(evaluation, None, None)
     _write(path, run=None, caution="", evaluation=evaluation, remarks=remarks)
 
 

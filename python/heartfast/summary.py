@@ -8,6 +8,7 @@ from heartfast.metrics import FEW
 
 if TYPE_CHECKING:
     from heartfast.metrics import Estimate
+    from heartfast.stages.audit import Audit
     from heartfast.stages.evaluate import Evaluation
     from heartfast.stages.train import TrainResult
 
@@ -47,9 +48,13 @@ def class_by_class(evaluation: Evaluation) -> list[str]:
     return found
 
 
-def remarks(evaluation: Evaluation, training: TrainResult | None) -> list[Remark]:
+def remarks(
+    evaluation: Evaluation, training: TrainResult | None, audit: Audit | None
+) -> list[Remark]:
     """Return what speaks for and against the figures, worst first."""
     found = [_against_prior(evaluation)]
+    if audit is not None:
+        found += [Remark("bad", one.text) for one in audit.findings if one.level == "red"]
     if training is not None:
         found.append(_groups(training))
         found += _gap(training)

@@ -15,6 +15,7 @@ from heartfast.occlusion import can_explain
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection
+from heartfast.stages.audit import Audit, audit
 from heartfast.stages.convert import convert
 from heartfast.stages.evaluate import Evaluation, evaluate
 from heartfast.stages.gallery import write_gallery
@@ -38,6 +39,7 @@ class Run(NamedTuple):
     out: str
     conversion: Conversion
     packing: Packing
+    audit: Audit
     training: TrainResult
     evaluation: Evaluation
     report: str
@@ -47,7 +49,7 @@ class Run(NamedTuple):
     @property
     def notes(self) -> list[str]:
         """What a user should know, from all stages."""
-        stages = (self.conversion, self.packing, self.training, self.evaluation)
+        stages = (self.conversion, self.packing, self.audit, self.training, self.evaluation)
         found: dict[str, str] = {}
         for note in (note for stage in stages for note in stage.notes):
             # Stages propose groups, each from its own pictures: the first saw all of them.
@@ -67,6 +69,7 @@ class Run(NamedTuple):
             "synthetic": self.synthetic,
             "convert": self.conversion.to_dict(),
             "pack": self.packing.to_dict(),
+            "audit": self.audit.to_dict(),
             "train": self.training.to_dict(),
             "evaluate": self.evaluation.to_dict(),
             "report": self.report,
@@ -77,6 +80,7 @@ class Run(NamedTuple):
         """The tables of the stages; `notes` are not in them."""
         parts = {
             "Recordings": self.packing.to_text(),
+            "Audit": self.audit.to_text(),
             "Leaderboard (cross-validation on the training set)": self.training.to_text(),
             f"Test set ({self.training.best})": self.evaluation.to_text(),
         }
@@ -275,6 +279,7 @@ def _run(
     packing = pack_into(
         folder, at("images"), test_size=test_size, seed=seed, jobs=jobs, progress=progress
     )
+    audited = audit(folder, seed=seed, jobs=jobs, progress=progress)
     trained = train(
         at("train.zip"),
         at("model.heartfast"),
@@ -309,7 +314,9 @@ def _run(
         model=trained.bundle if can_explain(trained.bundle) else None,
         progress=progress,
     )
-    result = Run(folder, conversion, packing, trained, evaluation, report, gallery, synthetic)
+    result = Run(
+        folder, conversion, packing, audited, trained, evaluation, report, gallery, synthetic
+    )
     write_report(result)
     if progress:
         progress(Progress("report", 1, 1))
