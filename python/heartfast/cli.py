@@ -206,6 +206,7 @@ def _pack(options: Namespace) -> int:
             seed=options.seed,
             groups=options.group,
             group_regex=options.group_regex,
+            join_duplicates=options.join_duplicates,
             jobs=options.jobs,
             progress=progress,
         )
@@ -225,6 +226,7 @@ def _train(options: Namespace) -> int:
             options.pictures,
             options.out,
             group_regex=options.group_regex,
+            join_duplicates=options.join_duplicates,
             **settings.training(options),
             keep_interrupted=True,
             seed=options.seed,
@@ -339,6 +341,7 @@ def _run(options: Namespace) -> int:
             options.out,
             labels=options.labels,
             group_regex=options.group_regex,
+            join_duplicates=options.join_duplicates,
             config=config,
             recursive=options.recursive,
             any_extension=options.any_extension,

@@ -33,7 +33,18 @@ def group_numbers(keys: Iterable[tuple[str, str]]) -> list[int]:
     >>> group_numbers([("p1", "aa"), ("", ""), ("p2", "aa"), ("p2", "bb"), ("", "")])
     [0, 1, 0, 0, 2]
     """
-    parents: list[int] = []
+    first: dict[tuple[int, str], int] = {}
+    count = 0
+    links = []
+    for key in keys:
+        links += [(count, first.setdefault(pair, count)) for pair in enumerate(key) if pair[1]]
+        count += 1
+    return components(count, links)
+
+
+def components(count: int, links: Iterable[tuple[int, int]]) -> list[int]:
+    """Number the connected parts of a graph, from 0 in the order in which they first appear."""
+    parents = list(range(count))
 
     def root(i: int) -> int:
         while parents[i] != i:
@@ -41,14 +52,10 @@ def group_numbers(keys: Iterable[tuple[str, str]]) -> list[int]:
             i = parents[i]
         return i
 
-    first: dict[tuple[int, str], int] = {}
-    for i, key in enumerate(keys):
-        parents.append(i)
-        for pair in enumerate(key):
-            if pair[1]:
-                parents[root(i)] = root(first.setdefault(pair, i))
+    for i, j in links:
+        parents[root(i)] = root(j)
     number: dict[int, int] = {}
-    return [number.setdefault(root(i), len(number)) for i in range(len(parents))]
+    return [number.setdefault(root(i), len(number)) for i in range(count)]
 
 
 def digest(picture: Picture, data: bytes) -> str:

@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 
+from heartfast.learning_options import (
+    add_decisions,
+    add_embed,
+    add_group_regex,
+    add_join_duplicates,
+    add_test_size,
+    add_training,
+)
 from heartfast.picture_options import add_config, add_figure
 
 _LABELS = (
@@ -94,14 +102,15 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     p.add_argument("images", metavar="IMAGES", help="what convert wrote, or class folders")
     p.add_argument("-o", "--out", metavar="DIR", required=True, help="a new or empty folder")
-    _add_test_size(p)
+    add_test_size(p)
     p.add_argument(
         "--no-group",
         dest="group",
         action="store_false",
         help="let a group (patient) be on both sides: figures will be too good",
     )
-    _add_group_regex(p)
+    add_group_regex(p)
+    add_join_duplicates(p)
     _add_seed(p)
     _add_jobs(p)
 
@@ -113,8 +122,9 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "-o", "--out", metavar="MODEL", required=True, help="the model; replaced if there"
     )
-    _add_group_regex(p)
-    _add_training(p)
+    add_group_regex(p)
+    add_join_duplicates(p)
+    add_training(p)
     _add_seed(p)
     _add_jobs(p)
 
@@ -136,9 +146,9 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a row for each group (patient), of its recordings' probabilities combined",
     )
-    _add_group_regex(p)
-    _add_decisions(p)
-    _add_embed(p)
+    add_group_regex(p)
+    add_decisions(p)
+    add_embed(p)
     _add_jobs(p)
 
     p = verb(
@@ -186,8 +196,9 @@ def make_parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_sources(p, None, "a new or empty folder")
     _add_selection(p)
-    _add_test_size(p)
-    _add_training(p)
+    add_join_duplicates(p)
+    add_test_size(p)
+    add_training(p)
     add_config(p)
     _add_seed(p)
     _add_jobs(p)
@@ -243,7 +254,7 @@ def _add_sources(p: argparse.ArgumentParser, labels: str | None, out: str) -> No
     )
     p.add_argument("-o", "--out", metavar="OUT", required=True, help=out)
     p.add_argument("--labels", metavar="L", default=labels, required=labels is None, help=_LABELS)
-    _add_group_regex(p)
+    add_group_regex(p)
 
 
 def _add_selection(p: argparse.ArgumentParser) -> None:
@@ -266,96 +277,6 @@ def _add_selection(p: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_group_regex(p: argparse.ArgumentParser) -> None:
-    p.add_argument(
-        "--group-regex",
-        metavar="PATTERN",
-        help="take the group (patient) from names: the part of a regular expression that is in "
-        r"parentheses, as in '^\D*(\d+)'; with a / in it, of the path below SRC",
-    )
-
-
-def _add_test_size(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--test-size", type=float, default=0.2, help="share to test on (0.2)")
-
-
-def _add_training(p: argparse.ArgumentParser) -> None:
-    group = p.add_argument_group("training")
-    group.add_argument(
-        "--metric",
-        choices=("logloss", "macro_f1", "balanced_accuracy", "macro_auc", "brier"),
-        default="logloss",
-        help="what the best is best at (logloss)",
-    )
-    group.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
-    group.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
-    group.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
-    group.add_argument(
-        "--cv",
-        choices=("group", "source", "random"),
-        default="group",
-        help="what a fold leaves out: whole groups (default), a whole source, or recordings at "
-        "random, which gives figures that are too good",
-    )
-    group.add_argument(
-        "--class-weight",
-        choices=("none", "balanced", "source"),
-        help="let classes count the same, overall or inside each source (source with --cv source, "
-        "else none)",
-    )
-    group.add_argument(
-        "--augment",
-        type=int,
-        metavar="K",
-        help="fit on K changed copies of each picture, too (1; with --embed none)",
-    )
-    group.add_argument(
-        "--time-budget",
-        type=_seconds,
-        metavar="T",
-        help="time for all of it: 90s, 5m, 1h; what is not done by then is left out",
-    )
-    _add_embed(group)
-    group.add_argument("--embed-only", action="store_true", help="no features but its outputs")
-
-
-def _add_embed(p: argparse._ActionsContainer) -> None:
-    p.add_argument(
-        "--embed", metavar="ONNX", help="a pretrained image network, whose outputs are features"
-    )
-
-
-def _add_decisions(p: argparse.ArgumentParser) -> None:
-    group = p.add_argument_group("decisions (a column Decision)")
-    rules = group.add_mutually_exclusive_group()
-    rules.add_argument(
-        "--sensitivity",
-        type=_share,
-        action="append",
-        default=[],
-        metavar="CLASS=SHARE",
-        help="decide on CLASS by the threshold that found this share of it in cross-validation "
-        "(murmur=0.95); may be repeated",
-    )
-    rules.add_argument(
-        "--cost",
-        type=_cost,
-        action="append",
-        default=[],
-        metavar="ACTUAL:DECIDED=COST",
-        help="of a mistake, instead of 1 (murmur:normal=5); may be repeated",
-    )
-    rules.add_argument(
-        "--costs", metavar="CSV", help="of all: a column actual, and one for each decision"
-    )
-    group.add_argument(
-        "--reject",
-        type=float,
-        metavar="SHARE",
-        help="refuse what is more unlike the training data than all but SHARE of its kind (0.01)",
-    )
-
-
 def _add_seed(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
 
@@ -369,33 +290,6 @@ def _channel(text: str) -> str | int:
         return int(text)
     except ValueError:
         return text
-
-
-def _share(text: str) -> tuple[str, float]:
-    name, _, number = text.rpartition("=")
-    return name, _number(text, number, "CLASS=SHARE")
-
-
-def _cost(text: str) -> tuple[tuple[str, str], float]:
-    pair, _, number = text.rpartition("=")
-    actual, colon, decided = pair.partition(":")
-    return (actual, decided), _number(text, number if colon else "", "ACTUAL:DECIDED=COST")
-
-
-def _number(text: str, number: str, expected: str) -> float:
-    try:
-        return float(number)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}") from None
-
-
-def _seconds(text: str) -> float:
-    number, unit = text[:-1], text[-1:]
-    try:
-        return float(number) * {"s": 1, "m": 60, "h": 3600}[unit]
-    except (KeyError, ValueError):
-        message = f"expected a number and s, m or h, such as 90s or 5m, found {text!r}"
-        raise argparse.ArgumentTypeError(message) from None
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast import duplicates
 from heartfast.errors import DatasetError
 from heartfast.files import replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
@@ -84,6 +85,7 @@ def pack(
     seed: int = 0,
     groups: bool = True,
     group_regex: str | None = None,
+    join_duplicates: bool = True,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
 ) -> Packing:
@@ -100,8 +102,8 @@ def pack(
     ----------
     images : path
         What `convert` wrote (not as tar), or any folder or ZIP of class folders with PNGs or JPEGs.
-        Pictures without a label are left out, and those whose file cannot be read. What is in
-        a file is not looked at.
+        Pictures without a label are left out, and those whose file cannot be read; a file that
+        is no picture is not.
     out : path
         A new or empty folder.
     test_size : float
@@ -113,6 +115,9 @@ def pack(
         that is measured on the test set is too good.
     group_regex : str, optional
         Takes groups from the names of pictures, as `convert` does from those of recordings.
+    join_duplicates : bool
+        Look for recordings that are copies of others or nearly so (see `heartfast.duplicates`), and
+        keep them together; the groups in the tables then are those. Not without `groups`.
     jobs : int, optional
         Threads; by default one per core.
     progress : callable, optional
@@ -155,6 +160,7 @@ def pack(
         seed=seed,
         groups=groups,
         group_regex=group_regex,
+        join_duplicates=join_duplicates,
         jobs=jobs,
         progress=progress,
     )
@@ -175,6 +181,7 @@ def pack_into(
     seed: int,
     groups: bool = True,
     group_regex: str | None = None,
+    join_duplicates: bool = True,
     jobs: int | None,
     progress: ProgressCallback | None,
 ) -> Packing:
@@ -201,6 +208,11 @@ def pack_into(
                     f"first: {first}"
                 )
             notes.append(f"pictures that could not be read: {len(errors)}, the first: {first}")
+        if groups and join_duplicates:
+            labelled, joined = duplicates.join_duplicates(
+                labelled, pictures, jobs=jobs, progress=progress
+            )
+            notes += joined
         if not any(p.group for p in labelled) and not found:
             notes.append("no groups are known: each recording counts as its own")
         sources = {p.source for p in labelled if p.source}

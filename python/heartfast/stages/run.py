@@ -94,6 +94,7 @@ def run(
     *,
     labels: str | os.PathLike[str],
     group_regex: str | None = None,
+    join_duplicates: bool = True,
     config: SpectrogramConfig | None = None,
     recursive: bool = True,
     any_extension: bool = False,
@@ -135,6 +136,8 @@ def run(
         them: to score other recordings, `convert` them with the same ones first.
     out : path
         A new or empty folder.
+    join_duplicates : bool
+        As in `pack`.
     test_size : float
         The share of each class that is kept for the test.
     metric, trials, folds, repeats, cv, class_weight, augment, time_budget, embed, embed_only
@@ -174,7 +177,7 @@ def run(
     given_network(embed, embed_only)  # to know now, not when all is converted
     training["embed_only"] = embed_only
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
-    converting = {
+    converting: dict[str, Any] = {
         "group_regex": group_regex,
         "recursive": recursive,
         "any_extension": any_extension,
@@ -186,6 +189,7 @@ def run(
         labels=labels,
         config=config,
         converting=converting,
+        join_duplicates=join_duplicates,
         test_size=test_size,
         training=training,
         seed=seed,
@@ -251,6 +255,7 @@ def _run(
     labels: str | os.PathLike[str],
     config: SpectrogramConfig | None = None,
     converting: dict[str, Any] | None = None,
+    join_duplicates: bool = True,
     test_size: float = 0.2,
     training: dict[str, Any] | None = None,
     seed: int,
@@ -277,12 +282,19 @@ def _run(
             f"{len(conversion.errors)}"
         )
     packing = pack_into(
-        folder, at("images"), test_size=test_size, seed=seed, jobs=jobs, progress=progress
+        folder,
+        at("images"),
+        test_size=test_size,
+        seed=seed,
+        join_duplicates=join_duplicates,
+        jobs=jobs,
+        progress=progress,
     )
     audited = audit(folder, seed=seed, jobs=jobs, progress=progress)
     trained = train(
         at("train.zip"),
         at("model.heartfast"),
+        join_duplicates=False,  # their groups stand in train.zip by now
         seed=seed,
         jobs=jobs,
         progress=progress,

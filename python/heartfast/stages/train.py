@@ -7,8 +7,8 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast import duplicates, novelty, operating
 from heartfast import notes as notes_on
-from heartfast import novelty, operating
 from heartfast.augment import MOST_COPIES, describe_copies
 from heartfast.bundle import Bundle
 from heartfast.card import model_card
@@ -100,6 +100,7 @@ def train(
     repeats: int = 2,
     cv: str = "group",
     group_regex: str | None = None,
+    join_duplicates: bool = True,
     class_weight: str | None = None,
     augment: int | None = None,
     time_budget: float | None = None,
@@ -139,6 +140,8 @@ def train(
         alike, the figures are too good.
     group_regex
         Takes groups from the names of pictures, as `convert` does from those of recordings.
+    join_duplicates
+        Copies of a recording stay together, also those that were changed; see `pack`.
     class_weight
         How recordings count in fitting: "none" alike, "balanced" so that every class counts the
         same, "source" so that it does inside each source. By default "source" where `cv` is, else
@@ -222,6 +225,11 @@ def train(
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
         found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
         labelled = [labelled[row] for row in found.rows]
+        if join_duplicates:
+            labelled, joined = duplicates.join_duplicates(
+                labelled, pictures, jobs=jobs, progress=progress
+            )
+            of_names += joined
         groups = picture_groups(labelled, pictures, jobs=jobs)
         copies = None
         if augment:
