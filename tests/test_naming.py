@@ -50,8 +50,8 @@ def test_the_group_is_the_part_in_parentheses():
 def test_what_was_found_is_said():
     names = ["a1.wav", "a1x.wav", "b2.wav", "c.wav", "d.wav"]
     assert groups_by_pattern(r"(\d)", names)[1] == [
-        r"--group-regex '(\\d)': 2 groups, the largest '1' with 2 recordings",
-        r"--group-regex '(\\d)' does not match 2 names, each its own group (c.wav, ...)",
+        r"--group-regex '(\d)': 2 groups, the largest '1' with 2 recordings",
+        r"--group-regex '(\d)' does not match 2 names, each its own group (c.wav, ...)",
     ]
     assert groups_by_pattern(r"(\d|$)", names)[0] == ["1", "1", "2", "", ""]
 
@@ -74,7 +74,7 @@ def test_a_pattern_that_matches_nothing():
     with pytest.raises(DatasetError) as caught:
         groups_by_pattern(r"x(\d+)", ["a1.wav", "b.wav"])
     assert str(caught.value) == (
-        r"group_regex 'x(\\d+)': expected it to match names, found none of 2 that it does, the "
+        r"group_regex 'x(\d+)': expected it to match names, found none of 2 that it does, the "
         "first 'a1.wav'"
     )
 

@@ -54,12 +54,12 @@ def _compile(group_regex: str) -> re.Pattern[str]:
         pattern = re.compile(group_regex)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(
-            f"group_regex: expected a regular expression, found {group_regex!r} ({error})"
+            f"group_regex: expected a regular expression, found '{group_regex}' ({error})"
         ) from None
     if not pattern.groups:
         raise ValueError(
             f"group_regex: expected a part in parentheses that is the group, found none in "
-            f"{group_regex!r}"
+            f"'{group_regex}'"
         )
     return pattern
 
@@ -103,16 +103,16 @@ def groups_by_pattern(group_regex: str, names: Sequence[str]) -> tuple[list[str]
     sizes = Counter(filter(None, groups))
     if names and not sizes:
         raise DatasetError(
-            f"group_regex {group_regex!r}: expected it to match names, found none of {len(names)} "
+            f"group_regex '{group_regex}': expected it to match names, found none of {len(names)} "
             f"that it does, the first {names[0]!r}"
         )
     notes = [
-        f"--group-regex {group_regex!r}: {len(sizes)} groups, the largest "
+        f"--group-regex '{group_regex}': {len(sizes)} groups, the largest "
         f"{max(sizes, key=sizes.__getitem__)!r} with {max(sizes.values())} recordings"
     ] if sizes else []  # fmt: skip
     if unmatched := [name for name, group in zip(names, groups, strict=True) if not group]:
         notes.append(
-            f"--group-regex {group_regex!r} does not match {len(unmatched)} names, each its own "
+            f"--group-regex '{group_regex}' does not match {len(unmatched)} names, each its own "
             f"group ({unmatched[0]}, ...)"
         )
     return groups, notes

@@ -254,7 +254,7 @@ def _torn(train: Collection[Picture], test: Collection[Picture]) -> str:
         return said
     return (
         f"{said}, and {known} of the {len(test)} recordings to test are of a group that is trained "
-        "on: figures of the test set will be too good"
+        "on: figures of the test set will be too good (train shows whole groups and random folds)"
     )
 
 
