@@ -24,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 import heartfast
 from heartfast.errors import ConfigMismatchError, DatasetError
 from heartfast.extraction import extract_all
-from heartfast.features import BANDS, extract, feature_names
+from heartfast.features import BANDS, extract, families, feature_names
 from heartfast.images import PictureSet, Provenance, decode
 
 CONFIG = {"window_ms": 50.0, "dynamic_range": 80.0, "size": None}
@@ -361,3 +361,11 @@ def test_features_tell_a_murmur_from_a_normal_heart_on_real_recordings(shared_da
             assert rate == 4000
     test = stats.mannwhitneyu(table["murmur"], table["normal"])
     assert test.pvalue < 0.05
+
+
+def test_every_feature_is_of_one_family() -> None:
+    places = [place for columns in families().values() for place in columns]
+    names = feature_names()
+    assert sorted(places) == list(range(len(names)))
+    for family, start in (("modulation", "low_modulation"), ("cycle", "cycle_rate")):
+        assert any(names[place].startswith(start) for place in families()[family])

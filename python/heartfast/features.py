@@ -44,22 +44,43 @@ PHASES = 10  # of the autocorrelation within a cycle
 
 def feature_names() -> list[str]:
     """Name every feature, in the order of `extract`."""
+    return [name for names in _named().values() for name in names]
+
+
+def families() -> dict[str, list[int]]:
+    """Give the features of every family, by their places in `feature_names`."""
+    places: dict[str, list[int]] = {}
+    start = 0
+    for family, names in _named().items():
+        places[family] = list(range(start, start + len(names)))
+        start += len(names)
+    return places
+
+
+def _named() -> dict[str, list[str]]:
+    """Names of all features by family, in order."""
     band = [f"band{index:02d}" for index in range(BANDS)]
     broad = ["low", "mid", "high", "top"]
-    return [
-        *(f"{b}_{s}" for s in ("mean", "std", "skew", "p10", "p90", "flux") for b in band),
-        *(f"{b}_share" for b in band),
-        *(f"centroid_{s}" for s in ("mean", "std", "p10", "p90")),
-        *(f"{b}_modulation_{hz:g}hz" for b in broad for hz in MODULATION_HZ[:-1]),
-        *("cycle_rate", "cycle_strength", "cycle_contrast", "cycle_repeat"),
-        *(f"cycle_phase{phase}" for phase in range(1, PHASES)),
-        *(f"{b}_cycle" for b in broad),
-        *("beat_rate", "beat_level"),
-        *(f"gap_{s}" for s in ("median", "iqr", "p10", "p90", "change", "alternation")),
-        *(f"interval_{s}" for s in ("median", "iqr", "min", "max", "change", "jump")),
-        *(f"height_{s}" for s in ("std", "p10", "p90", "change")),
-        *(f"{b}_{s}" for s in ("beat", "systole", "diastole", "contrast") for b in band),
-    ]
+    return {
+        "bands": [f"{b}_{s}" for s in ("mean", "std", "skew", "p10", "p90", "flux") for b in band],
+        "spectrum": [
+            *(f"{b}_share" for b in band),
+            *(f"centroid_{s}" for s in ("mean", "std", "p10", "p90")),
+        ],
+        "modulation": [f"{b}_modulation_{hz:g}hz" for b in broad for hz in MODULATION_HZ[:-1]],
+        "cycle": [
+            *("cycle_rate", "cycle_strength", "cycle_contrast", "cycle_repeat"),
+            *(f"cycle_phase{phase}" for phase in range(1, PHASES)),
+            *(f"{b}_cycle" for b in broad),
+        ],
+        "beats": [
+            *("beat_rate", "beat_level"),
+            *(f"gap_{s}" for s in ("median", "iqr", "p10", "p90", "change", "alternation")),
+            *(f"interval_{s}" for s in ("median", "iqr", "min", "max", "change", "jump")),
+            *(f"height_{s}" for s in ("std", "p10", "p90", "change")),
+            *(f"{b}_{s}" for s in ("beat", "systole", "diastole", "contrast") for b in band),
+        ],
+    }
 
 
 def extract(levels: NDArray[np.uint8], provenance: Provenance | None = None) -> Array:

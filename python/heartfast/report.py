@@ -11,6 +11,7 @@ from heartfast import decisions, summary
 from heartfast.charts import Interval, interval_chart
 from heartfast.fitting import PRIOR
 from heartfast.heads import read_head
+from heartfast.insights import insights
 from heartfast.leaderboard import METRICS, NAMES, PROTOCOL_NAMES, rank
 from heartfast.metrics import LOSSES
 from heartfast.pages import write_page
@@ -80,6 +81,7 @@ def write_report(run: Run) -> None:
         choices=_choices(run.training),
         protocol=PROTOCOL_NAMES[run.training.protocol],
         remarks=summary.remarks(run.evaluation, run.training, run.audit),
+        goes_by=insights(run),
         audit=run.audit,
         config=run.training.bundle.config or {},
         evaluation=run.evaluation,

@@ -1,0 +1,126 @@
+"""What the report shows of what a model goes by: families of features, mistakes, and maps."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from heartfast.charts import Interval, interval_chart
+from heartfast.drawings import gallery_address, map_svg
+from heartfast.explanation import family_importance, recording_map, top_losses
+from heartfast.extraction import extract_all
+from heartfast.features import families
+from heartfast.fitting import Data
+from heartfast.heads import head_of
+from heartfast.images import PictureSet
+from heartfast.occlusion import can_explain
+from heartfast.tables import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from markupsafe import Markup
+
+    from heartfast.explanation import Loss
+    from heartfast.stages.run import Run
+
+MISTAKES = 6  # with their pictures
+# Of the families, in words.
+MEANINGS = {
+    "bands": "how loud each band is, and how that varies",
+    "spectrum": "how the sound is shared out among the bands",
+    "modulation": "how fast loudness rises and falls",
+    "cycle": "the heart's cycle: its length, how regular it is",
+    "beats": "single beats, what is between them, their distances",
+    "texture": "edges and their directions in the picture",
+}
+
+
+class Mistake(NamedTuple):
+    """One of the worst mistakes of the cross-validation; `plot` is JSON for the page's script."""
+
+    name: str
+    address: str
+    picture: str
+    plot: str
+    label: str
+    said: str
+    own: float
+    sure: float
+
+
+def insights(run: Run) -> dict[str, Any]:
+    """Return what the template takes: `families`, a chart or None, `mistakes`, and `maps`."""
+    return {
+        "families": _families(run),
+        "meanings": {family: MEANINGS[family] for family in families()},
+        "mistakes": _mistakes(run),
+        "maps": _maps(run),
+    }
+
+
+def _families(run: Run) -> Markup | None:
+    """Chart what each family adds in the test set; None where that cannot be told.
+
+    The model is the one that is saved, and has seen none of the test's groups: nothing is fitted.
+    """
+    import numpy as np
+
+    bundle = run.training.bundle
+    table = read_table(
+        os.path.join(run.out, "test_metadata.csv"), ("file_name", "label", "group"), "that of pack"
+    )
+    truth = {row["file_name"]: row for row in table.records()}
+    groups = {name: row["group"] or name for name, row in truth.items()}
+    if not can_explain(bundle) or len(set(groups.values())) < 2:
+        return None
+    with PictureSet(os.path.join(run.out, "test.zip")) as pictures:
+        names = [picture.name for picture in pictures.pictures]
+        found = extract_all(pictures, names)
+    tested = [names[row] for row in found.rows]
+    actual = np.array([bundle.classes.index(truth[name]["label"]) for name in tested])
+    numbers = np.unique([groups[name] for name in tested], return_inverse=True)[1]
+    data = Data(found.matrix, actual, numbers, len(bundle.classes))
+    rows = np.arange(len(actual))
+    importances = family_importance(
+        lambda _: bundle.model, data, [(0, (rows, rows))], families(), seed=0
+    )
+    return interval_chart(
+        [Interval(row.family, row.increase, row.low, row.high) for row in importances],
+        title="What the model would miss most",
+        axis="Rise of the logloss without it, on the test set, 95 % interval",
+    )
+
+
+def _mistakes(run: Run) -> list[Mistake]:
+    with PictureSet(os.path.join(run.out, "train.zip")) as pictures:
+
+        def shown(loss: Loss) -> Mistake:
+            data = pictures.read_bytes(loss.name)
+            return Mistake(
+                name=loss.name.rpartition("/")[2],
+                address=gallery_address(loss.name),
+                picture=f"data:image/png;base64,{base64.b64encode(data).decode()}",
+                plot=json.dumps(head_of(io.BytesIO(data)).plot),
+                label=loss.label,
+                said=loss.said,
+                own=loss.own,
+                sure=loss.sure,
+            )
+
+        return [shown(loss) for loss in top_losses(run.training, MISTAKES)]
+
+
+def _maps(run: Run) -> list[tuple[str, Markup]]:
+    """Maps of the training recordings: by class, and by source where there are several."""
+    training = run.training
+    points, shares = recording_map(training.matrix)
+    kinds: dict[str, Sequence[str]] = {
+        "class": [training.classes[index] for index in training.actual]
+    }
+    if len(set(training.sources)) > 1:
+        kinds["source"] = [source or "unknown" for source in training.sources]
+    return [(name, map_svg(points, shares, kind, training.names)) for name, kind in kinds.items()]
