@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Callable, Sequence
 
-    from heartfast.conversion import Failed
     from heartfast.progress import Progress
 
 # Exit codes.
@@ -34,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             try:
                 options = parser.parse_args(arguments)
             except SystemExit:
-                _write("")  # help may still be on its way
+                from heartfast.console import write
+
+                write("")  # help may still be on its way
                 raise
             if "verb" not in options:
                 parser.print_help(sys.stderr)
@@ -55,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from heartfast.errors import HeartfastError
 
         if isinstance(error, HeartfastError):
-            _say_failed(getattr(error, "errors", ()))
+            from heartfast.console import say_failed
+
+            say_failed(getattr(error, "errors", ()))
             return _fail(options, str(error), ERROR)
         raise
 
@@ -91,58 +94,22 @@ def _fail(options: Namespace | None, message: str, code: int) -> int:
 
 
 def _print(options: Namespace, result: dict[str, Any], text: str = "") -> None:
+    from heartfast.console import printable, write
+
     if options.json:
         import json
 
-        _write(json.dumps(result, indent=2) + "\n")
+        write(json.dumps(result, indent=2) + "\n")
     elif text and sys.stdout is not None:
-        from heartfast.console import printable
-
         lines = text.rstrip("\n").split("\n")
-        _write("".join(printable(line, sys.stdout.encoding) + "\n" for line in lines))
-
-
-def _say_failed(errors: Sequence[Failed], folder: str = "") -> None:
-    from heartfast.console import say_errors
-
-    where = f"{folder}/errors.jsonl" if folder else ""
-    say_errors([(error.path, error.message) for error in errors], where)
-
-
-def _say_kinds(errors: Sequence[Failed]) -> None:
-    """A table of how many failed for which kind of reason, where it is not one line anyway."""
-    from collections import Counter
-
-    from heartfast.console import say
-    from heartfast.tables import format_text
-
-    kinds = Counter(error.kind for error in errors)
-    if len(errors) > 1:
-        rows = [(kind, str(count)) for kind, count in kinds.most_common()]
-        for line in format_text([("kind", "failed"), *rows]).split("\n"):
-            say(line)
-
-
-def _write(text: str) -> None:
-    """Write to standard output; a reader who has gone, as after `| head`, needs no more."""
-    if sys.stdout is None:  # it may be closed
-        return
-    try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-    except OSError as error:
-        # Nor does the interpreter, at its end.
-        sys.stdout = None
-        if not isinstance(error, BrokenPipeError):
-            error.filename = "standard output"
-            raise
+        write("".join(printable(line, sys.stdout.encoding) + "\n" for line in lines))
 
 
 def _convert(options: Namespace) -> int:
     import gc
 
     from heartfast import settings
-    from heartfast.console import progress_bars, say, say_notes
+    from heartfast.console import progress_bars, say, say_failed, say_kinds, say_notes
     from heartfast.stages.convert import convert
 
     config = settings.config(options)
@@ -182,8 +149,8 @@ def _convert(options: Namespace) -> int:
         options.signals.patient = False
         gc.enable()
     say_notes(result.notes)
-    _say_failed(result.errors, result.out)
-    _say_kinds(result.errors)
+    say_failed(result.errors, result.out)
+    say_kinds(result.errors)
     known = f" ({result.known} recordings by an earlier run)" if result.known else ""
     say(f"{result.pictures} pictures in {result.out}, {len(result.errors)} failed{known}")
     if options.gallery and result.pictures:
@@ -360,12 +327,12 @@ def _demo(options: Namespace) -> int:
 
 
 def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
-    from heartfast.console import progress_bars, say, say_errors, say_notes
+    from heartfast.console import progress_bars, say, say_errors, say_failed, say_notes
 
     with progress_bars() as progress:
         result = run(seed=options.seed, jobs=options.jobs, progress=progress)
     say_notes(result.notes)
-    _say_failed(result.conversion.errors, result.conversion.out)
+    say_failed(result.conversion.errors, result.conversion.out)
     say_errors(result.packing.errors + result.training.errors)
     _print(options, result.to_dict(), result.to_text())
     say(f"the report is in {result.report}")

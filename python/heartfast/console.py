@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from heartfast.conversion import Failed
     from heartfast.progress import Progress, ProgressCallback
 
 # Failed files that are named on the terminal where a file has all of them.
@@ -24,6 +25,21 @@ def say(line: str) -> None:
         sys.stderr.flush()
     except OSError:
         sys.stderr = None  # its reader has gone; the work and its exit code are as they were
+
+
+def write(text: str) -> None:
+    """Write to standard output; a reader who has gone, as after `| head`, needs no more."""
+    if sys.stdout is None:  # it may be closed
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Nor does the interpreter, at its end.
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+            raise
 
 
 def printable(line: str, encoding: str = "utf-8") -> str:
@@ -48,6 +64,25 @@ def say_errors(errors: Sequence[tuple[str, str]], where: str = "") -> None:
         say(f"failed: {path}: {message}")
     if len(errors) > len(named):
         say(f"failed: {len(errors) - len(named)} more, see {where}")
+
+
+def say_failed(errors: Sequence[Failed], folder: str = "") -> None:
+    """Say which recordings failed, and that `folder` has all of them, if there is one."""
+    where = f"{folder}/errors.jsonl" if folder else ""
+    say_errors([(error.path, error.message) for error in errors], where)
+
+
+def say_kinds(errors: Sequence[Failed]) -> None:
+    """A table of how many failed for which kind of reason, where it is not one line anyway."""
+    from collections import Counter
+
+    from heartfast.tables import format_text
+
+    kinds = Counter(error.kind for error in errors)
+    if len(errors) > 1:
+        rows = [(kind, str(count)) for kind, count in kinds.most_common()]
+        for line in format_text([("kind", "failed"), *rows]).split("\n"):
+            say(line)
 
 
 @contextlib.contextmanager
