@@ -344,8 +344,18 @@ def test_run_says_one_proposal():
     def stage(*notes):
         return SimpleNamespace(notes=notes)
 
-    stages = [stage(PROPOSAL + "1"), stage("a", PROPOSAL + "2"), stage("a", "b"), stage()]
-    assert Run("", *stages, "", "", False).notes == [PROPOSAL + "1", "a", "b"]
+    run = Run(
+        out="",
+        conversion=stage(PROPOSAL + "1"),
+        packing=stage("a", PROPOSAL + "2"),
+        audit=stage(),
+        training=stage("a", "b"),
+        evaluation=stage(),
+        report="",
+        gallery="",
+        synthetic=False,
+    )
+    assert run.notes == [PROPOSAL + "1", "a", "b"]
 
 
 def test_the_command_line_takes_patterns(recordings, tmp_path):
