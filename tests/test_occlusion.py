@@ -17,7 +17,8 @@ from heartfast.bundle import Bundle
 from heartfast.drawings import LEAST_SCALE, layer_png
 from heartfast.extraction import extract_all
 from heartfast.features import feature_names
-from heartfast.images import PictureSet
+from heartfast.heads import Head, Plot
+from heartfast.images import PictureSet, Provenance
 from heartfast.models import LinearModel
 from heartfast.occlusion import OcclusionMap, occlusion_map
 
@@ -149,6 +150,38 @@ def test_it_is_what_a_naive_loop_finds(
     assert found.probability == pytest.approx(1 / (1 + np.exp(-(levels * weights).sum())))
 
 
+anything = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(
+    st.tuples(st.integers(1, 30), st.integers(1, 90)),
+    st.builds(Plot, st.none(), anything, anything, anything, anything),
+    st.one_of(st.none(), anything),
+    st.one_of(st.none(), anything),
+    st.tuples(st.floats(0, 2.0**53), st.floats(0, 2.0**53)).map(sorted),
+)
+def test_whatever_a_head_says_cells_cover_pixels(size, plot, left, right, hertz) -> None:
+    provenance = Provenance({}, 4000, 1.0, 200, 100, *hertz, "0")
+    levels = np.arange(size[0] * size[1]).reshape(size).astype(np.uint8)
+    grid = occlusion._grid("x", levels, provenance, Head(plot, left=left, right=right))
+    for edges, values in ((grid.rows, grid.frequencies), (grid.columns, grid.times)):
+        assert len(edges) == len(values) >= 2
+        assert (np.diff(edges) > 0).all()
+        assert np.isfinite(values).all()
+        assert (np.diff(values) >= 0).all()
+    assert grid.bottom - grid.rows[-1] >= 0 == grid.rows[0]
+    assert 0 <= grid.columns[0] < grid.columns[-1] <= size[1]
+    assert grid.frequencies[0] >= hertz[0]
+    # Every cell is hidden, and nothing but the plot.
+    hidden = np.zeros((len(grid.rows) - 1, len(grid.columns) - 1), dtype=bool)
+    for window in grid.windows():
+        hidden[window] = True
+        changed = grid.hide(levels, *window) != levels
+        assert not changed[:, : grid.columns[0]].any()
+        assert not changed[grid.bottom :].any()
+    assert hidden.all()
+
+
 def test_only_the_plot_of_a_figure_is_hidden(tmp_path: Path) -> None:
     y, sr = heartfast.synth.heart_sound("murmur", seed=1, duration_s=3.0)
     for scale in ("linear", "log"):
@@ -226,6 +259,29 @@ def test_the_layer_lies_where_the_values_are() -> None:
     assert layer[height // 2, width // 2, 3] > 120
     assert layer[..., 3].min() > 0
     assert len(layer_png(found)) < 2000
+
+
+@given(
+    st.integers(1, 12),
+    st.integers(1, 70),
+    st.integers(0, 999),
+    st.floats(0, 50),
+)
+def test_cells_have_the_colour_of_their_sign(
+    rows: int, columns: int, seed: int, size: float
+) -> None:
+    values = np.random.default_rng(seed).normal(size=(rows, columns)) * size
+    edges = np.linspace(0, 2, columns + 1), np.linspace(0, 2000, rows + 1)
+    layer = rgba(layer_png(OcclusionMap(values, *edges, "a", 0.5)))
+    assert layer.shape[1] == 4 * columns
+    assert layer[..., 3].max() <= 200
+    strongest = np.abs(values).max()
+    # Four pixels to a column: the two in its middle are nearest to its own value.
+    for row, column in np.argwhere(np.abs(values) > 0.9 * strongest):
+        y = min(int((1 - (row + 0.5) / rows) * len(layer)), len(layer) - 1)
+        red, _, blue, opaque = layer[y, 4 * column + 1]
+        if strongest > 0.2 and opaque > 100:
+            assert (red > blue) == (values[row, column] > 0)
 
 
 def test_small_changes_stay_faint() -> None:

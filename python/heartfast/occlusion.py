@@ -11,7 +11,7 @@ from heartfast.bundle import Bundle
 from heartfast.errors import DatasetError
 from heartfast.features import CORNER_HZ, FOREIGN_COLUMN_S, FOREIGN_TOP_HZ, extract
 from heartfast.heads import head_of
-from heartfast.images import PictureSet, decode, require_config
+from heartfast.images import MAX_NUMBER, PictureSet, decode, require_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -241,10 +241,9 @@ def _grid(name: str, levels: NDArray[np.uint8], provenance: Provenance | None, h
     hertz = np.expm1(mel) * CORNER_HZ
     rows = _edges((hertz - low) / max(high - low, 1e-9), bottom - top)
 
-    if head.left is None or head.right is None or head.right <= head.left:
-        start, seconds = 0.0, (last - first) * FOREIGN_COLUMN_S
-    else:
-        start, seconds = head.left, head.right - head.left
+    start, seconds = 0.0, (last - first) * FOREIGN_COLUMN_S
+    if head.left is not None and head.right is not None and head.left < head.right:
+        start, seconds = head.left, min(head.right - head.left, MAX_NUMBER)  # it may be forged
     count = round(min(max(seconds / CELL_S, 1), MOST_COLUMNS))
     columns = _edges(np.linspace(0, 1, count + 1), last - first)
     return _Grid(
