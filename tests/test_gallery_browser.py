@@ -110,6 +110,7 @@ def until(page, condition: str) -> None:
 
 
 def click(page, card, share: float) -> None:
+    card.locator(".sheet").scroll_into_view_if_needed()
     box = card.locator(".sheet").bounding_box()
     page.mouse.click(box["x"] + share * box["width"], box["y"] + 0.4 * box["height"])
 
@@ -164,7 +165,9 @@ def test_the_keys(made: Path, open_page) -> None:
     assert view.get_by_role("heading").inner_text() == order[0]
     page.keyboard.press("ArrowRight")
     assert view.get_by_role("heading").inner_text() == order[1]
-    assert view.locator("img").evaluate("image => image.complete || image.decode().then(() => 1)")
+    assert view.locator(".sheet > img").evaluate(
+        "image => image.complete || image.decode().then(() => 1)"
+    )
     click(page, view, 0.5)
     until(page, "player.playing && player.at > 1.2")
     page.keyboard.press("Escape")
@@ -448,7 +451,8 @@ def test_a_name_that_is_a_program_does_nothing(made: Path, open_page) -> None:
     page = open_page(made / "out/gallery.html", query="#find=onerror")
     assert names(page) == [HOSTILE]
     assert (
-        page.locator("#grid .card img").evaluate("i => i.decode().then(() => i.naturalWidth)") > 10
+        page.locator("#grid .sheet > img").evaluate("i => i.decode().then(() => i.naturalWidth)")
+        > 10
     )
     page.locator(".card .play").click()
     until(page, "player.playing")

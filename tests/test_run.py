@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import heartfast
+from heartfast.insights import MISTAKES
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +81,13 @@ def test_report_is_whole_self_contained_and_escaped(ran) -> None:
     # Nothing is fetched from anywhere; the gallery beside it is linked to.
     links = [address for address in page.addresses if not address.startswith("data:")]
     assert {link.partition("#")[0] for link in links} == {"gallery.html"}
-    confusion = result.evaluation.confusion
-    assert len(links) == 1 + (confusion > 0).sum()
+    confusion, training = result.evaluation.confusion, result.training
+    # To all of it and to what was explained; by cells, the worst mistakes and the map's marks.
+    assert len(links) == 2 + (confusion > 0).sum() + MISTAKES + len(training.names)
     assert all(sound.startswith("data:audio/wav;base64,") for sound in page.sounds)
     assert not re.search(r"@import|url\(|https?://", text)
     made = {(folder / "out/images" / r.file_name).read_bytes() for r in result.conversion.records}
-    assert len(page.pictures) == 9
+    assert len(page.pictures) == 9 + MISTAKES
     for address in page.pictures:
         assert base64.b64decode(address.partition(",")[2]) in made
     assert len(page.sounds) == 9
