@@ -21,7 +21,9 @@ __all__ = [
     "apply_effects",
     "build_info",
     "convert",
+    "describe",
     "encode_png",
+    "feature_families",
     "figure",
     "figure_of_levels",
     "get_window",
@@ -327,6 +329,14 @@ def encode_png(
     texts: Sequence[tuple[str, str]],
     preset: str,
 ) -> bytes: ...
+def describe(
+    levels: NDArray[np.uint8],
+    bottom_hz: float,
+    top_hz: float,
+    range_db: float,
+    seconds_per_column: float,
+) -> NDArray[np.float64]: ...
+def feature_families() -> list[tuple[str, list[str]]]: ...
 def open_archive(
     path: str | os.PathLike[str], limits: Limits
 ) -> tuple[Archive, list[str]] | None: ...

@@ -1,8 +1,21 @@
-"""What a classifier sees of a spectrogram picture: some 230 numbers.
+"""What a classifier sees of a spectrogram picture: some 470 numbers, which the core computes.
 
-They describe, band by band on a mel-like scale, how loud it is and how that varies; how
-the loudness of broad bands is modulated; and the rhythm: cycle length, its regularity,
-the intervals and heights of single beats, and the sound between them.
+By family, each over 14 bands of a mel-like scale, 4 broad bands of them (low, mid, high, top: with
+0 to 2000 Hz below 200, 600, 1100 and 2000 Hz) or 7 pairs of them:
+
+- `bands`: statistics of each band's decibels over time, and their mean change (flux);
+- `spectrum`: each band's share of the power in dB, and its centre, in bands;
+- `modulation`: how much of a broad band's variation is in each octave of rates, in Hz;
+- `cycle`: the heart's cycles a second, and the autocorrelation within a cycle and beyond it;
+- `beats`: the rate of beats (S1 and S2), the gaps from one to the next, the intervals to the next
+  but one, and their heights;
+- `sounds`: each band at the beats, and in the short and long pauses after them (systole and
+  diastole, where all is well), in dB;
+- `contrast`: each band in systole over that in diastole, in dB;
+- `periodicity`: each pair's autocorrelation at twentieths of a cycle;
+- `coupling`: each pair's correlation with the low band, tenths of a cycle earlier;
+- `texture`: the share of a broad band's gradients that rise in a direction: 0 degrees along time,
+  90 along frequency.
 
 Duration must not give the class away, as it does in many corpora. So levels are relative
 to a recording's own 90th percentile, not to its loudest moment, and everything is the mean
@@ -13,7 +26,7 @@ and boosted trees can tell that; a recording shorter than a segment differs, too
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,64 +36,42 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 
-BANDS = 14
 CORNER_HZ = 200.0  # the band layout is nearly linear below it, logarithmic above
-BROAD = ((0, 4), (4, 8), (8, 11), (11, 14))  # with 0-2000 Hz: below 200, 600, 1100, 2000 Hz
-COLUMN_S = 0.02  # columns are averaged to about this, so that features hardly depend on the hop
-FOREIGN_COLUMN_S = 0.025  # assumed where nothing tells: the hop of the default configuration
-SEGMENT_S = 3.0  # twice the longest cycle
-LEAST_COLUMNS = 8  # shorter pictures are continued with their last column
-MOST_SEGMENTS = 1000  # 25 minutes; of what is longer, as many, evenly spread
-BLOCK_PIXELS = 1_000_000  # of a picture taken at once, eight bytes each
-FOREIGN_TOP_HZ = 2000.0
-RANGE_DB = 80.0
-MODULATION_HZ = (0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6, 16.0)
-CYCLE_S = (0.4, 1.5)  # 40 to 150 beats a minute
-BEAT_GAP_S = 0.12  # no two beats (S1, S2) are closer
-PHASES = 10  # of the autocorrelation within a cycle
+FOREIGN_TOP_HZ = 2000.0  # assumed where nothing tells, as in the default configuration at 4 kHz
+FOREIGN_COLUMN_S = 0.025
+
+# Families that hardly depend on a device's gain, noise and frequency response.
+LEVEL_FREE = ("modulation", "cycle", "beats", "contrast", "periodicity", "coupling")
+
+
+class _Scale(NamedTuple):
+    """What a picture's rows, columns and levels stand for."""
+
+    bottom_hz: float = 0.0
+    top_hz: float = FOREIGN_TOP_HZ
+    range_db: float = 80.0
+    seconds_per_column: float = FOREIGN_COLUMN_S
 
 
 def feature_names() -> list[str]:
     """Name every feature, in the order of `extract`."""
-    return [name for names in _named().values() for name in names]
+    from heartfast import _core
+
+    return [name for _, names in _core.feature_families() for name in names]
 
 
 def families() -> dict[str, list[int]]:
     """Give the features of every family, by their places in `feature_names`."""
+    from heartfast import _core
+
     places: dict[str, list[int]] = {}
     start = 0
-    for family, names in _named().items():
+    for family, names in _core.feature_families():
         places[family] = list(range(start, start + len(names)))
         start += len(names)
     return places
-
-
-def _named() -> dict[str, list[str]]:
-    """Names of all features by family, in order."""
-    band = [f"band{index:02d}" for index in range(BANDS)]
-    broad = ["low", "mid", "high", "top"]
-    return {
-        "bands": [f"{b}_{s}" for s in ("mean", "std", "skew", "p10", "p90", "flux") for b in band],
-        "spectrum": [
-            *(f"{b}_share" for b in band),
-            *(f"centroid_{s}" for s in ("mean", "std", "p10", "p90")),
-        ],
-        "modulation": [f"{b}_modulation_{hz:g}hz" for b in broad for hz in MODULATION_HZ[:-1]],
-        "cycle": [
-            *("cycle_rate", "cycle_strength", "cycle_contrast", "cycle_repeat"),
-            *(f"cycle_phase{phase}" for phase in range(1, PHASES)),
-            *(f"{b}_cycle" for b in broad),
-        ],
-        "beats": [
-            *("beat_rate", "beat_level"),
-            *(f"gap_{s}" for s in ("median", "iqr", "p10", "p90", "change", "alternation")),
-            *(f"interval_{s}" for s in ("median", "iqr", "min", "max", "change", "jump")),
-            *(f"height_{s}" for s in ("std", "p10", "p90", "change")),
-            *(f"{b}_{s}" for s in ("beat", "systole", "diastole", "contrast") for b in band),
-        ],
-    }
 
 
 def extract(levels: NDArray[np.uint8], provenance: Provenance | None = None) -> Array:
@@ -92,196 +83,26 @@ def extract(levels: NDArray[np.uint8], provenance: Provenance | None = None) -> 
         uint8 (height, width), row 0 the highest frequency, brighter meaning louder.
     provenance
         How it was made, for features in Hz and seconds; without, 0 to 2000 Hz and 25 ms a
-        column are assumed.
+        column are assumed. It may be forged: what is beyond reason is brought to its border.
 
     Returns
     -------
     ndarray
         float64 (n_features,), finite whatever the picture.
+
+    Raises
+    ------
+    ValueError
+        It has no pixels.
     """
     import numpy as np
 
-    step = provenance.seconds_per_column(levels.shape[1]) if provenance else FOREIGN_COLUMN_S
-    step = min(max(step, 1e-6), 10.0)  # a forged chunk may say anything
-    decibels, power = _bands(levels, provenance)
-    factor = max(1, round(COLUMN_S / step))
-    if factor > 1:
-        decibels, power = (_average_columns(x, factor) for x in (decibels, power))
-        step *= factor
-    if (missing := LEAST_COLUMNS - decibels.shape[1]) > 0:
-        decibels, power = (
-            np.pad(x, ((0, 0), (0, missing)), mode="edge") for x in (decibels, power)
-        )
-    decibels = decibels - _quantiles(decibels.mean(axis=0), 0.9)
-    columns = decibels.shape[1]
-    length = min(max(LEAST_COLUMNS, round(SEGMENT_S / step)), columns)
-    # Half over each other, so that no interval between beats is missed at a boundary.
-    count = min(max(1, -(-2 * columns // length) - 1), MOST_SEGMENTS)
-    starts = np.linspace(0, columns - length, count).round().astype(int)
-    segments = [slice(start, start + length) for start in starts]
-    described = [_describe(decibels[:, part], power[:, part], step) for part in segments]
-    return np.asarray(np.mean(described, axis=0))
+    from heartfast import _core
 
-
-def _describe(decibels: Array, power: Array, step: float) -> Array:
-    """Features (n_features,) of one segment."""
-    import numpy as np
-
-    envelopes = np.stack([decibels[low:high].mean(axis=0) for low, high in BROAD])
-    rhythm, cycle = _rhythm(envelopes, step)
-    parts = [
-        _band_statistics(decibels),
-        _spectrum(power),
-        rhythm,
-        _beats(decibels, envelopes[0], step, cycle),
-    ]
-    return np.concatenate(parts)
-
-
-def _bands(levels: NDArray[np.uint8], provenance: Provenance | None) -> tuple[Array, Array]:
-    """Mean dB above the floor, and mean power, of every band: (BANDS, columns) each."""
-    import numpy as np
-
-    bottom, top = (provenance.fmin, provenance.fmax) if provenance else (0.0, FOREIGN_TOP_HZ)
-    span = provenance.config.get("dynamic_range") if provenance else None
-    range_db = min(max(span, 1.0), 400.0) if isinstance(span, int | float) else RANGE_DB
-    height = len(levels)
-    mel = np.linspace(np.log1p(bottom / CORNER_HZ), np.log1p(top / CORNER_HZ), BANDS + 1)
-    hertz = np.expm1(mel) * CORNER_HZ
-    edges = np.round((hertz - bottom) / max(top - bottom, 1e-9) * height).astype(int)
-    starts = np.minimum(edges[:-1], height - 1)
-    counts = np.maximum(np.diff(np.append(starts, height)), 1)[:, None]
-    upward = levels[::-1]
-    table = 10 ** (np.linspace(-range_db, 0, 256) / 10)
-    sums, powers = np.empty((2, BANDS, levels.shape[1]))
-    columns = max(1, BLOCK_PIXELS // height)
-    for start in range(0, levels.shape[1], columns):
-        block = slice(start, start + columns)
-        part = upward[:, block]
-        sums[:, block] = np.add.reduceat(part, starts, axis=0, dtype=np.float64)
-        powers[:, block] = np.add.reduceat(table[part], starts)
-    return sums / counts * (range_db / 255), powers / counts
-
-
-def _average_columns(values: Array, factor: int) -> Array:
-    import numpy as np
-
-    starts = np.arange(0, values.shape[1], factor)
-    counts = np.diff(np.append(starts, values.shape[1]))
-    return np.add.reduceat(values, starts, axis=1) / counts
-
-
-def _quantiles(values: NDArray[Any], *fractions: float) -> Array:
-    """Nearest-rank quantiles over the last axis, the fractions first."""
-    import numpy as np
-
-    ordered = np.sort(values, axis=-1)
-    ranks = np.round(np.array(fractions) * (values.shape[-1] - 1)).astype(int)
-    return np.moveaxis(ordered[..., ranks], -1, 0)
-
-
-def _band_statistics(decibels: Array) -> Array:
-    import numpy as np
-
-    mean = decibels.mean(axis=1)
-    centred = decibels - mean[:, None]
-    std = np.sqrt((centred**2).mean(axis=1))
-    skew = (centred**3).mean(axis=1) / np.maximum(std, 1.0) ** 3
-    p10, p90 = _quantiles(decibels, 0.1, 0.9)
-    flux = np.abs(np.diff(decibels, axis=1)).mean(axis=1)
-    return np.concatenate([mean, std, skew, p10, p90, flux])
-
-
-def _spectrum(power: Array) -> Array:
-    import numpy as np
-
-    total = power.sum(axis=1)
-    share = 10 * np.log10(total / total.sum() + 1e-8)
-    centroid = np.arange(BANDS) @ power / power.sum(axis=0)
-    p10, p90 = _quantiles(centroid, 0.1, 0.9)
-    return np.concatenate([share, [centroid.mean(), centroid.std(), p10, p90]])
-
-
-def _rhythm(envelopes: Array, step: float) -> tuple[Array, float]:
-    """Modulation spectra and autocorrelation of the broad bands, and the cycle's seconds."""
-    import numpy as np
-
-    columns = envelopes.shape[1]
-    centred = envelopes - envelopes.mean(axis=1, keepdims=True)
-    padded = 1 << (2 * columns - 1).bit_length()
-    power = np.abs(np.fft.rfft(centred, padded, axis=1)) ** 2
-
-    below = np.cumsum(power, axis=1)
-    below /= np.maximum(below[:, -1:], 1e-9)
-    bins = np.array(MODULATION_HZ) * step * padded
-    at = np.stack([np.interp(bins, np.arange(len(row)), row) for row in below])
-    modulation = np.log10(np.diff(at, axis=1) + 1e-3)
-
-    overlap = np.maximum(1 - np.arange(columns) / columns, 0.25)  # bounds the noise of long lags
-    lagged = np.fft.irfft(power, padded, axis=1)[:, :columns] / overlap
-    lagged /= np.maximum(lagged[:, :1], 1e-9)
-    lags = np.arange(columns) * step
-    beating = lagged[:2].mean(axis=0)  # heart sounds and murmurs live in the two lower bands
-
-    def at_lag(seconds: Any) -> Any:
-        return np.interp(seconds, lags, beating)  # beyond the last lag: its value
-
-    candidates = np.arange(CYCLE_S[0], CYCLE_S[1], step / 2)
-    # A true cycle repeats; the weight keeps twice the cycle from winning by a hair.
-    repeats = at_lag(candidates) + 0.5 * at_lag(2 * candidates)
-    cycle = float(candidates[np.argmax(repeats - 0.1 * np.log2(candidates))])
-    profile = at_lag(cycle * np.arange(1, PHASES) / PHASES)
-    strength = at_lag(cycle)
-    each = [np.interp(cycle, lags, row) for row in lagged]
-    summary = [1 / cycle, strength, strength - profile.min(), at_lag(2 * cycle)]
-    return np.concatenate([modulation.ravel(), summary, profile, each]), cycle
-
-
-def _beats(decibels: Array, envelope: Array, step: float, cycle: float) -> Array:
-    """Intervals and heights of the beats (S1 and S2), and the bands at and between them."""
-    import numpy as np
-
-    smooth = np.convolve(np.pad(envelope, 1, mode="edge"), [0.25, 0.5, 0.25], mode="valid")
-    reach = max(1, round(BEAT_GAP_S / step))
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(smooth, reach), 2 * reach + 1)
-    median, loud = _quantiles(smooth, 0.5, 0.95)
-    is_peak = (smooth >= around.max(axis=1)) & (smooth > median + 0.3 * (loud - median))
-    peaks = np.flatnonzero(is_peak)
-    seconds = len(smooth) * step
-    rate = [len(peaks) / seconds, loud - median]
-    if len(peaks) < 4:  # too few for intervals of intervals: say nothing rather than noise
-        count = min(max(4, round(2 * seconds / cycle)), len(smooth))
-        peaks = np.linspace(0, len(smooth) - 1, count).astype(int)
-
-    gaps = np.diff(peaks) * step
-    low, middle, high = _quantiles(gaps, 0.1, 0.5, 0.9)
-    quarter, three = _quantiles(gaps, 0.25, 0.75)
-    turns = np.diff(gaps)
-    alternation = -(turns[1:] * turns[:-1]).mean() / max((turns**2).mean(), 1e-6)
-    gap = [middle / cycle, three - quarter, low, high, np.abs(turns).mean(), alternation]
-
-    intervals = (peaks[2:] - peaks[:-2]) * step
-    quarter, centre, three = _quantiles(intervals, 0.25, 0.5, 0.75)
-    swings = np.diff(intervals) / centre
-    interval = [
-        *(centre / cycle, (three - quarter) / centre),
-        *(intervals.min() / centre, intervals.max() / centre),
-        *(np.abs(swings).mean(), swings.max()),
-    ]
-    heights = smooth[peaks]
-    low, middle, high = _quantiles(heights, 0.1, 0.5, 0.9)
-    height = [heights.std(), middle - low, high - middle, np.abs(np.diff(heights)).mean()]
-
-    column = np.arange(len(smooth))
-    after = np.clip(np.searchsorted(peaks, column, side="right") - 1, 0, len(gaps) - 1)
-    within = (column - peaks[after]) * step / gaps[after]
-    between = (within > 0.3) & (within < 0.7)
-    short = gaps[after] < cycle / 2
-    overall = decibels.mean(axis=1)
-    at_beats = decibels[:, peaks].mean(axis=1)
-    systole, diastole = (
-        decibels[:, where].mean(axis=1) if where.any() else overall
-        for where in (between & short, between & ~short)
-    )
-    bands = [at_beats - overall, systole - at_beats, diastole - at_beats, systole - diastole]
-    return np.concatenate([rate, gap, interval, height, *bands])
+    scale = _Scale()
+    if provenance is not None:
+        step = provenance.seconds_per_column(levels.shape[1])
+        span = provenance.config.get("dynamic_range")
+        range_db = float(span) if isinstance(span, int | float) else scale.range_db
+        scale = _Scale(provenance.fmin, provenance.fmax, range_db, step)
+    return _core.describe(np.ascontiguousarray(levels), *scale)

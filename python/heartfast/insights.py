@@ -34,7 +34,11 @@ MEANINGS = {
     "spectrum": "how the sound is shared out among the bands",
     "modulation": "how fast loudness rises and falls",
     "cycle": "the heart's cycle: its length, how regular it is",
-    "beats": "single beats, what is between them, their distances",
+    "beats": "single beats: how far apart they are, and how high",
+    "sounds": "how loud each band is at the beats and between them",
+    "contrast": "each band in systole over that in diastole",
+    "periodicity": "how each band goes on within a cycle",
+    "coupling": "how each band follows the low ones within a cycle",
     "texture": "edges and their directions in the picture",
 }
 

@@ -22,6 +22,7 @@ from heartfast.crossvalidation import (
 from heartfast.embedding import given_network, widened
 from heartfast.errors import DatasetError
 from heartfast.extraction import extract_all
+from heartfast.features import LEVEL_FREE, families
 from heartfast.files import require_output
 from heartfast.fitting import Data, Settings
 from heartfast.fitting.data import CLASS_WEIGHTS
@@ -238,7 +239,7 @@ def train(
                 pictures, names, augment, seed=seed, jobs=jobs, progress=progress
             )
     classes, data = _data(found.matrix, labelled, groups)
-    data = data._replace(variants=copies)
+    data = data._replace(variants=copies, subsets=() if embed_only else (_level_free(),))
     if len(classes) < 2:
         raise DatasetError(f"{where}: expected at least 2 classes, found only {classes[0]!r}")
     _check_sources(where, cv, labelled)
@@ -377,6 +378,14 @@ def _sources(labelled: list[Picture]) -> dict[str, int]:
     """How many recordings each source has; none where no source is known."""
     counts = Counter(picture.source for picture in labelled)
     return dict(sorted(counts.items())) if any(counts) else {}
+
+
+def _level_free() -> NDArray[np.intp]:
+    """Return the columns of features that do not depend on a device's gain, noise and response."""
+    import numpy as np
+
+    known = families()
+    return np.array(sorted(column for family in LEVEL_FREE for column in known[family]))
 
 
 def _check_sources(where: str, cv: str, labelled: list[Picture]) -> None:

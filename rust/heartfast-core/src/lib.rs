@@ -49,6 +49,7 @@ mod colormap_tables;
 pub mod config;
 pub mod effects;
 mod error;
+pub mod features;
 pub mod figure;
 mod inflate;
 mod job;

@@ -8,6 +8,7 @@ mod audio;
 mod batch;
 mod config;
 mod errors;
+mod features;
 mod figure;
 mod image;
 mod info;
@@ -30,6 +31,8 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(audio::load, m)?)?;
     m.add_function(wrap_pyfunction!(batch::convert, m)?)?;
     m.add_function(wrap_pyfunction!(batch::open_archive, m)?)?;
+    m.add_function(wrap_pyfunction!(features::describe, m)?)?;
+    m.add_function(wrap_pyfunction!(features::feature_families, m)?)?;
     m.add_function(wrap_pyfunction!(figure::figure, m)?)?;
     m.add_function(wrap_pyfunction!(figure::figure_of_levels, m)?)?;
     m.add_function(wrap_pyfunction!(image::encode_png, m)?)?;

@@ -1,0 +1,42 @@
+//! Features of pictures.
+
+use std::cell::RefCell;
+
+use heartfast_core::Cancel;
+use heartfast_core::features::{self, Extractor, Scale};
+use numpy::{PyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use crate::errors::raise;
+use crate::interrupt;
+
+thread_local! {
+    static EXTRACTOR: RefCell<Extractor> = RefCell::default();
+}
+
+/// The features of a C-contiguous uint8 array (height, width), and what it stands for.
+#[pyfunction]
+pub(crate) fn describe<'py>(
+    py: Python<'py>,
+    levels: PyReadonlyArray2<'py, u8>,
+    bottom_hz: f64,
+    top_hz: f64,
+    range_db: f64,
+    seconds_per_column: f64,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let shape = (levels.shape()[0], levels.shape()[1]);
+    let scale = Scale { bottom_hz, top_hz, range_db, seconds_per_column };
+    let levels = levels.as_slice()?;
+    let cancel = Cancel::new();
+    let features = interrupt::run_on(py, levels.len(), &cancel, || {
+        EXTRACTOR.with_borrow_mut(|extractor| extractor.describe(levels, shape, &scale, &cancel))
+    })?
+    .map_err(|e| raise(py, e))?;
+    Ok(PyArray1::from_vec(py, features))
+}
+
+/// Every feature's name by family, in the order of `describe`.
+#[pyfunction]
+pub(crate) fn feature_families() -> [(&'static str, Vec<String>); 10] {
+    features::families()
+}
