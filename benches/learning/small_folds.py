@@ -1,9 +1,9 @@
 """What a single small fold can say: `python benches/learning/small_folds.py [--folds 1000]`.
 
-The published proof of concept read its figures off one fold of 65 to 74 recordings of PASCAL set B,
-with 4 to 8 extrasystoles in it. Here models are trained and tested on 1,000 such folds, each 16 % of
-the recordings, drawn anew: once as it was done there (recordings at random, a patient may be on both
-sides), once with patients kept whole. Nothing is chosen by these figures.
+The published proof of concept read its figures off one fold of 65 to 74 recordings of PASCAL set
+B, with 4 to 8 extrasystoles in it. Here models are trained and tested on 1,000 such folds, each
+16 % of the recordings, drawn anew: once as it was done there (recordings at random, a patient may
+be on both sides), once with patients kept whole. Nothing is chosen by these figures.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def main() -> None:
         for name, model in MODELS.items():
             say(f"{split}, {name}")
 
-            def one(fold: tuple[np.ndarray, np.ndarray], model: partial[object] = model) -> list[float]:
+            def one(
+                fold: tuple[np.ndarray, np.ndarray], model: partial[object] = model
+            ) -> list[float]:
                 train, test = fold
                 fitted = model().fit(data.features[train], data.actual[train])  # type: ignore[attr-defined]
                 said = fitted.predict(data.features[test])

@@ -58,8 +58,9 @@ def add_training(p: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--augment",
         type=int,
+        default=0,
         metavar="K",
-        help="fit on K changed copies of each picture, too (1; with --embed none)",
+        help="fit on K changed copies of each picture, too (0)",
     )
     group.add_argument(
         "--time-budget",

@@ -111,7 +111,7 @@ def run(
     repeats: int = 2,
     cv: str = "group",
     class_weight: str | None = None,
-    augment: int | None = None,
+    augment: int = 0,
     time_budget: float | None = None,
     embed: str | os.PathLike[str] | None = None,
     embed_only: bool = False,

@@ -103,7 +103,7 @@ def train(
     group_regex: str | None = None,
     join_duplicates: bool = True,
     class_weight: str | None = None,
-    augment: int | None = None,
+    augment: int = 0,
     time_budget: float | None = None,
     keep_interrupted: bool = False,
     embed: str | os.PathLike[str] | None = None,
@@ -149,7 +149,7 @@ def train(
         "none".
     augment
         So many changed copies of each picture (`heartfast.augment`) are fitted on, too; what is
-        tested on is never a copy. One by default; a network does not describe copies, so none then.
+        tested on is never a copy. None by default; a network does not describe copies.
     time_budget
         Seconds for all of it. Candidates that are not done by then are left out, the costly ones
         first, and what is left out is noted.
@@ -209,7 +209,7 @@ def train(
     where = os.fspath(source)
     # NumPy integers are taken, but not kept: JSON has none.
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
-    augment = int(embed is None) if augment is None else int(augment)
+    augment = int(augment)
     if output is not None:
         require_output(output, source, embed)
     network = given_network(embed, embed_only)
@@ -332,7 +332,7 @@ def check_training(
     seed: int,
     cv: str = "group",
     class_weight: str | None = None,
-    augment: int | None = None,
+    augment: int = 0,
     embed: object = None,
     time_budget: float | None = None,
 ) -> None:
@@ -351,7 +351,7 @@ def check_training(
         if not least <= count <= MAX_COUNT:
             raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {count}")
     most = MOST_COPIES if embed is None else 0
-    if not 0 <= (augment or 0) <= most:
+    if not 0 <= augment <= most:
         with_network = " beside a network" if embed is not None else ""
         raise ValueError(f"augment: expected 0 to {most} copies{with_network}, found {augment}")
     if time_budget is not None and not 0 < time_budget <= MAX_BUDGET_S:
