@@ -19,7 +19,19 @@ from heartfast.options import make_parser
 
 HEARTFAST = Path(sys.executable).parent / "heartfast"
 PACKED = ("train.zip", "test.zip", "test_actual.csv", "test_metadata.csv")
-VERBS = ("convert", "pack", "train", "score", "evaluate", "gallery", "run", "demo", "bench", "info")
+VERBS = (
+    "convert",
+    "pack",
+    "train",
+    "score",
+    "evaluate",
+    "audit",
+    "gallery",
+    "run",
+    "demo",
+    "bench",
+    "info",
+)
 
 
 def heartfast(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -263,7 +263,13 @@ def _audit(options: Namespace) -> int:
     if options.html:
         require_output(options.html, options.dataset)
     with progress_bars() as progress:
-        result = audit(options.dataset, seed=options.seed, jobs=options.jobs, progress=progress)
+        result = audit(
+            options.dataset,
+            images=options.images,
+            seed=options.seed,
+            jobs=options.jobs,
+            progress=progress,
+        )
     say_notes(result.notes)
     if options.html:
         write_audit(options.html, result)

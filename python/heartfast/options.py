@@ -170,6 +170,9 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast audit pictures --html audit.html",
     )  # fmt: skip
     p.add_argument("dataset", metavar="DATASET", help="what convert, pack or run wrote")
+    p.add_argument(
+        "--images", metavar="DIR", help="what convert wrote (DATASET), to find recordings by"
+    )
     p.add_argument("--html", metavar="FILE", help="a page of it; replaced if there")
     _add_seed(p)
     _add_jobs(p)

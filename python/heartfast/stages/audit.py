@@ -6,7 +6,7 @@ import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast import checks
+from heartfast import checks, giveaways
 from heartfast.checks import AMBER, GREEN, RED, Finding, Item
 from heartfast.errors import DatasetError, DecodeError
 from heartfast.images import PictureSet, decode, reason
@@ -57,6 +57,7 @@ class Audit(NamedTuple):
 def audit(
     dataset: str | os.PathLike[str],
     *,
+    images: str | os.PathLike[str] | None = None,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -74,6 +75,9 @@ def audit(
         What `convert` wrote, or any folder or ZIP of class folders of pictures; or what `pack` or
         `run` wrote: then also the two sides of the split. Level and clipping need the recordings,
         where the manifest of the pictures says that they are.
+    images
+        Where `convert` put the pictures and their manifest; by default the dataset itself, or
+        `images` in it, as `run` has it.
     seed
         Of the resampling.
     jobs
@@ -89,7 +93,7 @@ def audit(
     References
     ----------
     Areas under ROC curves with intervals from resampled groups; red only beyond what a chance of
-    `checks.MISTAKE` over all areas allows (C. E. Bonferroni, 1936).
+    `giveaways.MISTAKE` over all areas allows (C. E. Bonferroni, 1936).
 
     Examples
     --------
@@ -109,7 +113,7 @@ def audit(
     check_seed(seed)
     where = os.fspath(dataset)
     items, courses, features, failed = _read(where, jobs, progress)
-    measured = _measure(where, items, jobs, progress)
+    measured = _measure(where, images, items, jobs, progress)
     items = [
         item._replace(measured=item.measured | measured.get(item.sha256, {})) for item in items
     ]
@@ -124,8 +128,8 @@ def audit(
     groups = np.array(group_numbers((item.group, item.sha256) for item in items))
     found = [checks.check_groups(items), checks.check_size(items)]
     found += checks.check_copies(items, find_copies(courses))
-    found += checks.check_giveaways(items, groups, seed)
-    source = checks.check_source(features, items, groups, seed)
+    found += giveaways.check_giveaways(items, groups, seed)
+    source = giveaways.check_source(features, items, groups, seed)
     found += [source] if source else []
     order = (RED, AMBER, GREEN)
     if progress:
@@ -228,16 +232,17 @@ def _item(side: str, picture: Picture) -> Item:
 
 
 def _measure(
-    where: str, items: list[Item], jobs: int | None, progress: ProgressCallback | None
+    where: str,
+    images: str | os.PathLike[str] | None,
+    items: list[Item],
+    jobs: int | None,
+    progress: ProgressCallback | None,
 ) -> dict[str, dict[str, float]]:
     """Level, peak (dBFS) and clipped share of recordings that are found, by their digest."""
     wanted = {item.sha256 for item in items if item.sha256}
+    places = [where, os.path.join(where, "images")] if images is None else [os.fspath(images)]
     folder = next(
-        (
-            place
-            for place in (where, os.path.join(where, "images"))
-            if os.path.isfile(os.path.join(place, MANIFEST))
-        ),
+        (place for place in places if os.path.isfile(os.path.join(place, MANIFEST))),
         None,
     )
     if folder is None:
