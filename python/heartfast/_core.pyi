@@ -22,6 +22,7 @@ __all__ = [
     "build_info",
     "convert",
     "describe",
+    "describe_recordings",
     "encode_png",
     "feature_families",
     "figure",
@@ -336,6 +337,13 @@ def describe(
     range_db: float,
     seconds_per_column: float,
 ) -> NDArray[np.float64]: ...
+def describe_recordings(
+    recordings: Sequence[tuple[str | tuple[Archive, int], str]],
+    config: SpectrogramConfig,
+    limits: Limits,
+    threads: int,
+    progress: Callable[[int, int], object] | None,
+) -> tuple[NDArray[np.float64], list[str | None]]: ...
 def feature_families() -> list[tuple[str, list[str]]]: ...
 def open_archive(
     path: str | os.PathLike[str], limits: Limits

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError, DecodeError
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heartfast import SpectrogramConfig
     from heartfast.images import PictureSet
     from heartfast.progress import ProgressCallback
 
     Array = NDArray[np.float64]
+    Path = str | os.PathLike[str]
     # Features and provenance, or what is wrong with the picture.
     Description = tuple[Array, Provenance | None] | str
     Describe = Callable[[bytes], Description]
@@ -122,6 +125,79 @@ def extract_all(
         )
     shared = expected[1] if expected else None
     return Extracted(np.stack(features), np.array(rows), errors, shared, foreign)
+
+
+def extract_recordings(
+    sources: Sequence[Path],
+    config: SpectrogramConfig,
+    *,
+    jobs: int | None = None,
+    progress: ProgressCallback | None = None,
+) -> tuple[list[str], Extracted]:
+    """Describe the pictures of recordings without writing them.
+
+    The features are those of the pictures that `convert` makes with this configuration, of each
+    recording as a whole. The core reads, draws and describes on threads.
+
+    Parameters
+    ----------
+    sources
+        Recordings, and folders and archives to search for them.
+    jobs
+        Threads; all cores by default. The result does not depend on it.
+
+    Returns
+    -------
+    names, extracted
+        What the recordings are called, sorted (see `recording_name`), and their features; those
+        that fail are in its `errors`.
+
+    Raises
+    ------
+    DatasetError
+        There are no recordings, or none is readable.
+    OSError
+        A source is not there.
+    """
+    import numpy as np
+
+    from heartfast import _core
+    from heartfast.limits import Limits
+    from heartfast.recordings import find_recordings
+
+    recordings = find_recordings(sources)
+    named = [(recording_name(recording.path, sources), recording) for recording in recordings]
+    named.sort(key=itemgetter(0))
+    names = [name for name, _ in named]
+
+    def report(done: int, failed: int) -> None:
+        if progress:
+            progress(Progress("features", done, len(names), failed))
+
+    matrix, failures = _core.describe_recordings(
+        [(recording.member or recording.path, recording.path) for _, recording in named],
+        config,
+        Limits(),
+        cores(jobs),
+        report,
+    )
+    errors = [(name, text) for name, text in zip(names, failures, strict=True) if text is not None]
+    if len(errors) == len(names):
+        raise DatasetError(
+            f"{os.fspath(sources[0])}: expected readable recordings, found {len(names)} that are "
+            f"not, the first: {': '.join(errors[0])}"
+        )
+    rows = np.flatnonzero([text is None for text in failures])
+    return names, Extracted(matrix[rows], rows, errors, config.to_dict(), 0)
+
+
+def recording_name(recording: str, sources: Sequence[Path]) -> str:
+    """Name a recording: relative to the folder, where one was given, else as it was given."""
+    if len(sources) > 1:
+        return recording.replace(os.sep, "/")
+    root = os.fspath(sources[0])
+    folder = root if os.path.isdir(root) else os.path.dirname(root) or "."
+    return os.path.relpath(recording, folder).replace(os.sep, "/")
 
 
 def describe(data: bytes) -> Description:

@@ -10,7 +10,7 @@ from heartfast.combining import combine, groups_to_score
 from heartfast.decisions import make_rule
 from heartfast.embedding import require_network, widened
 from heartfast.errors import DatasetError
-from heartfast.extraction import extract_all
+from heartfast.extraction import extract_all, extract_recordings, recording_name
 from heartfast.files import require_output
 from heartfast.images import PictureSet, holds_pictures
 from heartfast.tables import DECISION, PREFIX, write_csv
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from heartfast import SpectrogramConfig
     from heartfast.decisions import Costs, Rule
     from heartfast.embedding import Network
     from heartfast.extraction import Extracted
@@ -320,10 +321,6 @@ def _score_recordings(
     jobs: int | None,
     progress: ProgressCallback | None,
 ) -> ScoreResult:
-    import tempfile
-
-    from heartfast.stages.convert import convert
-
     sources = [source] if isinstance(source, str | os.PathLike) else list(source)
     config = bundle.spectrogram_config()
     if config is None:
@@ -331,11 +328,33 @@ def _score_recordings(
             f"{sources[0]}: expected a folder or ZIP with pictures, because the model was trained "
             "on pictures that do not say how they were made; found none"
         )
+    if network is not None:
+        return _score_drawn(bundle, sources, config, network, jobs=jobs, progress=progress)
+    names, found = extract_recordings(sources, config, jobs=jobs, progress=progress)
+    return _predict(bundle, names, found)
+
+
+def _score_drawn(
+    bundle: Bundle,
+    sources: Sequence[Path],
+    config: SpectrogramConfig,
+    network: Network,
+    *,
+    jobs: int | None,
+    progress: ProgressCallback | None,
+) -> ScoreResult:
+    """Score recordings by way of pictures, which a network sees itself."""
+    import tempfile
+
+    from heartfast.stages.convert import convert
+
     with tempfile.TemporaryDirectory(prefix="heartfast-") as folder:
         images = os.path.join(folder, "images")
         made = convert(sources, images, config=config, labels="none", jobs=jobs, progress=progress)
-        picture_of = {_name(record.recording, sources): record.file_name for record in made.records}
-        failed = {_name(error.path, sources): error.message for error in made.errors}
+        picture_of = {
+            recording_name(record.recording, sources): record.file_name for record in made.records
+        }
+        failed = {recording_name(error.path, sources): error.message for error in made.errors}
         if not picture_of:
             first = ": ".join(next(iter(failed.items())))
             raise DatasetError(
@@ -365,12 +384,3 @@ def _recordings_in(source: Path | Sequence[Path]) -> int:
         return len(find_recordings(source))
     except DatasetError:  # none
         return 0
-
-
-def _name(recording: Path, sources: Sequence[Path]) -> str:
-    """Name a recording: relative to the folder, where one was given, else as it was given."""
-    path = os.fspath(recording)
-    if len(sources) == 1:
-        root = os.fspath(sources[0])
-        path = os.path.relpath(path, root if os.path.isdir(root) else os.path.dirname(root) or ".")
-    return path.replace(os.sep, "/")

@@ -47,6 +47,7 @@ mod channels;
 pub mod colormap;
 mod colormap_tables;
 pub mod config;
+pub mod description;
 pub mod effects;
 mod error;
 pub mod features;

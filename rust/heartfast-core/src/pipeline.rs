@@ -35,14 +35,68 @@ pub struct Part {
     pub resampled_from: Option<u32>,
 }
 
+/// Draws samples as tiles or as figures, one at a time, by one configuration.
+pub(crate) struct Canvas<'a> {
+    config: &'a SpectrogramConfig,
+    painter: Painter<'a>,
+    drawer: Option<Drawer<'a>>,
+}
+
+impl<'a> Canvas<'a> {
+    /// # Errors
+    /// Those of [`SpectrogramConfig::validate`].
+    pub(crate) fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+        let painter = Painter::new(config)?;
+        Ok(Self { config, painter, drawer: config.figure.as_ref().map(Drawer::new).transpose()? })
+    }
+
+    /// Draws no pictures beyond these limits.
+    pub(crate) fn limit(&mut self, limits: &Limits) {
+        self.painter.limit(limits);
+    }
+
+    /// The picture of samples, which are changed on the way, and begin at `start_s` of a recording;
+    /// and where a figure's plots are.
+    ///
+    /// # Errors
+    /// Those of [`Painter::tile`].
+    pub(crate) fn draw(
+        &mut self,
+        audio: &mut Audio,
+        start_s: f64,
+        caption: &Caption,
+        cancel: &Cancel,
+    ) -> Result<(Image<'_>, Option<Axes>, Recording)> {
+        audio.mix(cancel)?;
+        let (sample_rate, duration_s) = (audio.sample_rate, audio.duration_s());
+        let known = |silenced| Recording { sample_rate, duration_s, silenced };
+        let samples = &mut audio.interleaved;
+        if let Some(drawer) = &mut self.drawer {
+            let width = drawer.width();
+            let (levels, pixels) = self.painter.levels(samples, sample_rate, width, cancel)?;
+            let mut scene = Scene::new(self.config, sample_rate, &levels.geometry);
+            (scene.levels, scene.columns) = (pixels, levels.columns);
+            scene.group(levels.group);
+            (scene.samples, scene.factor) = (samples, levels.factor);
+            scene.begin(start_s, duration_s);
+            scene.caption = *caption;
+            let (image, axes) = drawer.draw(&scene, cancel)?;
+            Ok((image, Some(axes), known(levels.silenced)))
+        } else {
+            let tile = self.painter.tile(samples, sample_rate, cancel)?;
+            let Tile { width, height, pixels, silenced } = tile;
+            let color = Color::from(self.config.colormap);
+            Ok((Image { width, height, pixels, color }, None, known(silenced)))
+        }
+    }
+}
+
 /// Converts recordings, one at a time, by one configuration.
 pub struct Converter<'a> {
-    config: &'a SpectrogramConfig,
     config_json: String,
     limits: Limits,
     audio: Audio,
-    painter: Painter<'a>,
-    drawer: Option<Drawer<'a>>,
+    canvas: Canvas<'a>,
     encoder: Encoder,
 }
 
@@ -61,12 +115,10 @@ impl<'a> Converter<'a> {
     /// Those of [`SpectrogramConfig::validate`].
     pub fn with_preset(config: &'a SpectrogramConfig, preset: Preset) -> Result<Self> {
         Ok(Self {
-            config,
             config_json: config.to_json(),
             limits: Limits::default(),
             audio: Audio::default(),
-            painter: Painter::new(config)?,
-            drawer: config.figure.as_ref().map(Drawer::new).transpose()?,
+            canvas: Canvas::new(config)?,
             encoder: Encoder::new(preset),
         })
     }
@@ -75,14 +127,14 @@ impl<'a> Converter<'a> {
     #[must_use]
     pub fn with_limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
-        self.painter.limit(&limits);
+        self.canvas.limit(&limits);
         self
     }
 
     /// What it converts by.
     #[must_use]
     pub fn config(&self) -> &'a SpectrogramConfig {
-        self.config
+        self.canvas.config
     }
 
     /// The PNG, into `file`, of a recording's bytes.
@@ -117,29 +169,9 @@ impl<'a> Converter<'a> {
         file: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<Recording> {
-        audio.mix(cancel)?;
-        let (sample_rate, duration_s) = (audio.sample_rate, audio.duration_s());
-        let mut known = Recording { sample_rate, duration_s, silenced: 0 };
-        let samples = &mut audio.interleaved;
-        let (image, axes) = if let Some(drawer) = &mut self.drawer {
-            let width = drawer.width();
-            let (levels, pixels) = self.painter.levels(samples, sample_rate, width, cancel)?;
-            known.silenced = levels.silenced;
-            let mut scene = Scene::new(self.config, sample_rate, &levels.geometry);
-            (scene.levels, scene.columns) = (pixels, levels.columns);
-            scene.group(levels.group);
-            (scene.samples, scene.factor) = (samples, levels.factor);
-            scene.begin(part.start_s, duration_s);
-            scene.caption = *caption;
-            let (image, axes) = drawer.draw(&scene, cancel)?;
-            (image, Some(axes))
-        } else {
-            let tile = self.painter.tile(samples, sample_rate, cancel)?;
-            let Tile { width, height, pixels, silenced } = tile;
-            known.silenced = silenced;
-            (Image { width, height, pixels, color: Color::from(self.config.colormap) }, None)
-        };
-        let text = provenance(self.config, &self.config_json, &known, part, axes.as_ref())?;
+        let config = self.canvas.config;
+        let (image, axes, known) = self.canvas.draw(audio, part.start_s, caption, cancel)?;
+        let text = provenance(config, &self.config_json, &known, part, axes.as_ref())?;
         self.encoder.encode_into(&image, &[("heartfast", &text)], file, cancel)?;
         Ok(known)
     }

@@ -44,6 +44,17 @@ pub(crate) enum Recording {
     Member((Py<Archive>, usize)),
 }
 
+impl From<Recording> for Origin {
+    fn from(recording: Recording) -> Self {
+        match recording {
+            Recording::File(path) => Self::File(path),
+            Recording::Member((archive, member)) => {
+                Self::Member(Arc::clone(&archive.get().0), member)
+            }
+        }
+    }
+}
+
 /// The fields of `heartfast.Limits`.
 #[derive(FromPyObject)]
 pub(crate) struct Limits {
@@ -195,12 +206,10 @@ pub(crate) fn convert(
 }
 
 fn task((recording, named, file_name, label, group, source): Row) -> PyResult<Task> {
-    let recording = match recording {
-        Recording::File(path) => Origin::File(path),
-        Recording::Member((archive, member)) => {
-            Origin::Member(Arc::clone(&archive.get().0), member)
-        }
-    };
     let path = absolute(&named)?;
-    Ok(Task { recording, named, subject: Subject { path, file_name, label, group, source } })
+    Ok(Task {
+        recording: recording.into(),
+        named,
+        subject: Subject { path, file_name, label, group, source },
+    })
 }

@@ -1,12 +1,18 @@
 //! Features of pictures.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
 use heartfast_core::Cancel;
+use heartfast_core::batch::{Monitor, Origin};
+use heartfast_core::description::describe_all;
 use heartfast_core::features::{self, Extractor, Scale};
-use numpy::{PyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
+use crate::batch::{Limits, Recording};
+use crate::config::SpectrogramConfig;
 use crate::errors::raise;
 use crate::interrupt;
 
@@ -39,4 +45,33 @@ pub(crate) fn describe<'py>(
 #[pyfunction]
 pub(crate) fn feature_families() -> [(&'static str, Vec<String>); 10] {
     features::families()
+}
+
+/// The features (n, features) of n recordings, given with what the caller calls them, and what is wrong with each or
+/// None; `progress` gets (done, failed) now and then.
+#[pyfunction]
+pub(crate) fn describe_recordings<'py>(
+    py: Python<'py>,
+    recordings: Vec<(Recording, PathBuf)>,
+    config: &SpectrogramConfig,
+    limits: Limits,
+    threads: usize,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<(Bound<'py, PyArray2<f64>>, Vec<Option<String>>)> {
+    let recordings: Vec<(Origin, PathBuf)> =
+        recordings.into_iter().map(|(recording, named)| (recording.into(), named)).collect();
+    let monitor = Monitor::default();
+    let report = |py: Python<'_>| match &progress {
+        Some(progress) => {
+            let count =
+                (monitor.done.load(Ordering::Relaxed), monitor.failed.load(Ordering::Relaxed));
+            progress.call1(py, count).map(drop)
+        }
+        None => Ok(()),
+    };
+    let work = || describe_all(&recordings, &config.core, limits.into(), threads, &monitor);
+    let found = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
+    report(py)?;
+    let shape = [recordings.len(), features::count()];
+    Ok((PyArray1::from_vec(py, found.rows).reshape(shape)?, found.failures))
 }

@@ -108,6 +108,12 @@ pub fn families() -> [(&'static str, Vec<String>); 10] {
     ]
 }
 
+/// How many features there are.
+#[must_use]
+pub fn count() -> usize {
+    families().iter().map(|(_, names)| names.len()).sum()
+}
+
 /// A name for each band.
 fn band_names(of: &str) -> Vec<String> {
     (0..BANDS).map(|band| format!("band{band:02}_{of}")).collect()
