@@ -304,9 +304,8 @@ def test_a_set_is_described_in_order_with_the_bad_ones_named(tmp_path):
     assert reports[-1].failed == 1
 
 
-def test_processes_give_what_this_one_gives(tmp_path, monkeypatch):
-    monkeypatch.setattr("heartfast.extraction.WORTH_A_PROCESS", 1)
-    for index in range(20):
+def test_threads_give_what_one_gives(tmp_path):
+    for index in range(40):
         write(tmp_path / "a" / f"{index:02}.png", heart(60 + index), CONFIG if index % 3 else None)
     (tmp_path / "a" / "04.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "a" / "05.png").write_bytes(b"")
@@ -318,23 +317,6 @@ def test_processes_give_what_this_one_gives(tmp_path, monkeypatch):
     assert beside.rows.tolist() == alone.rows.tolist()
     assert [name for name, _ in alone.errors] == ["a/04.png", "a/05.png"]
     assert beside[2:] == alone[2:]
-
-
-def test_a_picture_that_ends_its_process_is_an_error_of_its_own(tmp_path, monkeypatch):
-    # In the place of a decoder that crashes.
-    crash = "import os, heartfast.extraction as e; was = e.decode; "
-    crash += "e.decode = lambda data, name: os._exit(9) if b'crash' in data else was(data, name); "
-    monkeypatch.setattr("heartfast.extraction._SERVE", crash + "e.serve()")
-    monkeypatch.setattr("heartfast.extraction.WORTH_A_PROCESS", 1)
-    for index in range(12):
-        write(tmp_path / "a" / f"{index:02}.png", heart(60 + index))
-    with open(tmp_path / "a" / "07.png", "ab") as file:
-        file.write(b"crash")
-    with PictureSet(tmp_path) as found:
-        got = extract_all(found, [picture.name for picture in found.pictures], jobs=2)
-    said = "expected an intact picture, found one that ended its process (code 9)"
-    assert got.errors == [("a/07.png", said)]
-    assert len(got.matrix) == 11
 
 
 def test_what_cannot_be_read_or_held_is_an_error_of_the_picture(tmp_path, monkeypatch):

@@ -135,13 +135,8 @@ def test_convert(archive: Path, tmp_path: Path, signals: list[signal.Signals]) -
 def test_score_of_recordings(
     archive: Path, tmp_path: Path, model: Path, signals: list[signal.Signals]
 ) -> None:
-    temporary = tmp_path / "temporary"
-    ended = interrupt(
-        ["score", model, archive, "-o", "scores.csv"],
-        tmp_path,
-        lambda: any(temporary.rglob("*.png")),
-        signals,
-    )
+    arguments = ["score", model, archive, "-o", "scores.csv"]
+    ended = interrupt(arguments, tmp_path, after(1.5), signals)
     expect(ended, "score", signals)
     assert not list(tmp_path.glob("scores.csv*"))
 

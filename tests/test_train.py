@@ -86,7 +86,7 @@ def test_the_leaderboard(trained):
         assert row.score_seconds > 0
         assert (row.difference == 0) == (row.model == result.best)
         assert row.difference_ci[0] - 1e-9 <= row.difference <= row.difference_ci[1] + 1e-9
-    assert {report.stage for report in reports} == {"features", "train"}
+    assert {report.stage for report in reports} == {"features", "compare", "train"}
     assert reports[-1].done == reports[-1].total == 7 * 3  # folds, the random ones' among them
     assert json.loads(json.dumps(result.to_dict()))["best"] == result.best
     assert Bundle.load(path).name == result.best

@@ -1,18 +1,8 @@
-"""Features of many pictures, in processes beside this one.
-
-NumPy on arrays as small as a picture's bands holds Python's lock most of the time: two threads
-are slower than one. So each thread has a process of its own, to which it sends a picture's
-bytes and which sends back the features. A picture that brings its decoder down takes only that
-process with it.
-"""
+"""Features of many pictures or recordings, on threads: hardly any of it holds Python's lock."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import subprocess
-import sys
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +12,7 @@ from heartfast.parallel import cores, for_each
 from heartfast.progress import Progress
 
 if TYPE_CHECKING:
-    import queue
-    from collections.abc import Callable, Iterator, Sequence
-    from typing import IO
+    from collections.abc import Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,10 +25,6 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
     # Features and provenance, or what is wrong with the picture.
     Description = tuple[Array, Provenance | None] | str
-    Describe = Callable[[bytes], Description]
-
-WORTH_A_PROCESS = 64  # pictures: starting one takes as long as describing about so many
-_SERVE = "from heartfast.extraction import serve; serve()"
 
 
 class Extracted(NamedTuple):
@@ -74,8 +58,7 @@ def extract_all(
         The configuration that pictures with provenance must have been made with; by default
         that of the first.
     jobs
-        Processes; all cores by default, and none beside this one for few pictures. The result
-        does not depend on it.
+        Threads; all cores by default. The result does not depend on it.
 
     Raises
     ------
@@ -96,7 +79,7 @@ def extract_all(
 
     def one(name: str) -> Description:
         found = pictures.read_or_reason(name)
-        return found if isinstance(found, str) else describe_bytes(found)
+        return found if isinstance(found, str) else describe(found)
 
     def take(result: Description) -> None:
         nonlocal expected, foreign
@@ -115,9 +98,7 @@ def extract_all(
         if progress:
             progress(Progress("features", len(rows) + len(errors), len(names), len(errors)))
 
-    processes = max(1, min(cores(jobs), len(names) // WORTH_A_PROCESS))
-    with _processes() if processes > 1 else contextlib.nullcontext(describe) as describe_bytes:
-        for_each(one, names, take, jobs=processes)
+    for_each(one, names, take, jobs=jobs)
     if not rows:
         raise DatasetError(
             f"{pictures.source or names[0]}: expected readable pictures, found {len(names)} that "
@@ -197,7 +178,10 @@ def recording_name(recording: str, sources: Sequence[Path]) -> str:
         return recording.replace(os.sep, "/")
     root = os.fspath(sources[0])
     folder = root if os.path.isdir(root) else os.path.dirname(root) or "."
-    return os.path.relpath(recording, folder).replace(os.sep, "/")
+    name = recording.removeprefix(os.path.join(folder, ""))
+    if name == recording:
+        name = os.path.relpath(recording, folder)
+    return name.replace(os.sep, "/")
 
 
 def describe(data: bytes) -> Description:
@@ -211,101 +195,3 @@ def describe(data: bytes) -> Description:
         return reason(error, "picture")
     except MemoryError:
         return "expected a picture that fits into memory, found a larger one"
-
-
-@contextlib.contextmanager
-def _processes() -> Iterator[Describe]:
-    """Give what `describe` is, for any number of threads, each with a process; ends them all."""
-    import queue
-
-    started: list[_Process] = []
-    over = False
-    idle: queue.SimpleQueue[_Process] = queue.SimpleQueue()
-
-    def describe_there(data: bytes) -> Description:
-        try:
-            process = idle.get_nowait()
-        except queue.Empty:
-            process = _Process()
-            started.append(process)
-            if over:  # this thread was not waited for
-                process.end()
-        description = process.describe(data)
-        if process.lives:
-            idle.put(process)
-        return description
-
-    try:
-        yield describe_there
-    finally:
-        over = True
-        for process in started:
-            process.end()
-
-
-class _Process:
-    """A process that runs `serve`."""
-
-    def __init__(self) -> None:
-        self.lives = True
-        self._child = subprocess.Popen(  # noqa: S603 - this very Python
-            [sys.executable, "-c", _SERVE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # It finds the package where this one did, and has one core.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
-        )
-        assert self._child.stdin and self._child.stdout  # noqa: S101, PT018 - as asked for above
-        self._pipes: tuple[IO[bytes], IO[bytes]] = self._child.stdin, self._child.stdout
-
-    def describe(self, data: bytes) -> Description:
-        import numpy as np
-
-        requests, replies = self._pipes
-        try:
-            requests.write(len(data).to_bytes(8, "little") + data)
-            requests.flush()
-            reply = json.loads(replies.readline())
-            if isinstance(reply, str):
-                return reply
-            size, provenance = reply
-            features = np.frombuffer(replies.read(size), np.float64)
-            return features.reshape(size // 8), provenance and Provenance(**provenance)
-        except (OSError, ValueError):  # the pipes have ended, in a reply or before it
-            self.lives = False
-            code = self._child.wait()
-            return f"expected an intact picture, found one that ended its process (code {code})"
-
-    def end(self) -> None:
-        self._child.kill()
-        self._child.wait()
-        for pipe in self._pipes:
-            with contextlib.suppress(OSError):  # what was on its way to the process
-                pipe.close()
-
-
-def serve() -> None:
-    """Describe the pictures that come on standard input, until it ends.
-
-    A picture is its length (8 bytes, lowest first) and its bytes. The reply is a line of JSON:
-    what is wrong with the picture, or the number of bytes of its features, which follow
-    (float64), and its provenance.
-    """
-    import signal
-
-    # Ctrl-C is the other process's, which ends this one.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _serve(sys.stdin.buffer, sys.stdout.buffer)
-
-
-def _serve(requests: IO[bytes], replies: IO[bytes]) -> None:
-    while head := requests.read(8):
-        result = describe(requests.read(int.from_bytes(head, "little")))
-        if isinstance(result, str):
-            replies.write(json.dumps(result).encode() + b"\n")
-        else:
-            features, provenance = result
-            told = provenance and provenance._asdict()
-            replies.write(json.dumps([features.nbytes, told]).encode() + b"\n" + features.tobytes())
-        replies.flush()

@@ -144,7 +144,7 @@ def score(
     embed
         The ONNX network that the model was trained with, if it was.
     jobs
-        Threads for recordings and processes for pictures; all cores by default.
+        Threads; all cores by default.
 
     Raises
     ------

@@ -159,7 +159,7 @@ def train(
     embed, embed_only
         An ONNX network, whose outputs are features, too, or all of them (`heartfast.embedding`).
     jobs
-        Processes for pictures and threads for fits; all cores by default.
+        Threads; all cores by default.
 
     Raises
     ------

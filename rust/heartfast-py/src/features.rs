@@ -47,8 +47,10 @@ pub(crate) fn feature_families() -> [(&'static str, Vec<String>); 10] {
     features::families()
 }
 
-/// The features (n, features) of n recordings, given with what the caller calls them, and what is wrong with each or
-/// None; `progress` gets (done, failed) now and then.
+/// Features (n, features), and what is wrong with each of n recordings or None.
+type Described<'py> = (Bound<'py, PyArray2<f64>>, Vec<Option<String>>);
+
+/// The features of recordings, given with what the caller calls them; `progress` gets (done, failed) now and then.
 #[pyfunction]
 pub(crate) fn describe_recordings<'py>(
     py: Python<'py>,
@@ -57,7 +59,7 @@ pub(crate) fn describe_recordings<'py>(
     limits: Limits,
     threads: usize,
     progress: Option<Py<PyAny>>,
-) -> PyResult<(Bound<'py, PyArray2<f64>>, Vec<Option<String>>)> {
+) -> PyResult<Described<'py>> {
     let recordings: Vec<(Origin, PathBuf)> =
         recordings.into_iter().map(|(recording, named)| (recording.into(), named)).collect();
     let monitor = Monitor::default();
