@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import heartfast
+
 # Properties are tested, not times: a busy machine must not fail a test.
 settings.register_profile("heartfast", deadline=None)
 settings.load_profile("heartfast")
@@ -36,3 +38,25 @@ def tool():
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def browser(tool):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=tool("chromium"),
+            args=["--no-sandbox", "--mute-audio", "--disable-dev-shm-usage"],
+        )
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> heartfast.Run:
+    """The whole path on synthetic heart sounds, quickly; not to be changed."""
+    folder = tmp_path_factory.mktemp("small_run")
+    heartfast.synth.write_corpus(folder / "wav", patients=40, recordings=2, seed=5)
+    labels = folder / "wav/labels.csv"
+    return heartfast.run(
+        folder / "wav", folder / "out", labels=labels, folds=2, repeats=1, trials=1
+    )

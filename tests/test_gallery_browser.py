@@ -19,17 +19,6 @@ LONGEST_TASK_MS = 100
 INTERACTIVE_S = 2.0
 
 
-@pytest.fixture(scope="module")
-def browser(tool):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=tool("chromium"),
-            args=["--no-sandbox", "--mute-audio", "--disable-dev-shm-usage"],
-        )
-
-
 class Watched:
     """A page of which every complaint and every request is kept."""
 

@@ -17,7 +17,7 @@ from heartfast.bundle import Bundle
 from heartfast.cards import Card, write_cards
 from heartfast.drawings import layer_png
 from test_gallery import index_of, pictures_of
-from test_gallery_browser import browser, open_page, until  # noqa: F401 - fixtures
+from test_gallery_browser import open_page, until  # noqa: F401 - a fixture
 
 HEARTFAST = Path(sys.executable).parent / "heartfast"
 

@@ -9,36 +9,17 @@ from pathlib import Path
 
 import pytest
 
-import heartfast
 from heartfast.summary import class_by_class, headline, remarks
 
 CHECKS = (Path(__file__).parent / "report_checks.js").read_text()
 
 
-@pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> heartfast.Run:
-    folder = tmp_path_factory.mktemp("report")
-    heartfast.synth.write_corpus(folder / "wav", patients=40, recordings=2, seed=5)
-    labels = folder / "wav/labels.csv"
-    return heartfast.run(
-        folder / "wav", folder / "out", labels=labels, folds=2, repeats=1, trials=1
-    )
-
-
-@pytest.fixture(scope="module")
-def browser(tool):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=tool("chromium"), args=["--no-sandbox"])
-
-
 @pytest.fixture(params=[("light", 1280), ("dark", 1280), ("light", 390)], ids=str)
-def page(request, browser, ran):
+def page(request, browser, small_run):
     scheme, width = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     page = context.new_page()
-    page.goto(Path(ran.report).as_uri())
+    page.goto(Path(small_run.report).as_uri())
     page.evaluate(CHECKS)
     yield page
     context.close()
@@ -64,10 +45,10 @@ def test_it_is_readable_by_eye_and_by_ear(page) -> None:
     assert page.evaluate("overlappingTexts()") == []
 
 
-def test_on_paper_nothing_is_cut_or_left_alone(browser, ran, tool, tmp_path: Path) -> None:
+def test_on_paper_nothing_is_cut_or_left_alone(browser, small_run, tool, tmp_path: Path) -> None:
     context = browser.new_context(color_scheme="dark")  # paper is white all the same
     page = context.new_page()
-    page.goto(Path(ran.report).as_uri())
+    page.goto(Path(small_run.report).as_uri())
     page.pdf(path=tmp_path / "report.pdf", prefer_css_page_size=True)
     headings = [text for text in page.locator("h1, h2, h3").all_inner_texts() if text.strip()]
     charts = [
@@ -98,8 +79,8 @@ def test_on_paper_nothing_is_cut_or_left_alone(browser, ran, tool, tmp_path: Pat
     assert len([line for line in listed if " image " in line]) == figures
 
 
-def test_the_first_words_are_those_of_the_evaluation(ran) -> None:
-    evaluation = ran.evaluation
+def test_the_first_words_are_those_of_the_evaluation(small_run) -> None:
+    evaluation = small_run.evaluation
     right = 100 * evaluation.confusion.trace() / evaluation.confusion.sum()
     commonest = 100 * max(evaluation.support) / sum(evaluation.support)
     said = headline(evaluation)
@@ -111,8 +92,8 @@ def test_the_first_words_are_those_of_the_evaluation(ran) -> None:
         assert evaluation.classes[index] in text
 
 
-def test_what_undermines_the_figures_comes_first(ran) -> None:
-    training = ran.training
+def test_what_undermines_the_figures_comes_first(small_run) -> None:
+    training = small_run.training
     order = ("bad", "doubt", "good")
     ungrouped = training.bundle.training | {"grouped": False}
     for changed in (
@@ -120,9 +101,11 @@ def test_what_undermines_the_figures_comes_first(ran) -> None:
         training._replace(protocol="random"),
         training._replace(bundle=training.bundle._replace(training=ungrouped)),
     ):
-        found = remarks(ran.evaluation, changed, ran.audit)
+        found = remarks(small_run.evaluation, changed, small_run.audit)
         assert [r.mark for r in found] == sorted((r.mark for r in found), key=order.index)
     assert found[0].mark == "bad"
     assert "one patient" in " ".join(remark.text for remark in found)
-    kept = " ".join(remark.text for remark in remarks(ran.evaluation, training, ran.audit))
+    kept = " ".join(
+        remark.text for remark in remarks(small_run.evaluation, training, small_run.audit)
+    )
     assert "No patient, device or site (group) that it was tested on was trained on." in kept

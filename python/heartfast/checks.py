@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.groups import group_numbers
+from heartfast.groups import components
 from heartfast.metrics import FEW
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def check_copies(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Finding]:
     for a, b, how in couples:
         seen.setdefault((min(a, b), max(a, b)), how)
     # A family of copies hangs together, whichever of its pairs were compared.
-    chain = group_numbers(_keys(len(items), seen))
+    chain = components(len(items), seen)
     sides = Counter(number for number, _ in {(chain[i], item.side) for i, item in enumerate(items)})
     kinds: dict[str, list[str]] = defaultdict(list)
     for (a, b), how in seen.items():
@@ -129,14 +129,6 @@ def _same_bytes(items: Sequence[Item]) -> Iterable[tuple[int, int]]:
     for index, item in enumerate(items):
         if item.sha256 and (other := first.setdefault(item.sha256, index)) != index:
             yield other, index
-
-
-def _keys(count: int, pairs: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
-    """Keys for `group_numbers`, by which the recordings of each pair are of one group."""
-    keys = [("", str(index)) for index in range(count)]
-    for number, pair in enumerate(pairs):
-        keys += [(str(number), str(index)) for index in pair]
-    return keys
 
 
 def check_size(items: Sequence[Item]) -> Finding:

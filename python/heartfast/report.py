@@ -170,9 +170,7 @@ def _board(training: TrainResult) -> dict[str, Any]:
         {
             "model": row.model,
             "best": row.model == training.best,
-            "figures": [
-                _ranged(getattr(row, name), getattr(row, f"{name}_ci")) for name in METRICS
-            ],
+            "figures": [_row_figure(row, name) for name in METRICS],
             "difference": None
             if row.model == training.best
             else (f"{row.difference:+.3f}", "{:+.2f} to {:+.2f}".format(*row.difference_ci)),

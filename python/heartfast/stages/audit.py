@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import checks, giveaways
@@ -159,7 +160,8 @@ def _read(
     courses: list[Any] = []
     features: list[Any] = []
     failed: list[str] = []
-    sides = _sides(where)
+    opened = ExitStack()
+    sides = _sides(where, opened)
     sourced = len({picture.source for _, _, pictures in sides for picture in pictures}) > 1
 
     def look(entry: tuple[str, PictureSet, Picture]) -> Any:
@@ -182,18 +184,21 @@ def _read(
         if progress:
             progress(Progress("audit", len(items), len(entries), len(failed)))
 
-    for_each(look, entries, take, jobs=jobs)
+    with opened:
+        for_each(look, entries, take, jobs=jobs)
     if not items:
         raise DatasetError(f"{where}: expected readable pictures of known class, found none")
     return items, courses, np.array(features), failed
 
 
-def _sides(where: str) -> list[tuple[str, PictureSet, list[Picture]]]:
+def _sides(where: str, opened: ExitStack) -> list[tuple[str, PictureSet, list[Picture]]]:
     """The sides of the split, or the whole where there is none, with their labelled pictures."""
     if not os.path.isfile(os.path.join(where, TRAIN)):
-        files = PictureSet(where)
+        files = opened.enter_context(PictureSet(where))
         return [("", files, [p for p in files.pictures if p.label])]
-    train, test = (PictureSet(os.path.join(where, name)) for name in (TRAIN, TEST))
+    train, test = (
+        opened.enter_context(PictureSet(os.path.join(where, name))) for name in (TRAIN, TEST)
+    )
     return [
         ("train", train, [p for p in train.pictures if p.label]),
         ("test", test, _labelled(where, test)),
