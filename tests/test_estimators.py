@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 
@@ -152,8 +153,12 @@ def test_what_features_refuse(corpus, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"RIFF no")
     with pytest.raises(DecodeError, match=r"bad\.wav: "):
         SpectrogramFeatures().fit([corpus["recordings"][0], tmp_path / "bad.wav"])
-    with pytest.raises(FileNotFoundError):
-        SpectrogramFeatures().fit([tmp_path / "none.png"])
+    for name in ("bad.png", "bad.wav"):  # also where there is nothing else
+        with pytest.raises(DecodeError, match=re.escape(name)):
+            SpectrogramFeatures().fit([tmp_path / name])
+    for name in ("none.png", "none.wav"):
+        with pytest.raises(FileNotFoundError, match=re.escape(name)):
+            SpectrogramFeatures().fit([tmp_path / name])
     for items, message in (
         (one[0], "expected a sequence of paths or arrays"),
         ([levels.astype(float)], r"uint8 \(height, width\), found float64 \(20, 20\)"),

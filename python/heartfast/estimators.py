@@ -22,6 +22,7 @@ from heartfast.extraction import extract_all
 from heartfast.features import extract, feature_names
 from heartfast.fitting import CANDIDATES, Data, Settings
 from heartfast.images import SUFFIXES, PictureSet, spectrogram_config
+from heartfast.parallel import cores
 from heartfast.seeds import MAX_SEED
 
 if TYPE_CHECKING:
@@ -129,7 +130,10 @@ class SpectrogramFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
         if found := [os.fspath(items[place]) for place in places["pictures"]]:  # type: ignore[arg-type]
             with PictureSet(found) as pictures:
                 names = [path.replace(os.sep, "/") for path in found]
-                described = extract_all(pictures, names, config=config, jobs=jobs)
+                try:
+                    described = extract_all(pictures, names, config=config, jobs=jobs)
+                except DatasetError as error:  # none of them can be read
+                    raise DecodeError(str(error)) from None
             _require_all(described.errors)
             matrix[places["pictures"]] = described.matrix
             config = config or described.config
@@ -160,23 +164,18 @@ def _require_all(errors: Sequence[tuple[str, str]]) -> None:
 
 
 def _describe_recordings(paths: list[str], config: dict[str, object], jobs: int | None) -> Array:
-    """Draw recordings and describe their pictures: (n, f), in the order of the paths."""
-    import tempfile
+    """Describe the pictures that recordings would have: (n, f), in the order of the paths."""
+    from heartfast import _core
+    from heartfast.limits import Limits
 
-    from heartfast.stages.convert import convert
-
-    different = list(dict.fromkeys(paths))
-    with tempfile.TemporaryDirectory(prefix="heartfast-") as folder:
-        made = convert(
-            different, folder, config=spectrogram_config(config), labels="none", jobs=jobs
-        )
-        _require_all([(error.path, error.message) for error in made.errors])
-        picture_of = {os.fspath(record.recording): record.file_name for record in made.records}
-        with PictureSet(folder) as pictures:
-            names = [picture_of[path] for path in different]
-            found = extract_all(pictures, names, config=config, jobs=jobs)
-    place = {path: index for index, path in enumerate(different)}
-    return found.matrix[[place[path] for path in paths]]
+    for path in paths:
+        os.stat(path)  # what is not there is no damaged recording, but an OSError
+    matrix, failures = _core.describe_recordings(
+        [(path, path) for path in paths], spectrogram_config(config), Limits(), cores(jobs), None
+    )
+    failed = zip(paths, failures, strict=True)
+    _require_all([(path, text) for path, text in failed if text is not None])
+    return matrix
 
 
 class SpectrogramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
