@@ -2,6 +2,7 @@
 #   make demo    the whole path on recordings that the package makes itself
 #   make test    every check and test
 #   make bench   speed beside other tools, 40 minutes (BENCH=--quick: one)
+#   make learning  how good models are, on real recordings beside the checkout, an hour
 #   make soak    200,000 recordings in one run, 200 killed runs, 15 minutes
 #   make bench-check   instruction counts against those on record (UPDATE=1 records them)
 #   make wheel   a wheel for other machines
@@ -14,7 +15,7 @@ BENCH ?=
 UPDATE ?=
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
-.PHONY: demo test lint format bench soak bench-check wheel build clean
+.PHONY: demo test lint format bench learning soak bench-check wheel build clean
 .DEFAULT_GOAL := build
 
 build: $(VENV)/.built
@@ -46,6 +47,10 @@ bench: $(VENV)/.built $(VENV)/.peers
 	RUSTFLAGS="$(if $(filter x86_64,$(shell uname -m)),-C target-cpu=x86-64-v3)" cargo build --locked \
 		--quiet --release -p heartfast-harness --bin heartfast-harness --target-dir target/harness
 	$(BIN)/python benches/targets.py $(BENCH)
+
+learning: $(VENV)/.built
+	@for bench in $(filter-out %/corpora.py,$(sort $(wildcard benches/learning/*.py))); do \
+		echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 soak: $(VENV)/.built
 	$(BIN)/python benches/soak.py

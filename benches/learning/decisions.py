@@ -8,23 +8,11 @@ of recordings that were left out of the fit.
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from pathlib import Path
+from corpora import pictures, save
 
 import heartfast
-from heartfast.decisions import (
-    Rule,
-    choices,
-    choices_table,
-    cost_matrix,
-    make_rule,
-)
+from heartfast.decisions import Rule, choices, choices_table, cost_matrix, make_rule
 from heartfast.operating import points_table
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-DATA = Path(os.environ.get("HEARTFAST_SHARED_DATA", SHARED))
 
 
 def show(rows: list[list[str]]) -> None:
@@ -34,14 +22,18 @@ def show(rows: list[list[str]]) -> None:
     print()
 
 
+def records(rows: list[list[str]]) -> list[dict[str, str]]:
+    """Return the rows of a table by the names of their columns."""
+    return [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]
+
+
 def main() -> None:
-    """Train, and print both tables."""
-    with tempfile.TemporaryDirectory() as folder:
-        heartfast.convert(DATA / "pascal" / "set_b", folder + "/png", labels="pascal")
-        result = heartfast.train(folder + "/png")
+    """Train, print both tables and save them."""
+    result = heartfast.train(pictures("pascal_b"))
     operating, classes = result.bundle.operating, result.classes
     print(f"{result.best}, {result.n_recordings} recordings, {result.n_groups} patients\n")
-    show(points_table(operating))
+    points = points_table(operating)
+    show(points)
     dear = cost_matrix({("murmur", "normal"): 10.0}, classes)
     wanted = [("most probable", Rule(classes))]
     wanted += [
@@ -56,7 +48,9 @@ def main() -> None:
     for cells, row in zip(table[1:], found, strict=True):
         cells.append(f"{100 * row.cost:.0f}")
     show(table)
+    tables = {"points": records(points), "choices": records(table)}
+    save("decisions", {"seed": 0, "model": result.best} | tables)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,7 +1,7 @@
-"""Recordings scored a second and core, whole process: `python benches/learning/scoring.py MODEL`.
+"""Recordings scored a second and core, whole process: `python benches/learning/scoring.py [MODEL]`.
 
 PASCAL's set B (4 kHz, 16 bit) five times over, from WAV to scores.csv, start-up included, on one
-core. MODEL is what `heartfast train` saved; a blend is the slowest kind.
+core. MODEL is what `heartfast train` saved (a blend is the slowest kind), by default on these.
 """
 
 from __future__ import annotations
@@ -15,18 +15,23 @@ import sys
 import tempfile
 from statistics import median
 
-from corpora import FOLDERS, SHARED, save, say
+from corpora import FOLDERS, SHARED, pictures, save, say
+
+import heartfast
 
 COPIES, RUNS = 5, 5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model")
-    model = os.path.abspath(parser.parse_args().model)
+    parser.add_argument("model", nargs="?")
+    model = parser.parse_args().model
     found = sorted((SHARED / FOLDERS["pascal_b"][0]).glob("*.wav"))
     if not found:
         sys.exit(f"{SHARED}: expected the recordings of pascal_b, found none; see README.md")
+    if model is None:
+        model = os.path.join(tempfile.mkdtemp(), "model.heartfast")
+        heartfast.train(pictures("pascal_b"), model)
     rates = []
     with tempfile.TemporaryDirectory() as folder:
         for copy in range(COPIES):
