@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
 
 import numpy as np
 
+from heartfast.drawings import layer_png
+from heartfast.explanation import top_losses
 from heartfast.features import families
 from heartfast.insights import MEANINGS, MISTAKES, insights
+from heartfast.occlusion import occlusion_map
 from test_gallery import index_of, pictures_of
 from test_gallery_browser import open_page  # noqa: F401 - a fixture
 
@@ -36,6 +40,26 @@ def test_the_mistakes_are_those_of_the_cross_validation(small_run) -> None:
         (sought,) = parse_qs(fragment)["find"]
         assert address == Path(small_run.gallery).name
         assert [path.stem for path in gallery].count(unquote(sought)) == 1
+
+
+def test_mistakes_are_explained_by_the_saved_model(small_run) -> None:
+    for mistake, loss in zip(
+        insights(small_run)["mistakes"], top_losses(small_run.training, MISTAKES), strict=True
+    ):
+        picture = Path(small_run.out) / "images" / loss.name
+        seen = occlusion_map(Path(small_run.out) / "model.heartfast", picture, loss.said)
+        assert mistake.looked == seen.describe()
+        assert b64decode(mistake.layer.partition(",")[2]) == layer_png(seen)
+
+
+def test_what_is_looked_at_is_shown_and_can_be_taken_away(small_run, open_page) -> None:  # noqa: F811
+    page = open_page(Path(small_run.report))
+    layers = page.locator(".examples .layer")
+    assert layers.count() == MISTAKES
+    picture = page.locator(".examples figure:has(.layer) .sheet").first.bounding_box()
+    assert layers.first.bounding_box() == picture  # a tile's plot is all of it
+    page.get_by_label("Show what the model looks at").uncheck()
+    assert page.locator(".examples .layer:visible").count() == 0
 
 
 def test_marks_of_the_map_lead_to_the_gallery(small_run, open_page) -> None:  # noqa: F811
@@ -65,6 +89,7 @@ def test_a_network_beside_the_features_is_not_charted(small_run) -> None:
     bundle = small_run.training.bundle._replace(embedding=Described("0" * 64, 4, False))
     other = small_run._replace(training=small_run.training._replace(bundle=bundle))
     assert insights(other)["families"] is None
+    assert {(m.layer, m.looked) for m in insights(other)["mistakes"]} == {("", "")}
 
 
 def test_sources_have_a_map_of_their_own(small_run) -> None:

@@ -54,7 +54,8 @@ def test_on_paper_nothing_is_cut_or_left_alone(browser, small_run, tool, tmp_pat
     charts = [
         chart.locator("text").all_text_contents() for chart in page.locator("svg.chart").all()
     ]
-    figures = page.locator(".examples figure").count()
+    pictures = page.locator(".examples img").count()
+    tables = [table.inner_text() for table in page.locator("table").all()]
     context.close()
 
     text = subprocess.run(
@@ -71,12 +72,22 @@ def test_on_paper_nothing_is_cut_or_left_alone(browser, small_run, tool, tmp_pat
         axis = next(text for text in rest if "95 % interval" in text)
         together = [page for page in pages if title in page and axis in page]
         assert together, f"{title} is not on one page with its axis"
+    for table in tables:  # none is so long that it needs two pages
+        assert any(set(table.split()) <= set(page.split()) for page in pages), f"torn: {table}"
     # A picture that a page's end cuts is drawn on two pages.
     listed = subprocess.run(
         [tool("pdfimages"), "-list", tmp_path / "report.pdf"],
         capture_output=True, text=True, check=True,
     ).stdout.splitlines()[2:]  # fmt: skip
-    assert len([line for line in listed if " image " in line]) == figures
+    assert [line.split()[2] for line in listed].count("image") == pictures
+    # The map's marks are drawn on the page of its axes.
+    number = next(n for n, page in enumerate(pages, 1) if "First direction:" in page)
+    drawn = subprocess.run(
+        [tool("pdftocairo"), "-svg", "-f", str(number), "-l", str(number),
+         tmp_path / "report.pdf", "-"],
+        capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    assert drawn.count("<path") > len(small_run.training.names)
 
 
 def test_the_first_words_are_those_of_the_evaluation(small_run) -> None:

@@ -9,14 +9,14 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.charts import Interval, interval_chart
-from heartfast.drawings import gallery_address, map_svg
+from heartfast.drawings import gallery_address, layer_png, map_svg
 from heartfast.explanation import family_importance, recording_map, top_losses
 from heartfast.extraction import extract_all
 from heartfast.features import families
 from heartfast.fitting import Data
 from heartfast.heads import head_of
 from heartfast.images import PictureSet
-from heartfast.occlusion import can_explain
+from heartfast.occlusion import can_explain, map_of
 from heartfast.tables import read_table
 
 if TYPE_CHECKING:
@@ -44,7 +44,11 @@ MEANINGS = {
 
 
 class Mistake(NamedTuple):
-    """One of the worst mistakes of the cross-validation; `plot` is JSON for the page's script."""
+    """One of the worst mistakes of the cross-validation; `plot` is JSON for the page's script.
+
+    `layer` is what the saved model looked at, to lie over the picture, and `looked` says it; both
+    are empty where that cannot be told.
+    """
 
     name: str
     address: str
@@ -54,6 +58,8 @@ class Mistake(NamedTuple):
     said: str
     own: float
     sure: float
+    layer: str
+    looked: str
 
 
 def insights(run: Run) -> dict[str, Any]:
@@ -100,22 +106,31 @@ def _families(run: Run) -> Markup | None:
 
 
 def _mistakes(run: Run) -> list[Mistake]:
+    bundle = run.training.bundle
+    explained = can_explain(bundle)
     with PictureSet(os.path.join(run.out, "train.zip")) as pictures:
 
         def shown(loss: Loss) -> Mistake:
             data = pictures.read_bytes(loss.name)
+            seen = map_of(bundle, loss.name, data, loss.said) if explained else None
             return Mistake(
                 name=loss.name.rpartition("/")[2],
                 address=gallery_address(loss.name),
-                picture=f"data:image/png;base64,{base64.b64encode(data).decode()}",
+                picture=_address(data),
                 plot=json.dumps(head_of(io.BytesIO(data)).plot),
                 label=loss.label,
                 said=loss.said,
                 own=loss.own,
                 sure=loss.sure,
+                layer=_address(layer_png(seen)) if seen else "",
+                looked=seen.describe() if seen else "",
             )
 
         return [shown(loss) for loss in top_losses(run.training, MISTAKES)]
+
+
+def _address(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def _maps(run: Run) -> list[tuple[str, Markup]]:

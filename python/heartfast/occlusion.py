@@ -148,16 +148,20 @@ def occlusion_map(
     >>> found.values.shape[0], float(found.frequencies[-1])
     (10, 2000.0)
     """
+    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+    name = os.fspath(picture)
+    with PictureSet([name]) as pictures:
+        return map_of(bundle, name, pictures.read_bytes(name.replace(os.sep, "/")), label)
+
+
+def map_of(bundle: Bundle, name: str, data: bytes, label: str | None) -> OcclusionMap:
+    """`occlusion_map` of a picture's file that was read already."""
     import numpy as np
 
-    bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     if bundle.embedding is not None:
         raise ValueError("model: expected one without a network, found one trained with it")
     if label is not None and label not in bundle.classes:
         raise ValueError(f"label: expected one of {', '.join(bundle.classes)}, found {label!r}")
-    name = os.fspath(picture)
-    with PictureSet([name]) as pictures:
-        data = pictures.read_bytes(name.replace(os.sep, "/"))
     levels, provenance = decode(data, name)
     if provenance is not None and bundle.config is not None:
         require_config(name, provenance.config, "the model", bundle.config)
