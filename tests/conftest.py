@@ -51,6 +51,15 @@ def browser(tool):
         )
 
 
+@pytest.fixture
+def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave `train` the quick candidates only, where it does not matter which there are."""
+    from heartfast.fitting import SINGLE
+
+    for name in ("extra trees", "LightGBM", "LightGBM tuned"):
+        monkeypatch.delitem(SINGLE, name)
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> heartfast.Run:
     """The whole path on synthetic heart sounds, quickly; not to be changed."""

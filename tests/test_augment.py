@@ -132,6 +132,7 @@ def test_copies_are_near_their_picture(tmp_path):
     assert to_own < to_others
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_training_with_copies(tmp_path):
     path = corpus(tmp_path / "x.zip", groups=5, each=2)
     plain = train(path, tmp_path / "plain", **QUICK, augment=0)

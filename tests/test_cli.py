@@ -19,6 +19,7 @@ from heartfast.options import make_parser
 
 HEARTFAST = Path(sys.executable).parent / "heartfast"
 PACKED = ("train.zip", "test.zip", "test_actual.csv", "test_metadata.csv")
+QUICK = ("--folds", "2", "--repeats", "1", "--trials", "1")
 VERBS = (
     "convert",
     "pack",
@@ -51,7 +52,7 @@ def finished(recordings: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A run of all stages, by the `run` verb."""
     out = recordings.parent / "run"
     labels = recordings / "labels.csv"
-    return out, heartfast("run", recordings, "--labels", labels, "-o", out, "--json")
+    return out, heartfast("run", recordings, "--labels", labels, "-o", out, "--json", *QUICK)
 
 
 def test_help_has_every_verb_and_every_verb_an_example() -> None:
@@ -103,7 +104,7 @@ def test_stages_by_hand_give_the_bytes_of_run(
     steps = (
         f"convert {recordings} -o images --labels {labels} --jobs 1",
         "pack images -o sets --jobs 1",
-        "train sets/train.zip -o model.heartfast --jobs 1",
+        f"train sets/train.zip -o model.heartfast --jobs 1 {' '.join(QUICK)}",
         "score model.heartfast sets/test.zip -o scores.csv",
         "score model.heartfast images/unlabelled -o unlabelled_scores.csv --columns full",
         "evaluate scores.csv sets/test_actual.csv --html report.html",

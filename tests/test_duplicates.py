@@ -96,6 +96,7 @@ def test_pack_keeps_copies_on_one_side(yaseen, tmp_path):
     assert not any("copies of others" in note for note in packing.notes)
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_train_keeps_copies_in_one_fold(yaseen):
     root, origin = yaseen
     quick = {"folds": 2, "repeats": 1, "trials": 1, "time_budget": 5}

@@ -380,7 +380,7 @@ def test_recordings_are_drawn_for_the_network(tmp_path):
     assert recordings.names == ["0.wav", "1.wav", "2.wav"]
 
 
-@pytest.mark.usefixtures("needs_onnxruntime")
+@pytest.mark.usefixtures("needs_onnxruntime", "few_candidates")
 @pytest.mark.parametrize("only", [False, True])
 def test_train_and_score_by_way_of_the_command_line(tmp_path, only):
     path = str(written(tmp_path, network()))
@@ -410,7 +410,7 @@ def test_no_features_at_all(tmp_path):
         heartfast.run(tmp_path, tmp_path / "out", labels="folders", embed_only=True)
 
 
-@pytest.mark.usefixtures("needs_onnxruntime")
+@pytest.mark.usefixtures("needs_onnxruntime", "few_candidates")
 @pytest.mark.parametrize("only", [False, True])
 def test_all_of_it_with_a_network(tmp_path, only):
     path = written(tmp_path, network())

@@ -30,6 +30,13 @@ SpectrogramClassifier = heartfast.SpectrogramClassifier
 SpectrogramFeatures = heartfast.SpectrogramFeatures
 
 
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch):
+    """Forests of a few trees: what is tested here does not depend on how many there are."""
+    monkeypatch.setattr("heartfast.fitting.trees.TREES", 20)
+    monkeypatch.setattr("heartfast.fitting.trees.INNER_TREES", 10)
+
+
 # All of them, for all candidates: none is expected to fail.
 @parametrize_with_checks([SpectrogramClassifier(name, trials=2) for name in CANDIDATES])
 def test_scikit_learns_checks_of_a_classifier(estimator, check):

@@ -17,6 +17,14 @@ import heartfast
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples are run for what they say, not for the best model: less is tried than by default."""
+    for function in (heartfast.train, heartfast.run):
+        for name, value in (("folds", 2), ("repeats", 1), ("trials", 1)):
+            monkeypatch.setitem(function.__kwdefaults__, name, value)
+
+
 def docstrings() -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
     names = ["heartfast"]

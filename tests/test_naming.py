@@ -320,6 +320,7 @@ def test_convert_and_pack_propose_what_pack_takes(recordings, tmp_path):
     assert sum(side.groups for sides in packing.table.values() for side in sides) == 40
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_train_keeps_groups_of_names_whole(recordings, tmp_path):
     png = heartfast.convert(recordings, tmp_path, labels="folders").out
     quick = {"folds": 2, "repeats": 1, "trials": 1, "time_budget": 5}

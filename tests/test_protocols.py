@@ -231,6 +231,7 @@ def two_sources(tmp_path_factory):
     return folder
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_training_by_source(two_sources):
     result = train(two_sources / "x.zip", **QUICK, cv="source")
     assert (result.protocol, result.oof.shape) == ("source", (1, 54, 3))
@@ -245,6 +246,7 @@ def test_training_by_source(two_sources):
         train(two_sources / "y.zip", **QUICK, cv="source")
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_training_at_random_says_what_it_does(tmp_path):
     """Pictures of a group are the same, and its class is one in two by chance."""
     import zipfile
@@ -278,6 +280,7 @@ def test_a_spent_budget_gives_a_model_and_says_what_is_missing(tmp_path):
     assert "LightGBM tuned" in Bundle.load(tmp_path / "m").training["left_out"]
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_a_budget_that_is_not_reached_changes_nothing(tmp_path):
     path = corpus(tmp_path / "x.zip", groups=4, each=2)
     train(path, tmp_path / "a", **QUICK)
