@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,13 +53,27 @@ def browser(tool):
         )
 
 
-@pytest.fixture
-def few_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave `train` the quick candidates only, where it does not matter which there are."""
+@contextmanager
+def _few_candidates() -> Iterator[None]:
     from heartfast.fitting import SINGLE
 
-    for name in ("extra trees", "LightGBM", "LightGBM tuned"):
-        monkeypatch.delitem(SINGLE, name)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("extra trees", "LightGBM", "LightGBM tuned"):
+            patch.delitem(SINGLE, name)
+        yield
+
+
+@pytest.fixture
+def few_candidates() -> Iterator[None]:
+    """Leave `train` the quick candidates only, where it does not matter which there are."""
+    with _few_candidates():
+        yield
+
+
+@pytest.fixture(scope="session")
+def with_few_candidates() -> Callable[[], AbstractContextManager[None]]:
+    """`with with_few_candidates():` is that for fixtures that tests share."""
+    return _few_candidates
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from heartfast.stages.score import score
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, with_few_candidates):
     folder = tmp_path_factory.mktemp("decisions")
     heartfast.synth.write_corpus(folder / "wav", patients=60, recordings=2, seed=1)
     heartfast.synth.write_corpus(folder / "new", patients=30, recordings=1, seed=2)
@@ -29,7 +29,8 @@ def trained(tmp_path_factory):
             folder / "noise" / f"{number}.wav", rng.normal(size=16_000).astype(np.float32) / 8, 4000
         )
     heartfast.convert(folder / "wav", folder / "png", labels="folders")
-    result = heartfast.train(folder / "png", folder / "m", folds=2, repeats=2, trials=1)
+    with with_few_candidates():
+        result = heartfast.train(folder / "png", folder / "m", folds=2, repeats=2, trials=1)
     return folder, result
 
 
