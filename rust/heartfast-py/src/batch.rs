@@ -131,6 +131,21 @@ pub(crate) struct Outcome {
     notes: Vec<String>,
 }
 
+/// Calls Python's `progress` with how many are done and how many failed.
+pub(crate) fn reporter<'a>(
+    monitor: &'a Monitor,
+    progress: Option<&'a Py<PyAny>>,
+) -> impl Fn(Python<'_>) -> PyResult<()> + Copy + 'a {
+    move |py| match progress {
+        Some(progress) => {
+            let count =
+                (monitor.done.load(Ordering::Relaxed), monitor.failed.load(Ordering::Relaxed));
+            progress.call1(py, count).map(drop)
+        }
+        None => Ok(()),
+    }
+}
+
 /// Converts recordings, given row by row; `progress` gets (done, failed) now and then. A first Ctrl-C lets it finish
 /// what is in hand, a second one raises.
 #[pyfunction]
@@ -173,14 +188,7 @@ pub(crate) fn convert(
         intervals: options.intervals.into_iter().map(|(name, i)| (name, intervals(i))).collect(),
     };
     let monitor = Monitor::default();
-    let report = |py: Python<'_>| match &progress {
-        Some(progress) => {
-            let count =
-                (monitor.done.load(Ordering::Relaxed), monitor.failed.load(Ordering::Relaxed));
-            progress.call1(py, count).map(drop)
-        }
-        None => Ok(()),
-    };
+    let report = reporter(&monitor, progress.as_ref());
     report(py)?; // that it begins
     let work = || run(&tasks, &job, &monitor);
     let outcome = interrupt::run_on_stop(py, &monitor.stop, &monitor.cancel, report, work)?

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 
 use heartfast_core::Cancel;
 use heartfast_core::batch::{Monitor, Origin};
@@ -11,7 +10,7 @@ use heartfast_core::features::{self, Extractor, Scale};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use crate::batch::{Limits, Recording};
+use crate::batch::{Limits, Recording, reporter};
 use crate::config::SpectrogramConfig;
 use crate::errors::raise;
 use crate::interrupt;
@@ -63,14 +62,7 @@ pub(crate) fn describe_recordings<'py>(
     let recordings: Vec<(Origin, PathBuf)> =
         recordings.into_iter().map(|(recording, named)| (recording.into(), named)).collect();
     let monitor = Monitor::default();
-    let report = |py: Python<'_>| match &progress {
-        Some(progress) => {
-            let count =
-                (monitor.done.load(Ordering::Relaxed), monitor.failed.load(Ordering::Relaxed));
-            progress.call1(py, count).map(drop)
-        }
-        None => Ok(()),
-    };
+    let report = reporter(&monitor, progress.as_ref());
     let work = || describe_all(&recordings, &config.core, limits.into(), threads, &monitor);
     let found = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
     report(py)?;
