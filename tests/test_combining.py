@@ -129,7 +129,7 @@ def test_groups_of_recordings_by_their_names(trained):
     folder = trained / "wav/murmur"
     with pytest.raises(DatasetError, match=r"expected groups in metadata\.csv, in test_metadata"):
         heartfast.score(trained / "model", folder, by_group=True)
-    with pytest.raises(ValueError, match="group_regex: expected it with by_group, found it alone"):
+    with pytest.raises(ValueError, match="group_regex: expected by_group or a model with"):
         heartfast.score(trained / "model", folder, group_regex="(.)")
     result = heartfast.score(trained / "model", folder, by_group=True, group_regex=r"^([^_]*)_")
     stems = {path.name.partition("_")[0] for path in folder.glob("*.wav")}

@@ -13,6 +13,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import novelty, operating
+from heartfast.context import context_names
 from heartfast.embedding import Described
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
@@ -70,8 +71,8 @@ class Bundle(NamedTuple):
     operating
         What decisions by other thresholds than the highest probability follow from.
     novelty
-        What tells whether a picture is like those of the training, None without. Values that are
-        float64 arrays (names of letters, digits and underlines) are kept as such.
+        What tells whether a picture's own features are like those of the training, None without.
+        Values that are float64 arrays (names of letters, digits and underlines) are kept as such.
     card
         The model card, Markdown.
     embedding
@@ -90,9 +91,15 @@ class Bundle(NamedTuple):
     embedding: Described | None = None
 
     @property
+    def context(self) -> bool:
+        """Whether the mean of the group stands behind a recording's own (`heartfast.context`)."""
+        return _has_context(self.training)
+
+    @property
     def feature_names(self) -> list[str]:
         """Names of the model's features, in order."""
-        return feature_names() if self.embedding is None else self.embedding.names
+        own = _own_names(self.embedding)
+        return context_names(own) if self.context else own
 
     def spectrogram_config(self) -> SpectrogramConfig | None:
         """Return the configuration that new recordings are to be converted with.
@@ -172,7 +179,9 @@ class Bundle(NamedTuple):
         embedding = None
         if manifest.get("embedding") is not None:
             embedding = Described.from_json(typed(manifest, "embedding", dict))
-        names = embedding.names if embedding else feature_names()
+        training = typed(manifest, "training", dict)
+        own = _own_names(embedding)
+        names = context_names(own) if _has_context(training) else own
         if features != {"version": FEATURES_VERSION, "names": names}:
             wrong(
                 f"features of version {FEATURES_VERSION}",
@@ -200,7 +209,7 @@ class Bundle(NamedTuple):
             classes=tuple(classes),
             config=None if config is None else typed(manifest, "config", dict),
             leaderboard=leaderboard,
-            training=typed(manifest, "training", dict),
+            training=training,
             operating=typed(manifest, "operating", dict),
             novelty=None
             if place is None
@@ -212,8 +221,16 @@ class Bundle(NamedTuple):
             wrong("no members but those of the model", ", ".join(rest[:3]))
         bundle.spectrogram_config()
         operating.check_curves(bundle.operating, classes)
-        novelty.check(bundle.novelty, len(names))
+        novelty.check(bundle.novelty, len(own))
         return bundle
+
+
+def _own_names(embedding: Described | None) -> list[str]:
+    return feature_names() if embedding is None else embedding.names
+
+
+def _has_context(training: dict[str, object]) -> bool:
+    return training.get("context") is True  # earlier bundles have no such field
 
 
 def _check_format(manifest: dict[str, object]) -> None:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from heartfast import operating
+from heartfast.context import CAUTION
 from heartfast.features import FEATURES_VERSION, feature_names
 from heartfast.leaderboard import METRICS, NAMES, PROTOCOL_NAMES
 from heartfast.metrics import FEW, LOSSES
@@ -160,6 +161,8 @@ def _made_of(bundle: Bundle) -> Iterable[str]:
     training = bundle.training
     yield f"Model: {_text(bundle.name)} (`{bundle.model.kind}`), chosen by {training['metric']}."
     yield f"Features: version {FEATURES_VERSION}, {len(feature_names())} numbers a picture."
+    if bundle.context:
+        yield CAUTION
     if bundle.config:
         told = sorted((name, value) for name, value in bundle.config.items() if value is not None)
         yield f"Pictures: {', '.join(_text(f'{name} {value}') for name, value in told)}."

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from heartfast.context import ALONE
 from heartfast.errors import DatasetError
 from heartfast.naming import groups_by_pattern
-from heartfast.tables import TEST_METADATA, read_table
+from heartfast.tables import METADATA, TEST_METADATA, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,28 +63,28 @@ def groups_to_score(
     known: Mapping[str, str],
     group_regex: str | None,
     source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    required: bool = True,
 ) -> tuple[list[str], list[str]]:
     """Return the group of each recording that was scored, its name where none is known; and notes.
 
     It comes from the pattern, if there is one, else from what is `known` of pictures by their
-    names, else from the table that `pack` has put beside them.
+    names, else from the table that `pack` has put beside them, or `convert` beside their folder.
 
     Raises
     ------
     DatasetError
-        No group is known of any.
+        No group is known of any, and that is `required`.
     """
     notes: list[str] = []
     if group_regex is not None:
         groups, notes = groups_by_pattern(group_regex, names)
     else:
-        beside = ""
-        if isinstance(source, str | os.PathLike):
-            beside = os.path.join(os.path.dirname(os.fspath(source)), TEST_METADATA)
-        if not any(known.values()) and beside and os.path.isfile(beside):
-            table = read_table(beside, ("file_name", "group"), "a table with file_name and group")
-            known = dict(zip(table.column("file_name"), table.column("group"), strict=True))
+        if not any(known.values()) and isinstance(source, str | os.PathLike):
+            known = _known_beside(os.fspath(source))
         groups = [known.get(name, "") for name in names]
+        if not any(groups) and not required:
+            return list(names), [ALONE]
         if not any(groups):
             raise DatasetError(
                 f"{os.fspath(source) if isinstance(source, str | os.PathLike) else names[0]}: "
@@ -93,6 +94,21 @@ def groups_to_score(
         if alone := [name for name, group in zip(names, groups, strict=True) if not group]:
             notes.append(f"{len(alone)} recordings have no group, each its own ({alone[0]}, ...)")
     return [group or name for group, name in zip(groups, names, strict=True)], notes
+
+
+def _known_beside(source: str) -> dict[str, str]:
+    """Return the groups of the source's names in a table beside it; nothing without a table."""
+    folder, name = os.path.split(os.path.normpath(source))
+    columns = ("file_name", "group")
+    # Above a folder of convert's, names in the table begin with the folder's.
+    for beside, prefix in ((TEST_METADATA, ""), (METADATA, f"{name}/")):
+        path = os.path.join(folder, beside)
+        if os.path.isfile(path):
+            table = read_table(path, (), "a table with file_name and group")
+            if set(columns) <= set(table.header):  # a metadata.csv may be of something else
+                rows = zip(*map(table.column, columns), strict=True)
+                return {n[len(prefix) :]: group for n, group in rows if n.startswith(prefix)}
+    return {}
 
 
 def truth_of_groups(

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.charts import Interval, interval_chart
+from heartfast.context import in_both, with_context
 from heartfast.drawings import gallery_address, layer_png, map_svg
 from heartfast.explanation import family_importance, recording_map, top_losses
 from heartfast.extraction import extract_all
@@ -93,10 +94,15 @@ def _families(run: Run) -> Markup | None:
     tested = [names[row] for row in found.rows]
     actual = np.array([bundle.classes.index(truth[name]["label"]) for name in tested])
     numbers = np.unique([groups[name] for name in tested], return_inverse=True)[1]
-    data = Data(found.matrix, actual, numbers, len(bundle.classes))
+    features, columns = found.matrix, families()
+    if bundle.context:
+        width = features.shape[1]
+        features = with_context(features, numbers)
+        columns = {name: in_both(own, width).tolist() for name, own in columns.items()}
+    data = Data(features, actual, numbers, len(bundle.classes))
     rows = np.arange(len(actual))
     importances = family_importance(
-        lambda _: bundle.model, data, [(0, (rows, rows))], families(), seed=0
+        lambda _: bundle.model, data, [(0, (rows, rows))], columns, seed=0
     )
     return interval_chart(
         [Interval(row.family, row.increase, row.low, row.high) for row in importances],

@@ -63,6 +63,12 @@ def add_training(p: argparse.ArgumentParser) -> None:
         help="fit on K changed copies of each picture, too (0)",
     )
     group.add_argument(
+        "--context",
+        action="store_true",
+        help="beside a recording's own features, the mean of those of its group (patient); for "
+        "models that will score whole groups",
+    )
+    group.add_argument(
         "--time-budget",
         type=_seconds,
         metavar="T",

@@ -104,12 +104,15 @@ class ScoresByPicture:
         The probabilities of pictures, by their place.
     truth : dict of str
         The class of pictures, by their place, where a table of it lies beside the scores.
+    table : dict of int
+        The number of the table that a picture's row is from, by its place.
     """
 
     def __init__(self, pictures: Sequence[Picture]) -> None:
         self.classes: list[str] = []
         self.rows: dict[int, list[float]] = {}
         self.truth: dict[int, str] = {}
+        self.table: dict[int, int] = {}
         self._count = len(pictures)
         self._places = _places(pictures)
 
@@ -134,8 +137,10 @@ class ScoresByPicture:
             expected, found = ", ".join(self.classes), ", ".join(classes)
             raise DatasetError(f"{table.where}: expected the classes {expected}, found {found}")
         self.classes = classes
+        number = max(self.table.values(), default=-1) + 1
         for place, row in zip(self._where(table, folder), _numbers(table, columns), strict=True):
             self.rows[place] = row
+            self.table[place] = number
 
     def _where(self, table: Table, folder: str) -> list[int]:
         """Return the place of the picture that each row is of."""

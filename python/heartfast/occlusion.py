@@ -8,13 +8,15 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.bundle import Bundle
+from heartfast.context import in_company
 from heartfast.errors import DatasetError
+from heartfast.extraction import extract_all
 from heartfast.features import CORNER_HZ, FOREIGN_COLUMN_S, FOREIGN_TOP_HZ, extract
 from heartfast.heads import head_of
 from heartfast.images import MAX_NUMBER, PictureSet, decode, require_config
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -92,6 +94,8 @@ def occlusion_map(
     model: str | os.PathLike[str] | Bundle,
     picture: str | os.PathLike[str],
     label: str | None = None,
+    *,
+    company: Sequence[str | os.PathLike[str]] = (),
 ) -> OcclusionMap:
     """Find the parts of a picture that a class's probability rests on.
 
@@ -109,6 +113,9 @@ def occlusion_map(
         A PNG or JPEG like those that the model was trained on.
     label
         The class; the most probable one by default.
+    company
+        For a model with context, the other pictures of its group that it was scored with; nothing
+        is hidden in them.
 
     Returns
     -------
@@ -122,11 +129,12 @@ def occlusion_map(
     BundleError
         The model is not an intact bundle of this version.
     ConfigMismatchError
-        The picture was made with another configuration than the model's.
+        A picture was made with another configuration than the model's.
     DecodeError
         It cannot be read.
     DatasetError
-        It is a figure whose frequencies are not on a linear scale.
+        It is a figure whose frequencies are not on a linear scale; nothing of its company can be
+        read.
     ValueError
         A class that the model does not know, or a model that was trained with a network.
     OSError
@@ -170,7 +178,15 @@ def map_of(bundle: Bundle, name: str, data: bytes, label: str | None) -> Occlusi
     windows = list(grid.windows())
     features = [extract(levels, provenance)]
     features += [extract(grid.hide(levels, *window), provenance) for window in windows]
-    probabilities = bundle.model.predict_proba(np.stack(features))
+    described = np.stack(features)
+    if bundle.context:
+        others = np.empty((0, described.shape[1]))
+        if company:
+            with PictureSet(company) as pictures:
+                names = [each.name for each in pictures.pictures]
+                others = extract_all(pictures, names, config=bundle.config).matrix
+        described = in_company(described, others)
+    probabilities = bundle.model.predict_proba(described)
     index = probabilities[0].argmax() if label is None else bundle.classes.index(label)
     odds = _log_odds(probabilities[:, index])
     sums, counts = np.zeros((2, len(grid.rows) - 1, len(grid.columns) - 1))

@@ -51,7 +51,7 @@ def selection(options: Namespace) -> dict[str, Any]:
 def training(options: Namespace) -> dict[str, Any]:
     """How models are compared."""
     names = ["metric", "trials", "folds", "repeats", "cv", "class_weight", "augment"]
-    names += ["time_budget", "embed", "embed_only"]
+    names += ["context", "time_budget", "embed", "embed_only"]
     return {name: getattr(options, name) for name in names}
 
 

@@ -162,7 +162,10 @@ def write_gallery(
         said = {i: found.classes[row.index(max(row))] for i, row in found.rows.items()}
         chosen = _least_certain(found, labels)[:explain]
         paths = {i: path_of(pictures[i].name) for i in chosen}
-        looked = _look(model, paths, said, progress)
+        company: dict[int, list[str]] = {}
+        if model.context:
+            company = {i: list(map(path_of, _company(pictures, found, i))) for i in chosen}
+        looked = _look(model, paths, said, company, progress)
     cards = [
         Card(
             picture=path_of(p.name),
@@ -199,10 +202,18 @@ def _least_certain(found: ScoresByPicture, labels: Sequence[str]) -> list[int]:
     return sorted(found.rows, key=certainty)
 
 
+def _company(pictures: Sequence[Picture], found: ScoresByPicture, i: int) -> list[str]:
+    """Return the other pictures of one's group that were scored together with it."""
+    own = pictures[i].group
+    together = [j for j, table in found.table.items() if table == found.table[i] and j != i]
+    return [pictures[j].name for j in together if own and pictures[j].group == own]
+
+
 def _look(
     model: Bundle,
     paths: dict[int, str],
     said: dict[int, str],
+    company: dict[int, list[str]],
     progress: ProgressCallback | None,
 ) -> dict[int, tuple[bytes, str]]:
     """Give for each picture what the model looked at, as a layer and in words."""
@@ -212,7 +223,7 @@ def _look(
     looked = {}
     for done, (i, path) in enumerate(paths.items(), 1):
         try:
-            seen = occlusion_map(model, path, said[i])
+            seen = occlusion_map(model, path, said[i], company=company.get(i, ()))
             looked[i] = layer_png(seen), seen.describe()
         except DecodeError:  # it is as damaged without
             pass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.arguments import check_training
 from heartfast.conversion import Conversion
 from heartfast.embedding import given_network
 from heartfast.errors import DatasetError
@@ -21,7 +22,7 @@ from heartfast.stages.evaluate import Evaluation, evaluate
 from heartfast.stages.gallery import write_gallery
 from heartfast.stages.pack import Packing, check_split, pack_into
 from heartfast.stages.score import score
-from heartfast.stages.train import TrainResult, check_training, train
+from heartfast.stages.train import TrainResult, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -112,6 +113,7 @@ def run(
     cv: str = "group",
     class_weight: str | None = None,
     augment: int = 0,
+    context: bool = False,
     time_budget: float | None = None,
     embed: str | os.PathLike[str] | None = None,
     embed_only: bool = False,
@@ -140,8 +142,8 @@ def run(
         As in `pack`.
     test_size : float
         The share of each class that is kept for the test.
-    metric, trials, folds, repeats, cv, class_weight, augment, time_budget, embed, embed_only
-        As in `train`; the budget is the training's.
+    metric, trials, folds, repeats, cv, class_weight, augment, context, time_budget, embed
+        As in `train`, and so is `embed_only`; the budget is the training's.
     seed : int
         Of the split and the training.
     progress : callable, optional
@@ -175,7 +177,7 @@ def run(
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
     given_network(embed, embed_only)  # to know now, not when all is converted
-    training["embed_only"] = embed_only
+    training |= {"embed_only": embed_only, "context": context}
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     converting: dict[str, Any] = {
         "group_regex": group_regex,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.bundle import Bundle
 from heartfast.combining import combine, groups_to_score
+from heartfast.context import with_context
 from heartfast.decisions import make_rule
 from heartfast.embedding import require_network, widened
 from heartfast.errors import DatasetError
@@ -107,6 +108,10 @@ def score(
 ) -> ScoreResult:
     """Predict the class probabilities of pictures or recordings.
 
+    A model with context (see `train`) looks at each together with the others of its group, among
+    all that can be read here. Groups are those of `by_group`; where none is known, each recording
+    counts as its own, and a note says so.
+
     Parameters
     ----------
     model
@@ -138,9 +143,9 @@ def score(
         One row a group (patient) instead of one a recording, with `group` instead of `row_id`:
         the geometric mean of its recordings' probabilities (see `heartfast.combining.combine`),
         without those that are refused, unless all are. Groups come from the pictures'
-        `metadata.csv`, or from `test_metadata.csv` beside them.
+        `metadata.csv`, or that above their folder, or from `test_metadata.csv` beside them.
     group_regex
-        With `by_group`: groups come from the names, as in `convert`.
+        With `by_group`, or a model with context: groups come from the names, as in `convert`.
     embed
         The ONNX network that the model was trained with, if it was.
     jobs
@@ -184,25 +189,30 @@ def score(
     if output is not None:
         sources = [source] if isinstance(source, str | os.PathLike) else source
         require_output(output, model, embed, costs, *sources)
-    if group_regex is not None and not by_group:
-        raise ValueError("group_regex: expected it with by_group, found it alone")
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
+    if group_regex is not None and not (by_group or bundle.context):
+        raise ValueError("group_regex: expected by_group or a model with context, found neither")
     decide = _decisions(bundle, sensitivity, costs, reject)
     network = require_network(bundle.embedding, embed)
     known: dict[str, str] = {}
+    groups: list[str] = []
+    notes: list[str] = []
     if holds_pictures(source):
         with PictureSet(source) as pictures:
             names = [picture.name for picture in pictures.pictures]
             known = {picture.name: picture.group for picture in pictures.pictures}
             found = _extract(bundle, network, pictures, names, jobs, progress)
-        result = _predict(bundle, names, found)
         if passed_over := _recordings_in(source):
-            result.notes.append(f"recordings passed over, as there are pictures: {passed_over}")
+            notes.append(f"recordings passed over, as there are pictures: {passed_over}")
     else:
-        result = _score_recordings(bundle, source, network, jobs=jobs, progress=progress)
+        names, found = _recordings(bundle, source, network, jobs=jobs, progress=progress)
+    if by_group or bundle.context:
+        scored = [names[row] for row in found.rows]
+        groups, said = groups_to_score(scored, known, group_regex, source, required=by_group)
+        notes += said
+    result = _predict(bundle, names, found, groups)
+    result.notes.extend(notes)
     if by_group:
-        groups, notes = groups_to_score(result.names, known, group_regex, source)
-        result.notes.extend(notes)
         result = _combined(result, groups, reject)
     if decide is not None:
         result = _decided(result, decide)
@@ -241,7 +251,9 @@ def _extract(
     return widened(found, network, only, pictures, names, jobs=jobs, progress=progress)
 
 
-def _predict(bundle: Bundle, names: Sequence[str], found: Extracted) -> ScoreResult:
+def _predict(
+    bundle: Bundle, names: Sequence[str], found: Extracted, groups: Sequence[str]
+) -> ScoreResult:
     from heartfast.novelty import novelty
 
     notes = []
@@ -255,12 +267,12 @@ def _predict(bundle: Bundle, names: Sequence[str], found: Extracted) -> ScoreRes
     placed = None if bundle.novelty is None else novelty(bundle.novelty, found.matrix)
     if placed is not None:
         notes += _unlike(placed)
-    probabilities = bundle.model.predict_proba(found.matrix)
+    features = with_context(found.matrix, groups) if bundle.context else found.matrix
     return ScoreResult(
         row_ids=found.rows.tolist(),
         names=[names[row] for row in found.rows],
         classes=bundle.classes,
-        probabilities=probabilities,
+        probabilities=bundle.model.predict_proba(features),
         errors=found.errors,
         notes=notes,
         novelty=placed,
@@ -313,14 +325,15 @@ def _unlike(placed: NDArray[np.float64]) -> list[str]:
     ]
 
 
-def _score_recordings(
+def _recordings(
     bundle: Bundle,
     source: Path | Sequence[Path],
     network: Network | None,
     *,
     jobs: int | None,
     progress: ProgressCallback | None,
-) -> ScoreResult:
+) -> tuple[list[str], Extracted]:
+    """Name and describe recordings as `extract_recordings` does, for a network as well."""
     sources = [source] if isinstance(source, str | os.PathLike) else list(source)
     config = bundle.spectrogram_config()
     if config is None:
@@ -329,12 +342,11 @@ def _score_recordings(
             "on pictures that do not say how they were made; found none"
         )
     if network is not None:
-        return _score_drawn(bundle, sources, config, network, jobs=jobs, progress=progress)
-    names, found = extract_recordings(sources, config, jobs=jobs, progress=progress)
-    return _predict(bundle, names, found)
+        return _drawn(bundle, sources, config, network, jobs=jobs, progress=progress)
+    return extract_recordings(sources, config, jobs=jobs, progress=progress)
 
 
-def _score_drawn(
+def _drawn(
     bundle: Bundle,
     sources: Sequence[Path],
     config: SpectrogramConfig,
@@ -342,9 +354,11 @@ def _score_drawn(
     *,
     jobs: int | None,
     progress: ProgressCallback | None,
-) -> ScoreResult:
-    """Score recordings by way of pictures, which a network sees itself."""
+) -> tuple[list[str], Extracted]:
+    """Describe recordings by way of pictures, which a network sees itself."""
     import tempfile
+
+    import numpy as np
 
     from heartfast.stages.convert import convert
 
@@ -366,11 +380,10 @@ def _score_drawn(
         with PictureSet(images) as pictures:
             drawn = [picture_of[name] for name in scored]
             found = _extract(bundle, network, pictures, drawn, jobs, progress)
-    result = _predict(bundle, scored, found)
     position = {name: index for index, name in enumerate(names)}
-    return result._replace(
-        row_ids=[position[name] for name in result.names],
-        errors=[(name, failed[name]) for name in names if name in failed] + result.errors,
+    return names, found._replace(
+        rows=np.array([position[scored[row]] for row in found.rows]),
+        errors=[(name, failed[name]) for name in names if name in failed] + found.errors,
     )
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import duplicates, novelty, operating
 from heartfast import notes as notes_on
-from heartfast.augment import MOST_COPIES, describe_copies
+from heartfast.arguments import check_training
+from heartfast.augment import describe_copies
 from heartfast.bundle import Bundle
 from heartfast.card import model_card
+from heartfast.context import CAUTION, in_both, with_context
 from heartfast.crossvalidation import (
     INTERRUPTED,
     OTHER,
@@ -25,13 +27,11 @@ from heartfast.extraction import extract_all
 from heartfast.features import LEVEL_FREE, families
 from heartfast.files import require_output
 from heartfast.fitting import Data, Settings
-from heartfast.fitting.data import CLASS_WEIGHTS
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
-from heartfast.leaderboard import METRICS, compare_naive, format_naive, format_rows, make_rows, rank
+from heartfast.leaderboard import compare_naive, format_naive, format_rows, make_rows, rank
 from heartfast.naming import name_groups
-from heartfast.protocols import PROTOCOLS, make_plan, other_plan
-from heartfast.seeds import check_seed
+from heartfast.protocols import make_plan, other_plan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,15 +41,12 @@ if TYPE_CHECKING:
     from heartfast.leaderboard import LeaderboardRow
     from heartfast.progress import ProgressCallback
 
-MAX_COUNT = 1000  # of folds and repeats; seeds count up from the given one by the latter
-MAX_BUDGET_S = 10**7  # what a timer takes, on any system
-
 
 class TrainResult(NamedTuple):
     """What `train` found; `bundle` is what it saves.
 
-    `names` and `actual` (indices into `classes`) are the recordings of `matrix`, their features,
-    float64 (n, f), and of `oof`, the best candidate's out-of-fold probabilities, float64
+    `names` and `actual` (indices into `classes`) are the recordings of `matrix`, their own
+    features, float64 (n, f), and of `oof`, the best candidate's out-of-fold probabilities, float64
     (repeats, n, k); `groups` int (n,) and `sources`, empty where unknown, are theirs.
     `protocol` is how they were split. `naive` has the figures of a quick candidate by that
     protocol and by the naive one, random folds, each by its name (chosen random folds have those by
@@ -82,6 +79,7 @@ class TrainResult(NamedTuple):
             *("notes", "errors", "interrupted"),
         )
         fields = {name: getattr(self, name) for name in plain}
+        fields["context"] = self.bundle.context
         return fields | {"leaderboard": [row._asdict() for row in self.leaderboard]}
 
     def to_text(self) -> str:
@@ -104,6 +102,7 @@ def train(
     join_duplicates: bool = True,
     class_weight: str | None = None,
     augment: int = 0,
+    context: bool = False,
     time_budget: float | None = None,
     keep_interrupted: bool = False,
     embed: str | os.PathLike[str] | None = None,
@@ -150,6 +149,10 @@ def train(
     augment
         So many changed copies of each picture (`heartfast.augment`) are fitted on, too; what is
         tested on is never a copy. None by default; a network does not describe copies.
+    context
+        Beside its own features, each recording has the mean of those of its group, itself included
+        (`heartfast.context`). The figures then are those of recordings that are scored together
+        with all others of their group: `score` has to know the groups, too.
     time_budget
         Seconds for all of it. Candidates that are not done by then are left out, the costly ones
         first, and what is left out is noted.
@@ -165,7 +168,7 @@ def train(
     ------
     DatasetError
         No pictures, fewer than two classes, a class with fewer groups than folds, `cv` by source
-        without sources, or a pattern that matches no name.
+        without sources, context without groups, or a pattern that matches no name.
     ConfigMismatchError
         The pictures were not all made with one configuration.
     ValueError
@@ -226,6 +229,13 @@ def train(
         found = extract_all(pictures, names, jobs=jobs, progress=progress)
         found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
         labelled = [labelled[row] for row in found.rows]
+        # As `score` will know them: what else is found to belong together is for the folds only.
+        company = [picture.group or picture.name for picture in labelled]
+        if context and not any(picture.group for picture in labelled):
+            raise DatasetError(
+                f"{where}: expected groups, from metadata.csv or a group_regex, for a context of "
+                "recordings; found none"
+            )
         if join_duplicates:
             labelled, joined = duplicates.join_duplicates(
                 labelled, pictures, jobs=jobs, progress=progress
@@ -240,6 +250,8 @@ def train(
             )
     classes, data = _data(found.matrix, labelled, groups)
     data = data._replace(variants=copies, subsets=() if embed_only else (_level_free(),))
+    if context:
+        data = _in_context(data, company)
     if len(classes) < 2:
         raise DatasetError(f"{where}: expected at least 2 classes, found only {classes[0]!r}")
     _check_sources(where, cv, labelled)
@@ -273,6 +285,7 @@ def train(
     counts = {label: int((data.actual == index).sum()) for index, label in enumerate(classes)}
     notes = notes_on.of_pictures(pictures, own, found) + of_names
     notes += notes_on.of_training(done, best, counts, cv, time_budget)
+    notes += [CAUTION] * context
     bundle = Bundle(
         model=model,
         name=best,
@@ -291,12 +304,13 @@ def train(
             "cv": cv,
             "class_weight": settings.class_weight,
             "augment": augment,
+            "context": bool(context),
             "naive": naive,
             "left_out": done.left_out,
             "seed": seed,
         },
         operating=operating.curves(data.actual, tested[best].oof, classes, data.groups),
-        novelty=novelty.fit(data.features, data.groups, seed),
+        novelty=novelty.fit(found.matrix, data.groups, seed),
         embedding=network.described(only=embed_only) if network else None,
     )
     bundle = bundle._replace(card=model_card(bundle))
@@ -310,7 +324,7 @@ def train(
         n_groups=int(data.groups.max()) + 1,
         names=[picture.name for picture in labelled],
         actual=data.actual,
-        matrix=data.features,
+        matrix=found.matrix,
         groups=data.groups,
         sources=[picture.source for picture in labelled],
         protocol=cv,
@@ -321,44 +335,6 @@ def train(
         interrupted=done.ended == INTERRUPTED,
         bundle=bundle,
     )
-
-
-def check_training(
-    *,
-    metric: str,
-    trials: int,
-    folds: int,
-    repeats: int,
-    seed: int,
-    cv: str = "group",
-    class_weight: str | None = None,
-    augment: int = 0,
-    embed: object = None,
-    time_budget: float | None = None,
-) -> None:
-    """Raise `ValueError` where `train` would not take one of these."""
-    choices = (
-        ("metric", metric, METRICS),
-        ("cv", cv, PROTOCOLS),
-        ("class_weight", class_weight or CLASS_WEIGHTS[0], CLASS_WEIGHTS),
-    )
-    for name, value, known in choices:
-        if value not in known:
-            raise ValueError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
-    if trials < 1:
-        raise ValueError(f"trials: expected at least 1, found {trials}")
-    for name, count, least in (("folds", folds, 2), ("repeats", repeats, 1)):
-        if not least <= count <= MAX_COUNT:
-            raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {count}")
-    most = MOST_COPIES if embed is None else 0
-    if not 0 <= augment <= most:
-        with_network = " beside a network" if embed is not None else ""
-        raise ValueError(f"augment: expected 0 to {most} copies{with_network}, found {augment}")
-    if time_budget is not None and not 0 < time_budget <= MAX_BUDGET_S:
-        raise ValueError(
-            f"time_budget: expected seconds above 0, at most {MAX_BUDGET_S}, found {time_budget}"
-        )
-    check_seed(seed)
 
 
 def _data(
@@ -372,6 +348,22 @@ def _data(
         sources = np.unique([picture.source for picture in labelled], return_inverse=True)[1]
     data = Data(matrix, actual, np.array(groups), len(classes), sources)
     return tuple(classes.tolist()), data
+
+
+def _in_context(data: Data, company: list[str]) -> Data:
+    """Return the same with the means of these groups; a copy is in the company of copies."""
+    import numpy as np
+
+    variants = data.variants
+    if variants is not None:
+        rounds = [with_context(each, company) for each in variants.swapaxes(0, 1)]
+        variants = np.stack(rounds, axis=1)
+    width = data.features.shape[1]
+    return data._replace(
+        features=with_context(data.features, company),
+        variants=variants,
+        subsets=tuple(in_both(columns, width) for columns in data.subsets),
+    )
 
 
 def _sources(labelled: list[Picture]) -> dict[str, int]:
