@@ -19,11 +19,12 @@ from heartfast.bundle import Bundle
 from heartfast.cli import main
 from heartfast.context import ALONE, CAUTION, in_company, with_context
 from heartfast.errors import BundleError, DatasetError
-from heartfast.explanation import family_importance
+from heartfast.explanation import family_importance, top_losses
 from heartfast.extraction import extract_all
 from heartfast.features import families, feature_names
 from heartfast.fitting import Data
 from heartfast.images import PictureSet
+from heartfast.insights import insights
 from heartfast.occlusion import _percent
 from test_gallery import index_of, pictures_of
 from test_train import corpus
@@ -184,14 +185,16 @@ def test_groups_come_from_names_and_tables(trained, tmp_path):
     assert heartfast.score(model, tmp_path / "all").notes == [ALONE]
 
 
+@pytest.mark.usefixtures("few_candidates")
 @pytest.mark.parametrize("more", [{"cv": "random"}, {"augment": 1}])
 def test_other_ways_to_train(trained, more):
     folder, _ = trained
-    result = heartfast.train(folder / "train.zip", **QUICK, context=True, time_budget=5, **more)
+    result = heartfast.train(folder / "train.zip", **QUICK, context=True, **more)
     assert result.bundle.model.shape == (3, 2 * len(feature_names()))
     assert CAUTION in result.notes
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_a_source_left_out(tmp_path):
     path = corpus(tmp_path / "train.zip", groups=GROUPS)
     with zipfile.ZipFile(path) as archive:
@@ -202,7 +205,7 @@ def test_a_source_left_out(tmp_path):
         for name, content in files.items():
             archive.writestr(name, content)
         archive.writestr("metadata.csv", "\n".join([f"{header},source", *rows]))
-    result = heartfast.train(path, **QUICK, context=True, cv="source", time_budget=5)
+    result = heartfast.train(path, **QUICK, context=True, cv="source")
     assert result.bundle.context
     assert result.protocol == "source"
 
@@ -217,10 +220,11 @@ def altered(bundle: Bundle, **training: object) -> Bundle:
     return bundle._replace(training={**bundle.training, **training})
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_bundles_without_the_field(trained, tmp_path):
     folder, _ = trained
     bundle = Bundle.load(folder / "m")
-    plain = heartfast.train(folder / "train.zip", **QUICK, time_budget=5).bundle
+    plain = heartfast.train(folder / "train.zip", **QUICK).bundle
     assert not plain.context
     earlier = {name: value for name, value in plain.training.items() if name != "context"}
     plain._replace(training=earlier).save(tmp_path / "earlier")
@@ -269,14 +273,13 @@ def test_importance_takes_both_halves_of_a_family():
     assert found[1].increase == found[2].increase == 0
 
 
+@pytest.mark.usefixtures("few_candidates")
 def test_a_run_with_context(tmp_path):
     heartfast.synth.write_corpus(
         tmp_path / "wav", patients=24, recordings=2, duration_s=(2, 3), unlabelled=2
     )
     labels = tmp_path / "wav/labels.csv"
-    run = heartfast.run(
-        tmp_path / "wav", tmp_path / "out", labels=labels, **QUICK, context=True, time_budget=5
-    )
+    run = heartfast.run(tmp_path / "wav", tmp_path / "out", labels=labels, **QUICK, context=True)
     bundle = run.training.bundle
     assert bundle.context
     assert CAUTION in run.notes
@@ -297,3 +300,13 @@ def test_a_run_with_context(tmp_path):
         row = scored[pictures[int(number)].stem]
         label = text.partition(",")[0]
         assert text.startswith(f"{label}, {_percent(float(row[f'Prediction.{label}']))}")
+    # So are the mistakes of the report.
+    with PictureSet(tmp_path / "out/images") as files:
+        group_of = {picture.name: picture.group for picture in files.pictures}
+    images = tmp_path / "out/images"
+    for mistake, loss in zip(insights(run)["mistakes"], top_losses(run.training), strict=False):
+        own = group_of[loss.name]
+        company = [images / n for n, group in group_of.items() if group == own and n != loss.name]
+        assert len(company) == 1
+        seen = heartfast.occlusion_map(bundle, images / loss.name, loss.said, company=company)
+        assert mistake.looked == seen.describe()

@@ -115,10 +115,20 @@ def _mistakes(run: Run) -> list[Mistake]:
     bundle = run.training.bundle
     explained = can_explain(bundle)
     with PictureSet(os.path.join(run.out, "train.zip")) as pictures:
+        group_of = {picture.name: picture.group for picture in pictures.pictures}
 
         def shown(loss: Loss) -> Mistake:
             data = pictures.read_bytes(loss.name)
-            seen = map_of(bundle, loss.name, data, loss.said) if explained else None
+            seen = None
+            if explained:
+                own = group_of[loss.name]
+                company = [
+                    row
+                    for row, name in enumerate(run.training.names)
+                    if own and group_of[name] == own and name != loss.name
+                ]
+                others = run.training.matrix[company]
+                seen = map_of(bundle, loss.name, data, loss.said, others)
             return Mistake(
                 name=loss.name.rpartition("/")[2],
                 address=gallery_address(loss.name),

@@ -158,12 +158,20 @@ def occlusion_map(
     """
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     name = os.fspath(picture)
+    others = None
+    if bundle.context and company:
+        with PictureSet(company) as pictures:
+            names = [each.name for each in pictures.pictures]
+            others = extract_all(pictures, names, config=bundle.config).matrix
     with PictureSet([name]) as pictures:
-        return map_of(bundle, name, pictures.read_bytes(name.replace(os.sep, "/")), label)
+        data = pictures.read_bytes(name.replace(os.sep, "/"))
+    return map_of(bundle, name, data, label, others)
 
 
-def map_of(bundle: Bundle, name: str, data: bytes, label: str | None) -> OcclusionMap:
-    """`occlusion_map` of a picture's file that was read already."""
+def map_of(
+    bundle: Bundle, name: str, data: bytes, label: str | None, others: Array | None = None
+) -> OcclusionMap:
+    """`occlusion_map` of a picture's file that was read already, and its company's features."""
     import numpy as np
 
     if bundle.embedding is not None:
@@ -180,12 +188,8 @@ def map_of(bundle: Bundle, name: str, data: bytes, label: str | None) -> Occlusi
     features += [extract(grid.hide(levels, *window), provenance) for window in windows]
     described = np.stack(features)
     if bundle.context:
-        others = np.empty((0, described.shape[1]))
-        if company:
-            with PictureSet(company) as pictures:
-                names = [each.name for each in pictures.pictures]
-                others = extract_all(pictures, names, config=bundle.config).matrix
-        described = in_company(described, others)
+        alone = np.empty((0, described.shape[1]))
+        described = in_company(described, alone if others is None else others)
     probabilities = bundle.model.predict_proba(described)
     index = probabilities[0].argmax() if label is None else bundle.classes.index(label)
     odds = _log_odds(probabilities[:, index])
