@@ -21,6 +21,7 @@ __all__ = [
     "apply_effects",
     "build_info",
     "convert",
+    "convert_bytes",
     "describe",
     "describe_recordings",
     "encode_png",
@@ -268,6 +269,9 @@ class _Framing(Protocol):
 class Archive:
     """A ZIP or tar that is read in place; its members are known by their place in its list."""
 
+    def size(self, member: int) -> int:
+        """Bytes of a member, inflated."""
+
 @final
 class Recordings:
     """The recordings of a batch."""
@@ -275,8 +279,10 @@ class Recordings:
     def named(self) -> dict[str, str]:
         """What the caller called each, by its picture."""
 
+# What reads so many bytes from a place on, the size, and when it was written to, in nanoseconds.
+_Remote: TypeAlias = tuple[Callable[[int, int], bytes], int, int]
 # A recording, what the caller calls it, its picture, label, group and source.
-_Row: TypeAlias = tuple[str | tuple[Archive, int], str, str, str, str, str]
+_Row: TypeAlias = tuple[str | tuple[Archive, int] | _Remote, str, str, str, str, str]
 
 class _Outcome(TypedDict):
     recordings: Recordings
@@ -314,6 +320,14 @@ def convert(
     options: object,
     progress: Callable[[int, int], object] | None,
 ) -> _Outcome: ...
+def convert_bytes(
+    recordings: Sequence[bytes],
+    names: Sequence[str],
+    config: SpectrogramConfig,
+    png: str,
+    limits: Limits,
+    threads: int,
+) -> list[tuple[bytes | None, int, float, tuple[str, str] | None]]: ...
 def figure(
     samples: NDArray[np.float32], sr: int, config: SpectrogramConfig, caption: Caption
 ) -> bytes: ...
@@ -346,7 +360,7 @@ def describe_recordings(
 ) -> tuple[NDArray[np.float64], list[str | None]]: ...
 def feature_families() -> list[tuple[str, list[str]]]: ...
 def open_archive(
-    path: str | os.PathLike[str], limits: Limits
+    place: str | os.PathLike[str] | _Remote, limits: Limits
 ) -> tuple[Archive, list[str]] | None: ...
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...

@@ -23,7 +23,7 @@ use crate::selection::{Channel, Selection};
 use crate::sink::{Directory, Member, Shards, Sink};
 pub use crate::sink::{Form, Storage};
 use crate::source::{IO_STRIDE, Opener};
-pub use crate::source::{Origin, read};
+pub use crate::source::{Origin, ReadAt, read};
 pub use crate::tables::Totals;
 pub use crate::tasks::Tasks;
 use crate::threads::share;

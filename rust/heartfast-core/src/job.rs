@@ -52,6 +52,7 @@ impl Task {
         match &self.recording {
             Origin::File(path) => fs::metadata(path).ok().map(|known| Stamp::from(&known)),
             Origin::Member(archive, _) => Some(archive.stamp()),
+            Origin::Remote(_, stamp) => Some(*stamp),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::job::Job;
 use crate::lines::Lines;
 use crate::manifest::{self, Entry, Place};
 use crate::sink::{Directory, Form, Storage, replace, sync_folder};
-use crate::source::Extent;
+use crate::source::{Extent, ReadAt};
 use crate::tables::{self, Rows, Totals};
 use crate::tasks::Tasks;
 use crate::threads::lock;
@@ -81,7 +81,7 @@ impl<'t> Ledger<'t> {
             replace(&path, storage.fsync, first).map_err(|e| e.with_path(&path))?;
         }
         let journal = open_journal(&path).map_err(failed)?;
-        let file = Arc::new(journal.try_clone().map_err(failed)?);
+        let file: Arc<dyn ReadAt> = Arc::new(journal.try_clone().map_err(failed)?);
         let state = State {
             begins: vec![0; tasks.len()],
             known: vec![false; tasks.len()],

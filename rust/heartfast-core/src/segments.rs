@@ -11,10 +11,11 @@ use crate::pipeline::Part;
 use crate::resample::Resamplings;
 use crate::selection::Selection;
 use crate::signal::Signal;
-use crate::stream::Hashed;
+use crate::stream::{Hashed, unless_failed};
 
 /// Cuts a stream, which is hashed meanwhile.
 pub(crate) struct Segments<'l, 'i> {
+    stream: &'l Mutex<Hashed<'i>>,
     signal: Signal<'l, 'i>,
     /// Samples of a segment. All have as many, so that all pictures have one size: where the
     /// seconds are no whole samples, segments begin a little beside their multiples.
@@ -42,7 +43,8 @@ impl<'l, 'i> Segments<'l, 'i> {
         resamplings: &'l mut Resamplings,
         cancel: &Cancel,
     ) -> Result<Self> {
-        let signal = Signal::open(stream, selection, limits, resamplings, cancel)?;
+        let signal = Signal::open(stream, selection, limits, resamplings, cancel);
+        let signal = unless_failed(stream, signal)?;
         let rate = f64::from(signal.sample_rate);
         if let Some(frames) = signal.known_frames()
             && selection.segment_s.is_none()
@@ -56,7 +58,7 @@ impl<'l, 'i> Segments<'l, 'i> {
         let hop = (apart.round() as usize).clamp(1, length);
         let max_duration_s = limits.max_duration_s;
         let most = (max_duration_s * rate) as usize;
-        Ok(Self { signal, length, hop, shared: Vec::new(), next: 0, most, max_duration_s })
+        Ok(Self { stream, signal, length, hop, shared: Vec::new(), next: 0, most, max_duration_s })
     }
 
     /// Reads the next segment's samples, with where they are from and where that is in
@@ -76,7 +78,8 @@ impl<'l, 'i> Segments<'l, 'i> {
         let shared = audio.frames();
         // One more than there may be shows that there is more.
         let length = self.length.min(self.most.saturating_add(1));
-        signal.read(length.saturating_sub(shared), &mut audio.interleaved, cancel)?;
+        let read = signal.read(length.saturating_sub(shared), &mut audio.interleaved, cancel);
+        unless_failed(self.stream, read)?;
         if audio.frames() > self.most {
             let expected = format!("at most {} s in one picture", self.max_duration_s);
             return Err(Error::limit("max_duration_s", expected, "more"));

@@ -1,10 +1,11 @@
-//! Where the bytes of a recording come from: a file, or a member of a ZIP or tar that is read
-//! where it lies.
+//! Where the bytes of a recording come from: a file, somewhere that the caller reads from (an
+//! object store), or a member of a ZIP or tar that is read where it lies.
 
+use std::fmt::Debug;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::archive::Archive;
 use crate::cancel::{Cancel, STRIDE};
@@ -13,11 +14,14 @@ use crate::inflate::{Inflated, Inflater};
 use crate::manifest::Stamp;
 use crate::memory::{fit, reserve};
 use crate::stream::Hashed;
+use crate::threads::lock;
 
 /// Bytes that are read, hashed or written between two looks at a [`Cancel`].
 pub(crate) const IO_STRIDE: usize = 16 * STRIDE;
 /// Bytes that are read at a time where they are worked on at once: they stay in the cache.
 pub(crate) const STEP: usize = 1 << 17;
+/// Bytes of a stream that are read at a time where each reading is a request.
+const STREAM_STEP: usize = 1 << 20;
 /// Compressed members up to this are inflated before they are read: some formats are read from
 /// their end. Longer ones are read as they come.
 const MOST_INFLATED: u64 = 32 << 20;
@@ -29,12 +33,75 @@ pub enum Origin {
     File(PathBuf),
     /// A member of an archive, by its place in [`Archive::open`]'s list.
     Member(Arc<Archive>, usize),
+    /// What somebody else reads; it is as long as it is said to be.
+    Remote(Arc<dyn ReadAt>, Stamp),
 }
 
-/// A part of a file, read by position.
+/// Bytes that are read by position, from any thread.
+pub trait ReadAt: Debug + Send + Sync {
+    /// Reads into a buffer: all of it, or as much as there is up to the end.
+    ///
+    /// # Errors
+    /// What reading gives; `NotFound` and `PermissionDenied` mean what they mean of files.
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize>;
+}
+
+impl ReadAt for File {
+    #[cfg(unix)]
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, buffer, at)
+    }
+
+    #[cfg(windows)]
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(self, buffer, at)
+    }
+}
+
+/// Reads more than is asked for, where each call is a request: small pieces that lie close behind
+/// one another then are one. Made for one thread.
+#[derive(Debug)]
+pub(crate) struct ReadAhead {
+    reader: Arc<dyn ReadAt>,
+    length: u64,
+    step: usize,
+    /// What was read last, and where it begins.
+    read: Mutex<(u64, Vec<u8>)>,
+}
+
+impl ReadAhead {
+    pub(crate) fn new(reader: Arc<dyn ReadAt>, length: u64, step: usize) -> Self {
+        Self { reader, length, step, read: Mutex::default() }
+    }
+}
+
+impl ReadAt for ReadAhead {
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.length.saturating_sub(at);
+        let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        let (start, read) = &mut *lock(&self.read);
+        let inside = at.checked_sub(*start).and_then(|from| usize::try_from(from).ok());
+        if let Some(known) = inside.and_then(|from| read.get(from..from.checked_add(n)?)) {
+            buffer[..n].copy_from_slice(known);
+            return Ok(n);
+        }
+        if n >= self.step {
+            return self.reader.read_at(at, &mut buffer[..n]);
+        }
+        read.resize(self.step.min(usize::try_from(left).unwrap_or(usize::MAX)), 0);
+        *start = at;
+        let found = self.reader.read_at(at, read);
+        read.truncate(*found.as_ref().unwrap_or(&0));
+        let n = n.min(found?);
+        buffer[..n].copy_from_slice(&read[..n]);
+        Ok(n)
+    }
+}
+
+/// A part of a file, or of what takes its place, read by position.
 #[derive(Debug)]
 pub(crate) struct Extent {
-    pub(crate) file: Arc<File>,
+    pub(crate) file: Arc<dyn ReadAt>,
     pub(crate) start: u64,
     pub(crate) length: u64,
 }
@@ -45,7 +112,7 @@ impl Extent {
         let left = self.length.saturating_sub(at);
         let n = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
         loop {
-            match read_at(&self.file, self.start + at, &mut buffer[..n]) {
+            match self.file.read_at(self.start + at, &mut buffer[..n]) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 read => return read,
             }
@@ -65,16 +132,6 @@ impl Extent {
         }
         Ok(())
     }
-}
-
-#[cfg(unix)]
-fn read_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::unix::fs::FileExt::read_at(file, buffer, at)
-}
-
-#[cfg(windows)]
-fn read_at(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    std::os::windows::fs::FileExt::seek_read(file, buffer, at)
 }
 
 /// Opens a file and finds its length and time. A pipe or a device, which may have no end, is not opened.
@@ -109,12 +166,14 @@ pub(crate) struct Source {
     pub(crate) stamp: Stamp,
     /// Whether it may have grown since its length was found.
     may_grow: bool,
+    /// Whether each reading is a request.
+    far: bool,
 }
 
 /// One thread's open archive, and its working memory for what is compressed in there.
 #[derive(Default)]
 pub(crate) struct Opener {
-    archive: Option<(Arc<Archive>, Arc<File>)>,
+    archive: Option<(Arc<Archive>, Arc<dyn ReadAt>)>,
     inflater: Inflater,
 }
 
@@ -127,19 +186,31 @@ impl Opener {
             Origin::File(path) => {
                 let (file, stamp) = open_file(path).map_err(Error::Read)?;
                 let stored = Extent { file: Arc::new(file), start: 0, length: stamp.size };
-                Ok(Source { stored, inflated: None, crc: None, stamp, may_grow: true })
+                Ok(Source { stored, inflated: None, crc: None, stamp, may_grow: true, far: false })
             }
             Origin::Member(archive, member) => {
                 let file = match &self.archive {
                     Some((open, file)) if Arc::ptr_eq(open, archive) => Arc::clone(file),
                     _ => {
-                        let file = Arc::new(archive.reopen()?);
+                        let file = archive.reopen()?;
                         self.archive = Some((Arc::clone(archive), Arc::clone(&file)));
                         file
                     }
                 };
                 let (stored, inflated, crc) = archive.find(*member, file)?;
-                Ok(Source { stored, inflated, crc, stamp: archive.stamp(), may_grow: false })
+                let stamp = archive.stamp();
+                Ok(Source { stored, inflated, crc, stamp, may_grow: false, far: false })
+            }
+            Origin::Remote(reader, stamp) => {
+                let stored = Extent { file: Arc::clone(reader), start: 0, length: stamp.size };
+                Ok(Source {
+                    stored,
+                    inflated: None,
+                    crc: None,
+                    stamp: *stamp,
+                    may_grow: false,
+                    far: true,
+                })
             }
         }
     }
@@ -180,6 +251,9 @@ impl Opener {
                 break;
             }
         }
+        if !may_grow && inflated.is_none() && (used as u64) < known {
+            return Err(Error::decode(format!("{known} bytes"), used.to_string()));
+        }
         if let Some(expected) = crc {
             check_crc(expected, crc32fast::hash(&bytes[..used]))?;
         }
@@ -198,6 +272,11 @@ impl Opener {
     ) -> Result<Hashed<'i>> {
         let length = source.inflated.unwrap_or(source.stored.length);
         let crc = source.crc.take();
+        if source.far {
+            let stored = &mut source.stored;
+            let ahead = ReadAhead::new(Arc::clone(&stored.file), length, STREAM_STEP);
+            stored.file = Arc::new(ahead);
+        }
         let input = if source.inflated.is_some_and(|length| length <= MOST_INFLATED) {
             let length = self.read(source, bytes, cancel)?;
             Input::Memory(&bytes[..length])

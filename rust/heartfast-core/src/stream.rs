@@ -34,6 +34,8 @@ pub(crate) struct Hashed<'i> {
     hashed: u64,
     sha256: Sha256,
     crc: Option<(u32, crc32fast::Hasher)>,
+    /// What went wrong when a decoder read.
+    failed: Option<Error>,
 }
 
 impl<'i> Hashed<'i> {
@@ -48,6 +50,7 @@ impl<'i> Hashed<'i> {
             hashed: 0,
             sha256: Sha256::new(),
             crc: crc.map(|crc| (crc, crc32fast::Hasher::new())),
+            failed: None,
         }
     }
 
@@ -146,6 +149,11 @@ impl<'i> Hashed<'i> {
     }
 }
 
+/// What a decoder makes of a stream, unless it could not be read: decoders take that for its end.
+pub(crate) fn unless_failed<T>(stream: &Mutex<Hashed<'_>>, made: Result<T>) -> Result<T> {
+    lock(stream).failed.take().map_or(made, Err)
+}
+
 /// The same stream in the hands of a decoder, which keeps it until it ends.
 pub(crate) struct Lent<'l, 'i>(pub(crate) &'l Mutex<Hashed<'i>>);
 
@@ -153,9 +161,17 @@ impl Read for Lent<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut stream = lock(self.0);
         let position = stream.position;
-        let n = stream.read_at(position, buffer).map_err(io::Error::other)?;
-        stream.position += n as u64;
-        Ok(n)
+        match stream.read_at(position, buffer) {
+            Ok(n) => {
+                stream.position += n as u64;
+                Ok(n)
+            }
+            Err(error) => {
+                let text = error.to_string();
+                stream.failed.get_or_insert(error);
+                Err(io::Error::other(text))
+            }
+        }
     }
 }
 

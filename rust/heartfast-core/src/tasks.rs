@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::archive::Archive;
 use crate::job::Task;
 use crate::json::{os_str, os_string};
-use crate::manifest::Subject;
-use crate::source::Origin;
+use crate::manifest::{Stamp, Subject};
+use crate::source::{Origin, ReadAt};
 
 /// The tasks of a batch, in order.
 #[derive(Debug, Default)]
@@ -17,6 +17,7 @@ pub struct Tasks {
     text: Vec<u8>,
     rows: Vec<Row>,
     archives: Vec<Arc<Archive>>,
+    remotes: Vec<(Arc<dyn ReadAt>, Stamp)>,
 }
 
 /// Where in the text a task's fields are.
@@ -28,9 +29,13 @@ struct Row {
     ends: [u32; 6],
     /// Where begins what the caller calls it: mostly that is the end of the path.
     named: u32,
-    /// The place of its archive among `archives`, from 1, and its own in there; or 0.
+    /// The place of its archive among `archives`, from 1, and its own in there; or `REMOTE` and its
+    /// place among `remotes`; or 0.
     member: (u32, u32),
 }
+
+/// Instead of an archive's place.
+const REMOTE: u32 = u32::MAX;
 
 impl Tasks {
     /// Appends one.
@@ -52,6 +57,10 @@ impl Tasks {
         let member = match recording {
             Origin::File(_) => (0, 0),
             Origin::Member(archive, member) => (self.archive(archive), *member as u32),
+            Origin::Remote(reader, stamp) => {
+                self.remotes.push((Arc::clone(reader), *stamp));
+                (REMOTE, self.remotes.len() as u32 - 1)
+            }
         };
         self.rows.push(Row { start: start as u64, ends, named, member });
     }
@@ -89,6 +98,10 @@ impl Tasks {
         let named = PathBuf::from(named);
         let recording = match self.rows[at].member {
             (0, _) => Origin::File(named.clone()),
+            (REMOTE, remote) => {
+                let (reader, stamp) = &self.remotes[remote as usize];
+                Origin::Remote(Arc::clone(reader), *stamp)
+            }
             (archive, member) => {
                 let archive = &self.archives[archive as usize - 1];
                 Origin::Member(Arc::clone(archive), member as usize)

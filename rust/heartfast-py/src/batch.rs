@@ -6,7 +6,9 @@ use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use heartfast_core::batch::{Form, Job, Monitor, Origin, Storage, Subject, Task, Tasks, run};
+use heartfast_core::batch::{
+    Form, Job, Monitor, Origin, ReadAt, Stamp, Storage, Subject, Task, Tasks, run,
+};
 use heartfast_core::limits;
 use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
@@ -16,32 +18,66 @@ use crate::config::SpectrogramConfig;
 use crate::errors::raise_for;
 use crate::figure::{Mark, intervals};
 use crate::interrupt;
+use crate::remote::Reader;
 use crate::selection::Selection;
 
 /// A ZIP or tar that is read in place; its members are known by their place in its list.
 #[pyclass(frozen, module = "heartfast._core")]
 pub(crate) struct Archive(Arc<archive::Archive>);
 
+/// Where an archive is.
+#[derive(FromPyObject)]
+pub(crate) enum Place {
+    File(PathBuf),
+    Remote(Remote),
+}
+
 /// The archive and its members' names, or None if the file is no ZIP or tar or cannot be opened.
 #[pyfunction]
 pub(crate) fn open_archive(
     py: Python<'_>,
-    path: PathBuf,
+    place: Place,
     limits: Limits,
 ) -> PyResult<Option<(Archive, Vec<OsString>)>> {
     let cancel = Cancel::new();
     let limits = limits.into();
-    let work = || archive::Archive::open(&path, &limits, &cancel);
+    let (path, given) = match place {
+        Place::File(path) => (Some(path), None),
+        Place::Remote(given) => (None, Some(remote(given))),
+    };
+    let work = || match (&path, given) {
+        (_, Some((reader, stamp))) => {
+            archive::Archive::open_remote(reader, stamp, &limits, &cancel)
+        }
+        (Some(path), None) => archive::Archive::open(path, &limits, &cancel),
+        (None, None) => Ok(None),
+    };
     let opened = interrupt::run(py, &cancel, |_| Ok(()), work)?;
-    let opened = opened.map_err(|e| raise_for(py, e, Some(&path)))?;
+    let opened = opened.map_err(|e| raise_for(py, e, path.as_deref()))?;
     Ok(opened.map(|(archive, names)| (Archive(Arc::new(archive)), names)))
 }
 
-/// A path, or a member of an archive.
+#[pymethods]
+impl Archive {
+    /// Bytes of a member, inflated.
+    fn size(&self, member: usize) -> u64 {
+        self.0.size(member)
+    }
+}
+
+/// What Python reads: a function, the size, and when it was written to, in nanoseconds.
+pub(crate) type Remote = (Py<PyAny>, u64, i64);
+
+/// A path, a member of an archive, or what Python reads.
 #[derive(FromPyObject)]
 pub(crate) enum Recording {
     File(PathBuf),
     Member((Py<Archive>, usize)),
+    Remote(Remote),
+}
+
+fn remote((function, size, mtime_ns): Remote) -> (Arc<dyn ReadAt>, Stamp) {
+    (Reader::shared(function), Stamp { size, mtime_ns })
 }
 
 impl From<Recording> for Origin {
@@ -50,6 +86,10 @@ impl From<Recording> for Origin {
             Recording::File(path) => Self::File(path),
             Recording::Member((archive, member)) => {
                 Self::Member(Arc::clone(&archive.get().0), member)
+            }
+            Recording::Remote(given) => {
+                let (reader, stamp) = remote(given);
+                Self::Remote(reader, stamp)
             }
         }
     }
@@ -214,7 +254,11 @@ pub(crate) fn convert(
 }
 
 fn task((recording, named, file_name, label, group, source): Row) -> PyResult<Task> {
-    let path = absolute(&named)?;
+    // A URL is what it is.
+    let path = match recording {
+        Recording::Remote(_) => named.clone(),
+        Recording::File(_) | Recording::Member(_) => absolute(&named)?,
+    };
     Ok(Task {
         recording: recording.into(),
         named,

@@ -11,8 +11,10 @@ mod errors;
 mod features;
 mod figure;
 mod image;
+mod in_memory;
 mod info;
 mod interrupt;
+mod remote;
 mod selection;
 mod stages;
 mod values;
@@ -39,6 +41,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(image::encode_png, m)?)?;
     m.add_function(wrap_pyfunction!(image::paint, m)?)?;
     m.add_function(wrap_pyfunction!(image::palette, m)?)?;
+    m.add_function(wrap_pyfunction!(in_memory::convert_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(info::build_info, m)?)?;
     m.add_function(wrap_pyfunction!(selection::selection_json, m)?)?;
     m.add_function(wrap_pyfunction!(stages::stage_times, m)?)?;

@@ -8,7 +8,6 @@ mod tar;
 mod zip;
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,15 +16,27 @@ use crate::error::{Error, Result, guard};
 use crate::json::os_string;
 use crate::limits::Limits;
 use crate::manifest::Stamp;
-use crate::source::{Extent, open_file};
+use crate::source::{Extent, ReadAhead, ReadAt, open_file};
+
+/// Bytes of an archive that are read at a time where each reading is a request: while it is listed,
+/// and where a member's header and its data are mostly one.
+const LIST_STEP: usize = 1 << 20;
+const MEMBER_STEP: usize = 1 << 17;
 
 /// A ZIP or tar, with the places of its members.
 #[derive(Debug)]
 pub struct Archive {
-    path: PathBuf,
+    place: Whole,
     /// What the file was like when its members were listed.
     seen: Stamp,
     members: Vec<Place>,
+}
+
+/// Where an archive is.
+#[derive(Debug)]
+enum Whole {
+    File(PathBuf),
+    Remote(Arc<dyn ReadAt>),
 }
 
 #[derive(Debug)]
@@ -95,8 +106,32 @@ impl Archive {
         cancel: &Cancel,
     ) -> Result<Option<(Self, Vec<OsString>)>> {
         let Ok((file, seen)) = open_file(path) else { return Ok(None) };
+        Self::list(Arc::new(file), Whole::File(path.to_owned()), seen, limits, cancel)
+    }
+
+    /// [`Archive::open`], of what somebody else reads. It is taken to stay as it is.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] soon after `cancel` is set.
+    pub fn open_remote(
+        reader: Arc<dyn ReadAt>,
+        stamp: Stamp,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Result<Option<(Self, Vec<OsString>)>> {
+        let ahead = ReadAhead::new(Arc::clone(&reader), stamp.size, LIST_STEP);
+        Self::list(Arc::new(ahead), Whole::Remote(reader), stamp, limits, cancel)
+    }
+
+    fn list(
+        file: Arc<dyn ReadAt>,
+        place: Whole,
+        seen: Stamp,
+        limits: &Limits,
+        cancel: &Cancel,
+    ) -> Result<Option<(Self, Vec<OsString>)>> {
         let length = seen.size;
-        let whole = Extent { file: Arc::new(file), start: 0, length };
+        let whole = Extent { file, start: 0, length };
         let mut header = [0; 512];
         let start = &mut header[..length.min(512) as usize];
         if whole.read_exact_at(0, start).is_err() {
@@ -133,7 +168,7 @@ impl Archive {
         members.dedup_by(|a, b| !a.0.is_empty() && a.0 == b.0);
         let (names, members) =
             members.into_iter().map(|(name, place)| (os_string(name.into_vec()), place)).unzip();
-        Ok(Some((Self { path: path.to_owned(), seen, members }, names)))
+        Ok(Some((Self { place, seen, members }, names)))
     }
 
     /// What its file was like when its members were listed.
@@ -142,16 +177,35 @@ impl Archive {
     }
 
     /// Its file once more, if it is still the same.
-    pub(crate) fn reopen(&self) -> Result<File> {
-        let (file, now) = open_file(&self.path).map_err(Error::Read)?;
-        if now != self.seen {
-            return Err(Error::decode("the archive as it was when the run began", "another one"));
+    pub(crate) fn reopen(&self) -> Result<Arc<dyn ReadAt>> {
+        match &self.place {
+            Whole::File(path) => {
+                let (file, now) = open_file(path).map_err(Error::Read)?;
+                if now != self.seen {
+                    let expected = "the archive as it was when the run began";
+                    return Err(Error::decode(expected, "another one"));
+                }
+                Ok(Arc::new(file))
+            }
+            Whole::Remote(reader) => {
+                let reader = Arc::clone(reader);
+                Ok(Arc::new(ReadAhead::new(reader, self.seen.size, MEMBER_STEP)))
+            }
         }
-        Ok(file)
+    }
+
+    /// How many bytes a member has, once inflated; 0 of one that is not to be read.
+    #[must_use]
+    pub fn size(&self, member: usize) -> u64 {
+        match self.members.get(member) {
+            Some(Place::Stored { length, .. }) => *length,
+            Some(Place::Zipped(place)) => place.length(),
+            Some(Place::Refused(_)) | None => 0,
+        }
     }
 
     /// Where a member is in `file`, which is the archive's.
-    pub(crate) fn find(&self, member: usize, file: Arc<File>) -> Result<Found> {
+    pub(crate) fn find(&self, member: usize, file: Arc<dyn ReadAt>) -> Result<Found> {
         let whole = Extent { file, start: 0, length: self.seen.size };
         match &self.members[member] {
             &Place::Stored { start, length } => Ok((part(&whole, start, length)?, None, None)),

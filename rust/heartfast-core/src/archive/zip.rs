@@ -213,6 +213,11 @@ fn overlap() -> Refusal {
 }
 
 impl Place {
+    /// How many bytes it has, inflated.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Where the member is in the archive, once its own header says the same as the directory.
     pub(super) fn find(&self, whole: &Extent) -> Result<Found> {
         let mut local = [0; HEADER_LENGTH as usize];

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use heartfast_core::Cancel;
 use heartfast_core::archive::Archive;
-use heartfast_core::batch::{Origin, read};
+use heartfast_core::batch::{Origin, ReadAt, Stamp, read};
 use heartfast_core::limits::Limits;
 
 /// A member's name, and its bytes or what is wrong with it.
@@ -38,15 +38,45 @@ impl Scratch {
         self.members_within(&Limits::default())
     }
 
+    /// The members, which are the same by path and through a reader.
     pub(crate) fn members_within(&self, limits: &Limits) -> Option<Vec<Read>> {
-        let (archive, names) = self.open(limits)?;
-        let archive = Arc::new(archive);
-        let member = |(i, name): (usize, OsString)| {
-            let mut bytes = b"from before".to_vec();
-            let read = read(&Origin::Member(Arc::clone(&archive), i), &mut bytes, &Cancel::new());
-            (name.into_string().unwrap(), read.map(|()| bytes).map_err(|e| e.to_string()))
-        };
-        Some(names.into_iter().enumerate().map(member).collect())
+        let here = self.open(limits).map(read_all);
+        let bytes = fs::read(&self.0).unwrap();
+        let stamp = Stamp { size: bytes.len() as u64, mtime_ns: 0 };
+        let reader = Arc::new(Elsewhere { bytes, calls: AtomicUsize::new(0) });
+        let there = Archive::open_remote(reader, stamp, limits, &Cancel::new()).unwrap();
+        assert_eq!(here, there.map(read_all));
+        here
+    }
+}
+
+fn read_all((archive, names): (Archive, Vec<OsString>)) -> Vec<Read> {
+    let archive = Arc::new(archive);
+    let member = |(i, name): (usize, OsString)| {
+        let mut bytes = b"from before".to_vec();
+        let read = read(&Origin::Member(Arc::clone(&archive), i), &mut bytes, &Cancel::new());
+        if read.is_ok() {
+            assert_eq!(archive.size(i), bytes.len() as u64);
+        }
+        (name.into_string().unwrap(), read.map(|()| bytes).map_err(|e| e.to_string()))
+    };
+    names.into_iter().enumerate().map(member).collect()
+}
+
+/// Bytes that are in no file, and how often they were asked for.
+#[derive(Debug)]
+pub(crate) struct Elsewhere {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) calls: AtomicUsize,
+}
+
+impl ReadAt for Elsewhere {
+    fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let left = self.bytes.get(at as usize..).unwrap_or_default();
+        let n = left.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&left[..n]);
+        Ok(n)
     }
 }
 

@@ -8,14 +8,15 @@ mod hostile;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use heartfast_core::Cancel;
 use heartfast_core::archive::Archive;
-use heartfast_core::batch::{Origin, read};
+use heartfast_core::batch::{Origin, Stamp, read};
 use heartfast_core::limits::Limits;
 use proptest::prelude::*;
 
-use build::{Member, Scratch, member, tar, zip};
+use build::{Elsewhere, Member, Scratch, member, tar, zip};
 
 fn contents() -> impl Strategy<Value = Vec<(String, Vec<u8>)>> {
     let name = "[a-zé 0-9]{1,150}(/[a-z.]{0,3}[a-z]){0,2}";
@@ -221,4 +222,29 @@ fn cancelled() {
         Archive::open(&archive.0, &Limits::default(), &cancel).unwrap_err().kind(),
         "interrupted"
     );
+}
+
+/// Through a reader each reading is a request: few for a list, one for a small member.
+#[test]
+fn requests_are_few() {
+    let contents: Vec<(String, Vec<u8>)> =
+        (0..500u32).map(|i| (format!("{i:03}.wav"), vec![i as u8; 4000])).collect();
+    let members: Vec<Member> = contents.iter().map(|(n, c)| member(n, c, true)).collect();
+    for bytes in [zip(&members), tar(&contents)] {
+        let stamp = Stamp { size: bytes.len() as u64, mtime_ns: 0 };
+        let megabytes = bytes.len() / 1_000_000 + 1;
+        let reader = Arc::new(Elsewhere { bytes, calls: AtomicUsize::new(0) });
+        let asked = Arc::clone(&reader);
+        let opened = Archive::open_remote(reader, stamp, &Limits::default(), &Cancel::new());
+        let (archive, names) = opened.unwrap().unwrap();
+        assert_eq!(names.len(), 500);
+        assert!(asked.calls.swap(0, Ordering::Relaxed) <= 2 * megabytes + 4);
+        let archive = Arc::new(archive);
+        for at in (0..500).rev() {
+            let mut bytes = Vec::new();
+            read(&Origin::Member(Arc::clone(&archive), at), &mut bytes, &Cancel::new()).unwrap();
+            assert_eq!(bytes, contents[at].1);
+        }
+        assert!(asked.calls.load(Ordering::Relaxed) <= 500);
+    }
 }
