@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from heartfast import synth as synth
     from heartfast._core import SpectrogramConfig as SpectrogramConfig
     from heartfast._core import __version__ as __version__
+    from heartfast.batches import convert_batch as convert_batch
+    from heartfast.cluster.merge import merge as merge
     from heartfast.effects import gaussian_blur as gaussian_blur
     from heartfast.effects import median_filter as median_filter
     from heartfast.effects import multi_resolution as multi_resolution
@@ -94,6 +96,7 @@ _HOME = {
     "__version__": "_core",
     "audit": "stages.audit",
     "convert": "stages.convert",
+    "convert_batch": "batches",
     "demo": "stages.run",
     "encode_png": "picture",
     "evaluate": "stages.evaluate",
@@ -102,6 +105,7 @@ _HOME = {
     "get_window": "spectral",
     "load": "spectral",
     "median_filter": "effects",
+    "merge": "cluster.merge",
     "multi_resolution": "effects",
     "occlusion_map": "occlusion",
     "pack": "stages.pack",

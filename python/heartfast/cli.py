@@ -127,22 +127,8 @@ def _convert(options: Namespace) -> int:
                 options.sources,
                 options.out,
                 config=config,
-                labels=options.labels,
-                group_regex=options.group_regex,
-                jobs=options.jobs,
-                recursive=options.recursive,
-                any_extension=options.any_extension,
                 **settings.selection(options),
-                to=options.to,
-                png=options.png,
-                shard_mb=options.shard_mb,
-                overwrite=options.overwrite,
-                check=options.check,
-                fsync=options.fsync,
-                max_errors=0 if options.on_error == "stop" else options.max_errors,
-                gallery=options.gallery,
-                limits=settings.limits(options),
-                intervals=options.intervals,
+                **settings.conversion(options),
                 progress=progress,
             )
     finally:
@@ -152,13 +138,23 @@ def _convert(options: Namespace) -> int:
     say_failed(result.errors, result.out)
     say_kinds(result.errors)
     known = f" ({result.known} recordings by an earlier run)" if result.known else ""
-    say(f"{result.pictures} pictures in {result.out}, {len(result.errors)} failed{known}")
+    say(f"{result.pictures} pictures in {result.out}, {result.failed} failed{known}")
     if options.gallery and result.pictures:
         say(f"the gallery is in {result.out}/gallery.html")
     _print(options, result.to_dict())
-    if result.errors:
+    if result.failed:
         return SOME_FAILED if result.pictures else ERROR
     return DONE
+
+
+def _merge(options: Namespace) -> int:
+    from heartfast.cluster.merge import merge
+    from heartfast.console import say
+
+    result = merge(options.sources, options.out)
+    say(f"{result.pictures} pictures in {result.out}, {result.failed} failed")
+    _print(options, result.to_dict())
+    return SOME_FAILED if result.failed else DONE
 
 
 def _pack(options: Namespace) -> int:
@@ -196,6 +192,8 @@ def _train(options: Namespace) -> int:
             join_duplicates=options.join_duplicates,
             **settings.training(options),
             keep_interrupted=True,
+            engine=options.engine,
+            address=options.address,
             seed=options.seed,
             jobs=options.jobs,
             progress=progress,
@@ -378,6 +376,7 @@ def _info(options: Namespace) -> int:
 
 _VERBS: dict[str, Callable[[Namespace], int]] = {
     "convert": _convert,
+    "merge": _merge,
     "pack": _pack,
     "train": _train,
     "score": _score,

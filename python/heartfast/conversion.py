@@ -8,6 +8,26 @@ from heartfast.manifest import read_entries
 
 if TYPE_CHECKING:
     from heartfast import _core
+    from heartfast.intervals import Interval
+    from heartfast.limits import Limits
+    from heartfast.selection import Selection
+
+
+class BatchOptions(NamedTuple):
+    """What the core's batch asks for beyond the configuration."""
+
+    folder: str
+    header: str
+    to: str
+    shard_bytes: int | None
+    fsync: bool
+    check: bool
+    png: str
+    selection: Selection
+    limits: Limits
+    max_errors: int | None
+    threads: int
+    intervals: dict[str, list[Interval]]
 
 
 class Converted(NamedTuple):
@@ -49,6 +69,8 @@ class Conversion:
         Of all of them together.
     errors : list of Failed
         Also in `errors.jsonl` of `out`, which is there only if something failed.
+    failed : int
+        How many these are.
     known : int
         Recordings that an earlier run had converted already, or tried to.
     notes : list of str
@@ -68,10 +90,20 @@ class Conversion:
         self.pictures: int = outcome["pictures"]
         self.duration_s: float = outcome["duration_s"]
         self.known: int = outcome["known"]
-        self.errors = errors
         self.notes = notes
+        self._errors = errors
         self._recordings = outcome["recordings"]
         self._records: list[Converted] | None = None
+
+    @property
+    def errors(self) -> list[Failed]:
+        """The recordings that failed."""
+        return self._errors
+
+    @property
+    def failed(self) -> int:
+        """How many recordings failed."""
+        return len(self._errors)
 
     @property
     def records(self) -> list[Converted]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.fitting import BLEND, BLENDED, PRIOR, QUICK, SINGLE, Stopped, blended
+from heartfast.fitting import BLEND, BLENDED, PRIOR, QUICK, SINGLE, Settings, Stopped, blended
 from heartfast.fitting.pooling import blend_weights
 from heartfast.models import pooled
 from heartfast.parallel import for_each
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast.fitting import Fitted, Settings
+    from heartfast.fitting import Fitted
     from heartfast.models import Model
     from heartfast.progress import ProgressCallback
     from heartfast.protocols import Plan
@@ -67,6 +67,8 @@ def compare(
     jobs: int | None,
     until: float | None,
     keep_interrupted: bool,
+    engine: str,
+    address: str | None,
     progress: ProgressCallback | None,
 ) -> Comparison:
     """Test all candidates by one protocol, and the quick one by another, too.
@@ -77,6 +79,9 @@ def compare(
         When to stop, by `time.monotonic`; None goes on to the end. What is in hand then is lost.
     keep_interrupted
         Whether Ctrl-C does the same, once there is more than the class prior; else it is raised.
+    engine, address
+        Who fits: this process on `jobs` threads, or a Ray cluster, a fit a core. The results are
+        the same, where processors round alike.
     """
     import threading
 
@@ -87,15 +92,19 @@ def compare(
     results: dict[tuple[str, int], _Result] = {}
     done = 0
 
-    def fit(task: tuple[str, Plan, int]) -> None:
+    def fit(task: tuple[str, Plan, int]) -> tuple[str, int, _Result]:
         name, on, index = task
         if name != PRIOR:  # there is always something to compare with
             settings.go_on()
-        results[name, index] = _test(QUICK if name == OTHER else name, on, index, settings)
+        result = _test(QUICK if name == OTHER else name, on, index, settings)
+        results[name, index] = result  # counts also where an earlier one is still in hand
+        return name, index, result
 
-    def take(_: None) -> None:
+    def take(found: tuple[str, int, _Result]) -> None:
         nonlocal done
         done += 1
+        name, index, result = found
+        results[name, index] = result
         if progress:
             progress(Progress("train", done, len(tasks)))
 
@@ -106,7 +115,19 @@ def compare(
         timer.daemon = True
         timer.start()
     try:
-        for_each(fit, tasks, take, jobs=jobs, stop=settings.stop)
+        if engine == "local":
+            for_each(fit, tasks, take, jobs=jobs, stop=settings.stop)
+        else:
+            from heartfast.cluster.engine import run_all
+
+            told = {name: value for name, value in settings._asdict().items() if name != "stop"}
+            shared = plan, other, told
+            calls = ((shared, name, on is plan, index) for name, on, index in tasks)
+            for found in run_all(
+                _fit_apart, calls, engine=engine, address=address, stop=settings.stop
+            ):
+                take(found)
+            settings.go_on()
     except Stopped:
         ended = BUDGET
     except KeyboardInterrupt:
@@ -164,6 +185,22 @@ def _test(name: str, plan: Plan, index: int, settings: Settings) -> _Result:
     middle = time.perf_counter()
     predicted = fitted.model.predict_proba(plan.data.features[held_out])
     return _Result(fitted.inner, predicted, middle - start, time.perf_counter() - middle)
+
+
+def _fit_apart(
+    shared: tuple[Plan, Plan, dict[str, Any]], name: str, chosen: bool, index: int, _: int
+) -> tuple[str, int, _Result]:
+    """Test a candidate on a fold in a process of an engine's."""
+    import threading
+
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    plan, other, told = shared
+    settings = Settings(stop=threading.Event(), **told)
+    on = plan if chosen else other
+    with threadpool_limits(1, user_api="blas"):
+        result = _test(QUICK if name == OTHER else name, on, index, settings)
+    return name, index, result
 
 
 def _whole(name: str, plan: Plan, results: dict[tuple[str, int], _Result]) -> list[_Result]:

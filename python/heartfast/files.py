@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
 
 
+# Of object stores, and of files on the web.
+_SCHEMES = ("s3://", "s3a://", "gs://", "az://", "azure://", "abfs://", "abfss://",
+            "http://", "https://")  # fmt: skip
+
+
+def is_url(path: str) -> bool:
+    """Whether a path is the URL of something in an object store."""
+    return path[:8].lower().startswith(_SCHEMES)
+
+
 def require_file(path: Path, expected: str) -> None:
     """Raise `OSError`, which says what was `expected`, unless `path` is a file to be read.
 
@@ -107,6 +117,8 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 def portable_name(name: str) -> str:
     """Change a name into one that archives can hold: bytes not UTF-8, and backslashes, as %XX."""
+    if name.isascii() and "\\" not in name:
+        return name
     import re
 
     return re.sub(r"[\\\udc80-\udcff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", name)

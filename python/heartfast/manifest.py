@@ -65,7 +65,7 @@ def require_own(folder: str, line: str) -> None:
     if found != line:
         raise ConfigMismatchError(
             f"{folder}: expected the settings of the pictures in there, found "
-            f"{_difference(found, line)}; another folder, or --overwrite (overwrite=True)"
+            f"{difference(found, line)}; another folder, or --overwrite (overwrite=True)"
         )
 
 
@@ -88,7 +88,8 @@ def _require_empty(folder: str) -> None:
                 raise FileExistsError(errno.EEXIST, message, folder)
 
 
-def _difference(found: str, wanted: str) -> str:
+def difference(found: str, wanted: str) -> str:
+    """Name the settings that differ between two first lines."""
     import json
 
     try:

@@ -10,6 +10,7 @@ from heartfast.metrics import FEW
 from heartfast.protocols import NAIVE
 
 if TYPE_CHECKING:
+    from heartfast.cluster.feature_table import FeatureSet
     from heartfast.crossvalidation import Comparison
     from heartfast.extraction import Extracted
     from heartfast.images import PictureSet
@@ -43,7 +44,7 @@ def of_training(
     return notes
 
 
-def of_pictures(pictures: PictureSet, own: int, found: Extracted) -> list[str]:
+def of_pictures(pictures: PictureSet | FeatureSet, own: int, found: Extracted) -> list[str]:
     """Say which pictures are not what they might be, `own` that have no known group."""
     unlabelled = sum(not picture.label for picture in pictures.pictures)
     notes = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from heartfast.cluster.options import add_engine, add_tasks
 from heartfast.learning_options import (
     add_decisions,
     add_embed,
@@ -51,12 +52,15 @@ def make_parser() -> argparse.ArgumentParser:
     _add_selection(p)
     p.add_argument(
         "--to",
-        choices=("dir", "zip", "tar"),
+        choices=("dir", "zip", "tar", "parquet"),
         default="dir",
-        help="a file per picture (dir), or all in pictures.zip or pictures.tar",
+        help="a file per picture (dir), or all in pictures.zip, pictures.tar or Parquet",
     )
     p.add_argument(
-        "--shard-mb", type=float, metavar="MB", help="several ZIPs or tars of at most this size"
+        "--shard-mb",
+        type=float,
+        metavar="MB",
+        help="several ZIPs or tars of at most this size; tasks of as many recordings (256)",
     )
     p.add_argument(
         "--png",
@@ -94,7 +98,19 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add_config(p)
     add_figure(p)
+    add_tasks(p)
     _add_jobs(p)
+
+    p = verb(
+        "merge", "join what the shares of a conversion (--shard) have made",
+        "heartfast merge pictures",
+    )  # fmt: skip
+    p.add_argument(
+        "sources", nargs="+", metavar="OUT", help="what convert wrote to: folders or URLs"
+    )
+    p.add_argument(
+        "-o", "--out", metavar="PLACE", help="where the tables belong (there, if it is one place)"
+    )
 
     p = verb(
         "pack", "split pictures into train.zip and test.zip, groups kept whole",
@@ -118,13 +134,18 @@ def make_parser() -> argparse.ArgumentParser:
         "train", "compare models by grouped cross-validation and save the best",
         "heartfast train sets/train.zip -o model.heartfast",
     )  # fmt: skip
-    p.add_argument("pictures", metavar="TRAIN", help="ZIP or folder of class folders")
+    p.add_argument(
+        "pictures",
+        metavar="TRAIN",
+        help="ZIP or folder of class folders; or features beside pictures",
+    )
     p.add_argument(
         "-o", "--out", metavar="MODEL", required=True, help="the model; replaced if there"
     )
     add_group_regex(p)
     add_join_duplicates(p)
     add_training(p)
+    add_engine(p)
     _add_seed(p)
     _add_jobs(p)
 

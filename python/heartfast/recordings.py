@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import DatasetError
+from heartfast.files import is_url
 from heartfast.limits import Limits
 from heartfast.patterns import expand, is_folder, is_pattern
 
@@ -23,6 +25,7 @@ EXTENSIONS = (
     ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg",
     ".rf64", ".snd", ".w64", ".wav", ".wave",
 )  # fmt: skip
+_NOTHING = "expected a recording or a folder of recordings, found nothing"
 _SEPARATORS = (os.sep, os.altsep or os.sep)
 
 
@@ -31,19 +34,22 @@ class Recording(NamedTuple):
 
     Its `place` is the folder that it was found in, with a separator at its end, which a million
     recordings share; or its whole path. A `member` of an archive is known by its place in there;
-    its path and its name are as if the archive were a folder.
+    its path and its name are as if the archive were a folder. Of an object in a store, `known` is
+    what its list says: size and time of the last change in ns.
     """
 
     place: str
     name: str
     member: tuple[Archive, int] | None = None
+    known: tuple[int, int] | None = None
 
     @property
     def path(self) -> str:
         """The recording as the caller can open it."""
         if not self.place.endswith(_SEPARATORS):
             return self.place
-        return self.place + (self.name if os.sep == "/" else self.name.replace("/", os.sep))
+        windows = os.sep != "/" and not is_url(self.place)
+        return self.place + (self.name.replace("/", os.sep) if windows else self.name)
 
     @property
     def stem(self) -> str:
@@ -94,21 +100,39 @@ def find_recordings(
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     paths = [os.fspath(source) for source in sources]
+    recordings = [*search(paths, recursive, any_extension, limits)]
+    if is_single(paths):
+        recordings.sort(key=itemgetter(1))
+    else:
+        recordings.sort(key=lambda recording: (recording.name, recording.path))
+    if not recordings:
+        raise nothing_found(paths, any_extension)
+    return recordings
+
+
+def is_single(paths: Sequence[str]) -> bool:
+    """Whether there is one source, in which nothing can be found twice."""
+    return len(paths) == 1 and paths[0] != "-" and not is_pattern(paths[0])
+
+
+def nothing_found(paths: Sequence[str], any_extension: bool) -> DatasetError:
+    """Return the error for sources without a recording."""
+    looked = ", ".join(paths) or "no source"
+    known = "with any name" if any_extension else " ".join(e[1:] for e in EXTENSIONS)
+    return DatasetError(f"{looked}: expected recordings ({known}), found none")
+
+
+def search(
+    paths: Sequence[str], recursive: bool, any_extension: bool, limits: Limits | None = None
+) -> Iterator[Recording]:
+    """Give what `find_recordings` lists, as it is found: each once, in no order."""
     found = (
         (source, _search(source, recursive, any_extension, listed, limits or Limits()))
         for source, listed in _named(paths)
     )
-    if len(paths) == 1 and paths[0] != "-" and not is_pattern(paths[0]):
-        recordings = [recording for _, searched in found for recording in searched]
-        recordings.sort(key=itemgetter(1))
-    else:
-        recordings = [*_each_once(found)]
-        recordings.sort(key=lambda recording: (recording.name, recording.path))
-    if not recordings:
-        looked = ", ".join(paths) or "no source"
-        known = "with any name" if any_extension else " ".join(e[1:] for e in EXTENSIONS)
-        raise DatasetError(f"{looked}: expected recordings ({known}), found none")
-    return recordings
+    if is_single(paths):
+        return (recording for _, searched in found for recording in searched)
+    return _each_once(found)
 
 
 def _named(sources: Iterable[str]) -> Iterator[tuple[str, bool]]:
@@ -117,7 +141,7 @@ def _named(sources: Iterable[str]) -> Iterator[tuple[str, bool]]:
         if source == "-":
             for path in _listed():
                 yield path, True
-        elif is_pattern(source) and not os.path.lexists(source):
+        elif is_pattern(source) and not is_url(source) and not os.path.lexists(source):
             matching = expand(source)
             if not matching:
                 import errno
@@ -152,7 +176,7 @@ def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Rec
     """Join what was found in the sources, one of which may be in another."""
     seen: set[str] = set()
     for source, recordings in found:
-        top = os.path.abspath(source)
+        top = source if is_url(source) else os.path.abspath(source)
         below = os.path.join(top, "")
         for recording in recordings:
             path = top if recording.path == source else below + recording.name
@@ -164,6 +188,9 @@ def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Rec
 def _search(
     source: str, recursive: bool, any_extension: bool, listed: bool, limits: Limits
 ) -> Iterator[Recording]:
+    if is_url(source):
+        yield from _search_store(source, recursive, any_extension, limits)
+        return
     try:
         mode = os.stat(source).st_mode
     except (OSError, ValueError):
@@ -176,8 +203,7 @@ def _search(
     if not mode and not listed and not os.path.lexists(source):
         import errno
 
-        message = "expected a recording or a folder of recordings, found nothing"
-        raise FileNotFoundError(errno.ENOENT, message, source)
+        raise FileNotFoundError(errno.ENOENT, _NOTHING, source)
     name = os.path.basename(source.rstrip("/")) or source
     if mode and not name.lower().endswith(EXTENSIONS):
         from heartfast._core import open_archive
@@ -189,6 +215,45 @@ def _search(
     yield (_Odd if source.endswith(_SEPARATORS) else Recording)(source, name)
 
 
+def _search_store(
+    url: str, recursive: bool, any_extension: bool, limits: Limits
+) -> Iterator[Recording]:
+    from heartfast.places import Store, reader
+
+    store = Store(url)
+    # What is called like a file is looked for as one first; in S3 a folder is no more than a name.
+    like_a_file = url.lower().endswith((*EXTENSIONS, ".zip", ".tar"))
+    found = store.head() if like_a_file else None
+    if found is None:
+        below = store.url + "/"
+        anything = False
+        for known in store.walk():
+            anything = True
+            if _wanted(known.name, recursive, any_extension):
+                yield Recording(below, known.name, None, known[1:])
+        if anything:
+            return
+        found = None if like_a_file or url.endswith("/") else store.head()
+    if found is None:
+        import errno
+
+        raise FileNotFoundError(errno.ENOENT, _NOTHING, url)
+    if not found.name.lower().endswith(EXTENSIONS):
+        from heartfast._core import open_archive
+
+        opened = open_archive((reader(url, found.size), *found[1:]), limits)
+        if opened is not None:
+            yield from _members(url, *opened, recursive, any_extension)
+            return
+    yield Recording(url, found.name, None, found[1:])
+
+
+def _wanted(name: str, recursive: bool, any_extension: bool) -> bool:
+    """Whether a file in a store or archive, by its name in there, is one to convert."""
+    known = any_extension or name.lower().endswith(EXTENSIONS)
+    return known and "/." not in f"/{name}" and (recursive or "/" not in name)
+
+
 def _members(
     source: str, archive: Archive, names: Sequence[str], recursive: bool, any_extension: bool
 ) -> Iterator[Recording]:
@@ -198,8 +263,7 @@ def _members(
             # What could not be listed: as if it were a recording, it fails by name.
             yield Recording(source, os.path.basename(source), (archive, i))
             continue
-        known = any_extension or name.lower().endswith(EXTENSIONS)
-        if known and "/." not in f"/{name}" and (recursive or "/" not in name):
+        if _wanted(name, recursive, any_extension):
             yield Recording(below, name, (archive, i))
 
 
@@ -261,6 +325,22 @@ def _differ(names: Sequence[str]) -> bool:
     return sum(len(part) for part in parts) == len(names)
 
 
+def picture_name(
+    folder: str, stem: str, clean: Callable[[str], str] | None = None, room: int = 0
+) -> str:
+    """Name a picture as `picture_names` does where it shares its name with no other."""
+    most = _LONGEST - len(".png") - room
+    return f"{_folder_name(folder, clean)}{_shortened(clean(stem) if clean else stem, most)}.png"
+
+
+@lru_cache(maxsize=1024)
+def _folder_name(folder: str, clean: Callable[[str], str] | None) -> str:
+    if not folder:
+        return ""
+    parts = (clean(folder) if clean else folder).split("/")
+    return "".join(f"{_shortened(part, _LONGEST)}/" for part in parts)
+
+
 def picture_names(
     recordings: Sequence[Recording],
     folders: Sequence[str],
@@ -281,19 +361,10 @@ def picture_names(
     DatasetError
         Nothing of this tells them apart.
     """
-    clean = clean or str
-    places = {
-        folder: "".join(f"{_shortened(part, _LONGEST)}/" for part in clean(folder).split("/"))
-        if folder
-        else ""
-        for folder in {*folders}
-    }
-    most = _LONGEST - len(".png") - room
-
-    def picture(folder: str, stem: str) -> str:
-        return f"{places[folder]}{_shortened(clean(stem), most)}.png"
-
-    names = [picture(folder, _stem(r.name)) for r, folder in zip(recordings, folders, strict=True)]
+    names = [
+        picture_name(folder, r.stem, clean, room)
+        for r, folder in zip(recordings, folders, strict=True)
+    ]
     # Two names that differ in case only are one file on some systems.
     if _differ(names):
         return names, []
@@ -312,7 +383,8 @@ def picture_names(
         old = [names[i] for i in clashing]
         for i in clashing:
             parts = os.path.abspath(recordings[i].path).split(os.sep)
-            names[i] = picture(folders[i], "__".join(parts[-1 - depth :]) + numbers[i])
+            stem = "__".join(parts[-1 - depth :]) + numbers[i]
+            names[i] = picture_name(folders[i], stem, clean, room)
         notes.append(
             f"{len(clashing)} recordings share {len(set(old))} picture names, so they keep "
             f"{'their folder' if depth else 'the extension'} in it ({old[0]}: {names[clashing[0]]})"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
-from heartfast.conversion import Conversion, Failed
+from heartfast.cluster import SHARD_MB
+from heartfast.conversion import BatchOptions, Conversion, Failed
 from heartfast.errors import StoppedError
-from heartfast.files import webdataset_name
-from heartfast.intervals import Interval, digest, read_intervals
+from heartfast.files import is_url, webdataset_name
+from heartfast.intervals import digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, require_own
@@ -49,7 +50,7 @@ def convert(
     duration: float | None = None,
     segment_s: float | None = None,
     segment_overlap: float = 0.0,
-    to: Literal["dir", "zip", "tar"] = "dir",
+    to: Literal["dir", "zip", "tar", "parquet"] = "dir",
     png: Literal["fast", "small"] = "fast",
     shard_mb: float | None = None,
     overwrite: bool = False,
@@ -59,6 +60,10 @@ def convert(
     gallery: bool = False,
     limits: Limits | None = None,
     intervals: str | os.PathLike[str] | None = None,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    shard: str | None = None,
+    features: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Conversion:
     """Draw the spectrogram of every recording.
@@ -84,9 +89,12 @@ def convert(
         Recordings, and folders and archives (ZIP, tar) to search for them. Those in an archive
         are read where they are; it must not be compressed as a whole (tar.gz). A path that is
         not there is a pattern, if it has ``*``, ``?``, ``[...]`` or ``**``. ``-`` is a list on
-        standard input: a path a line, or a NUL behind each, as from ``find -print0``.
+        standard input: a path a line, or a NUL behind each, as from ``find -print0``. URLs
+        (``s3://``, ``gs://``, ``az://``; ``http://`` and ``https://`` of single files) are read
+        with the credentials of the environment, and need ``heartfast[cloud]``.
     out : path
-        A new or empty folder, or one of an earlier run with the same settings, which is continued.
+        A new or empty folder, or one of an earlier run with the same settings, which is continued;
+        or the URL of such a place in an object store.
     config : SpectrogramConfig, optional
     labels : str
         ``none``, ``folders``, ``pascal``, ``cinc2016``, ``circor``, ``yaseen``, or the path of a
@@ -121,12 +129,14 @@ def convert(
         ``dir``: a file per picture; ``zip`` or ``tar``: all in ``out/pictures.zip`` or
         ``out/pictures.tar``, uncompressed, each ``<key>.png`` with its row as ``<key>.json``
         behind it, as WebDataset has it. The bytes do not depend on `jobs` either. An archive gets
-        its name once it is complete.
+        its name once it is complete. ``parquet``: tables with the pictures, as an ``Image`` of
+        Hugging Face's datasets, and their rows.
     png : str
         ``fast``, or ``small``: the same pictures in somewhat smaller files, at some twenty times
         the time for writing them.
     shard_mb : float, optional
-        The size of archives in megabytes (10^6 bytes): ``pictures-000000.tar`` and so on.
+        The size of archives in megabytes (10^6 bytes): ``pictures-000000.tar`` and so on. In tasks
+        (see `engine`) so many of recordings are one at most; 256 by default.
     overwrite : bool
         Remove the pictures of an earlier run first, whatever its settings were.
     check : bool
@@ -143,6 +153,20 @@ def convert(
         How much of what a file promises is believed.
     intervals : path, optional
         Labelled parts of recordings that figures show; see `heartfast.read_intervals`.
+    engine : str
+        ``local``: this process. ``ray``: a Ray cluster (``heartfast[ray]``). Recordings are cut
+        into tasks, each of which writes archives of its own, ``pictures-000012.tar``, and a part
+        of the manifest, in ``parts/``; at the end these are joined. So it is with `shard`,
+        `features`, URLs and Parquet, too.
+    address : str, optional
+        Of the cluster: ``auto``, or ``ray://host:port``; by default the one that Ray finds, or a
+        new one on this machine.
+    shard : str, optional
+        ``I/N``: only every N-th task from the I-th on, for array jobs; `heartfast.merge` joins
+        what they have made.
+    features : bool
+        Compute the features of the pictures, too: ``features-000012.parquet``, from which `train`
+        learns without a look at the pictures.
     progress : callable, optional
         Gets a `Progress` some 20 times a second.
 
@@ -160,7 +184,9 @@ def convert(
     StoppedError
         More recordings failed than `max_errors`.
     ValueError
-        An argument out of range, or no regular expression.
+        An argument out of range, or no regular expression; or a URL with a password or a query.
+    HeartfastError
+        Ray, or what reads URLs, is not installed; or there is no such cluster.
     KeyboardInterrupt
         On Ctrl-C: after what was in hand is finished, or at once if it is pressed once more.
     DatasetError
@@ -183,20 +209,26 @@ def convert(
     threads = cores(jobs)
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     checked = _core.selection_json(selection)  # before anything is written
-    if to not in ("dir", "zip", "tar"):
-        raise ValueError(f"to: expected dir, zip or tar, found {to!r}")
+    if to not in ("dir", "zip", "tar", "parquet"):
+        raise ValueError(f"to: expected dir, zip, tar or parquet, found {to!r}")
+    if engine not in ("local", "ray"):
+        raise ValueError(f"engine: expected local or ray, found {engine!r}")
+    if address is not None and engine != "ray":
+        raise ValueError(f"address: expected it with engine ray, found it with {engine}")
     if png not in ("fast", "small"):
         raise ValueError(f"png: expected fast or small, found {png!r}")
-    if shard_mb is not None and (to == "dir" or not 0 < shard_mb < float("inf")):
+    named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    paths = [os.fspath(source) for source in named]
+    folder = os.fspath(out)
+    far = any(map(is_url, (*paths, folder)))
+    in_tasks = engine != "local" or shard is not None or to == "parquet" or features or far
+    if shard_mb is not None and ((not in_tasks and to == "dir") or not 0 < shard_mb < float("inf")):
         raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
     if max_errors is not None and max_errors < 0:
         raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
     if gallery and to != "dir":
         raise ValueError(f"gallery: expected pictures as files, with to dir, found to {to}")
     config = config or SpectrogramConfig()
-    named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
-    paths = [os.fspath(source) for source in named]
-    folder = os.fspath(out)
     scheme = os.fspath(labels)
     settings = {
         "config": config.to_dict(),
@@ -213,6 +245,52 @@ def convert(
         settings["intervals"] = digest(marks)
     if group_regex is not None:
         settings["group_regex"] = group_regex
+    packed = to in ("zip", "tar")
+    # In an archive, a name ends in .json, too.
+    room = _SUFFIX * selection.cuts + packed
+    if in_tasks:
+        from heartfast.cluster.convert import convert_in_tasks
+        from heartfast.cluster.plan import Request
+        from heartfast.cluster.task import Work
+
+        if gallery or check or fsync:
+            raise ValueError("gallery, check, fsync: expected on one machine only, found in tasks")
+        if features:
+            settings["features"] = True
+        settings["shard_mb"] = shard_mb = shard_mb or SHARD_MB
+        shard_bytes = max(1, round(shard_mb * 1e6))
+        return convert_in_tasks(
+            Request(
+                paths,
+                recursive,
+                any_extension,
+                scheme,
+                group_regex,
+                selection.cuts,
+                packed,
+                room,
+                shard_bytes,
+            ),
+            Work(
+                folder,
+                header(settings, checked),
+                to,
+                config,
+                png,
+                selection,
+                limits or Limits(),
+                marks,
+                shard_bytes,
+                features,
+            ),
+            engine=engine,
+            address=address,
+            shard=shard,
+            jobs=jobs,
+            overwrite=overwrite,
+            max_errors=max_errors,
+            progress=progress,
+        )
     line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)
@@ -231,9 +309,6 @@ def convert(
         ]
     else:
         folders = [label.label or UNLABELLED for label in known]
-    packed = to != "dir"
-    # In an archive, a name ends in .json, too.
-    room = _SUFFIX * selection.cuts + packed
     names, renamed = picture_names(recordings, folders, webdataset_name if packed else None, room)
     if overwrite:
         clear(folder)
@@ -251,7 +326,7 @@ def convert(
     outcome = _core.convert(
         _rows(recordings, names, known, grouped=selection.cuts),
         config,
-        _Options(
+        BatchOptions(
             folder,
             line,
             to,
@@ -308,20 +383,3 @@ def _rows(
         group = label.group or (name.removesuffix(".png") if grouped else "")
         path = recording.path
         yield recording.member or path, path, name, label.label, group, label.source
-
-
-class _Options(NamedTuple):
-    """What the core asks for beyond the configuration."""
-
-    folder: str
-    header: str
-    to: str
-    shard_bytes: int | None
-    fsync: bool
-    check: bool
-    png: str
-    selection: Selection
-    limits: Limits
-    max_errors: int | None
-    threads: int
-    intervals: dict[str, list[Interval]]

@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast import duplicates, novelty, operating
 from heartfast import notes as notes_on
+from heartfast import novelty, operating
 from heartfast.arguments import check_training
-from heartfast.augment import describe_copies
 from heartfast.bundle import Bundle
 from heartfast.card import model_card
+from heartfast.cluster.engine import check_engine
 from heartfast.context import CAUTION, in_both, with_context
 from heartfast.crossvalidation import (
     INTERRUPTED,
@@ -21,17 +21,14 @@ from heartfast.crossvalidation import (
     end_of_comparison,
     refit,
 )
-from heartfast.embedding import given_network, widened
+from heartfast.embedding import given_network
 from heartfast.errors import DatasetError
-from heartfast.extraction import extract_all
 from heartfast.features import LEVEL_FREE, families
 from heartfast.files import require_output
 from heartfast.fitting import Data, Settings
-from heartfast.groups import picture_groups
-from heartfast.images import PictureSet
 from heartfast.leaderboard import compare_naive, format_naive, format_rows, make_rows, rank
-from heartfast.naming import name_groups
 from heartfast.protocols import make_plan, other_plan
+from heartfast.training_set import read_training_set
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,6 +104,8 @@ def train(
     keep_interrupted: bool = False,
     embed: str | os.PathLike[str] | None = None,
     embed_only: bool = False,
+    engine: str = "local",
+    address: str | None = None,
     seed: int = 0,
     jobs: int | None = None,
     progress: ProgressCallback | None = None,
@@ -122,7 +121,8 @@ def train(
     Parameters
     ----------
     source
-        ZIP or folder of class folders of PNG or JPEG, heartfast's own or not.
+        ZIP or folder of class folders of PNG or JPEG, heartfast's own or not; or a folder or URL
+        with features beside its pictures (`convert` with `features`), of which only these are read.
     output
         Where to save the model; a file that is there is replaced, unless it is the source.
         None does not save it.
@@ -161,6 +161,9 @@ def train(
         more than the class prior, instead of raising `KeyboardInterrupt`.
     embed, embed_only
         An ONNX network, whose outputs are features, too, or all of them (`heartfast.embedding`).
+    engine, address
+        Who compares the models: "local", or "ray", a fit a core of the cluster; see `convert`. The
+        figures are the same, where the machines' processors round alike.
     jobs
         Threads; all cores by default.
 
@@ -208,6 +211,7 @@ def train(
         embed=embed,
         time_budget=time_budget,
     )
+    check_engine(engine, address)
     start = time.monotonic()
     where = os.fspath(source)
     # NumPy integers are taken, but not kept: JSON has none.
@@ -216,42 +220,23 @@ def train(
     if output is not None:
         require_output(output, source, embed)
     network = given_network(embed, embed_only)
-    with PictureSet(source) as pictures:
-        labelled = [picture for picture in pictures.pictures if picture.label]
-        names = [picture.name for picture in labelled]
-        if not names and len(pictures):
-            raise DatasetError(
-                f"{where}: expected pictures in class folders or labelled in "
-                f"metadata.csv, found {len(pictures)} without a class"
-            )
-        labelled, of_names = name_groups(labelled, names, group_regex)
-        own = sum(not picture.group for picture in labelled)
-        found = extract_all(pictures, names, jobs=jobs, progress=progress)
-        found = widened(found, network, embed_only, pictures, names, jobs=jobs, progress=progress)
-        labelled = [labelled[row] for row in found.rows]
-        # As `score` will know them: what else is found to belong together is for the folds only.
-        company = [picture.group or picture.name for picture in labelled]
-        if context and not any(picture.group for picture in labelled):
-            raise DatasetError(
-                f"{where}: expected groups, from metadata.csv or a group_regex, for a context of "
-                "recordings; found none"
-            )
-        if join_duplicates:
-            labelled, joined = duplicates.join_duplicates(
-                labelled, pictures, jobs=jobs, progress=progress
-            )
-            of_names += joined
-        groups = picture_groups(labelled, pictures, jobs=jobs)
-        copies = None
-        if augment:
-            names = [picture.name for picture in labelled]
-            copies = describe_copies(
-                pictures, names, augment, seed=seed, jobs=jobs, progress=progress
-            )
-    classes, data = _data(found.matrix, labelled, groups)
-    data = data._replace(variants=copies, subsets=() if embed_only else (_level_free(),))
+    given = read_training_set(
+        source,
+        network=network,
+        embed_only=embed_only,
+        group_regex=group_regex,
+        context=context,
+        join_duplicates=join_duplicates,
+        augment=augment,
+        seed=seed,
+        jobs=jobs,
+        progress=progress,
+    )
+    found, labelled = given.found, given.labelled
+    classes, data = _data(found.matrix, labelled, given.groups)
+    data = data._replace(variants=given.copies, subsets=() if embed_only else (_level_free(),))
     if context:
-        data = _in_context(data, company)
+        data = _in_context(data, given.company)
     if len(classes) < 2:
         raise DatasetError(f"{where}: expected at least 2 classes, found only {classes[0]!r}")
     _check_sources(where, cv, labelled)
@@ -273,6 +258,8 @@ def train(
             jobs=jobs,
             until=end_of_comparison(start, time_budget, plan),
             keep_interrupted=keep_interrupted,
+            engine=engine,
+            address=address,
             progress=progress,
         )
         settings = settings._replace(stop=threading.Event())
@@ -283,8 +270,7 @@ def train(
         naive = compare_naive(plan, other, done.tested, data.groups, seed)
 
     counts = {label: int((data.actual == index).sum()) for index, label in enumerate(classes)}
-    notes = notes_on.of_pictures(pictures, own, found) + of_names
-    notes += notes_on.of_training(done, best, counts, cv, time_budget)
+    notes = given.notes + notes_on.of_training(done, best, counts, cv, time_budget)
     notes += [CAUTION] * context
     bundle = Bundle(
         model=model,

@@ -1,0 +1,224 @@
+"""Which task has which recordings: listed once, named, and cut by size, in little memory.
+
+The list is on the disk, so that ten million recordings take hardly more memory than a hundred
+thousand; only what is known of labels is in memory. The same recordings and settings always give
+the same plan, whoever makes it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from array import array
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from heartfast.cluster.spool import Sorted, repeated
+from heartfast.corpora import Label
+from heartfast.files import webdataset_name
+from heartfast.labels import UNLABELLED, read_labels
+from heartfast.naming import name_groups
+from heartfast.recordings import Recording, nothing_found, picture_name, picture_names, search
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from heartfast.limits import Limits
+
+# What a recording costs beside its bytes, in bytes; and unless they are larger than asked for,
+# there are as many tasks as this, of LEAST at least.
+_EACH = 8 << 10
+_TASKS, _LEAST = 256, 16 << 20
+
+
+class Row(NamedTuple):
+    """A recording in a task: where it is, and what its picture is called.
+
+    `archive` is the path of the one that it is a `member` of, or None; `size` is in bytes.
+    """
+
+    path: str
+    archive: str | None
+    member: int
+    size: int
+    mtime_ns: int
+    file_name: str
+    label: str
+    group: str
+    source: str
+
+
+class Request(NamedTuple):
+    """What is to be listed, and how that is named and cut.
+
+    `keep_together` says that pictures of one recording are a group; `packed`, that they come into
+    archives; `room` is that of `picture_names`; `shares` is on how many machines tasks are done
+    that do not know of each other.
+    """
+
+    sources: list[str]
+    recursive: bool
+    any_extension: bool
+    labels: str
+    group_regex: str | None
+    keep_together: bool
+    packed: bool
+    room: int
+    shard_bytes: int
+    shares: int = 1
+
+
+# A recording as it stands in the list: name, place, its number in an archive or -1, size, time.
+_Listed = tuple[str, str, int, int, int]
+
+
+_NONE = Label()
+
+
+class Plan:
+    """Tasks, by number. As a context manager it removes its files at the end.
+
+    Attributes
+    ----------
+    recordings, tasks : int
+    counts : array
+        Recordings of each task.
+    notes : list of str
+
+    Raises
+    ------
+    OSError
+        A source is missing, or a store cannot be read.
+    DatasetError
+        No recordings, or labels that do not fit them.
+    """
+
+    def __init__(self, request: Request, limits: Limits) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="heartfast-plan-")
+        try:
+            self._request = request
+            self._clean = webdataset_name if request.packed else None
+            self._listed: Sorted[_Listed] = Sorted(self._list(limits), self._folder.name)
+            self._labels, self._found = self._label()
+            self.notes = self._found
+            self._rows = open(os.path.join(self._folder.name, "rows"), "w+b")  # noqa: SIM115 closed at the end
+            self._names: dict[int, str] = {}
+            self._write()
+        except BaseException:
+            self._folder.cleanup()
+            raise
+
+    def __enter__(self) -> Plan:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+        self._folder.cleanup()
+
+    def task(self, number: int) -> bytes:
+        """Return the rows of a task, as a list in JSON."""
+        begin, end = self._begins[number : number + 2]
+        self._rows.seek(begin)
+        return self._rows.read(end - begin)
+
+    def _list(self, limits: Limits) -> Iterator[_Listed]:
+        sources, recursive, any_extension = self._request[:3]
+        archives: dict[str, tuple[int, int]] = {}
+        self.recordings = self._bytes = 0
+        for place, name, member, known in search(sources, recursive, any_extension, limits):
+            recording = Recording(place, name)
+            if member is not None:
+                path = _archive(place)
+                if path not in archives:
+                    archives[path] = known or _stat(path)
+                size, mtime_ns = member[0].size(member[1]), archives[path][1]
+            else:
+                size, mtime_ns = known or _stat(recording.path)
+            self.recordings += 1
+            self._bytes += size + _EACH
+            yield name, place, -1 if member is None else member[1], size, mtime_ns
+        if not self.recordings:
+            raise nothing_found(sources, any_extension)
+
+    def _recordings(self) -> Iterator[Recording]:
+        for name, place, member, *_ in self._listed:
+            # The archive itself is not open any more, nor asked for.
+            yield Recording(place, name, cast("Any", (None, member)) if member >= 0 else None)
+
+    def _label(self) -> tuple[Sequence[Label], list[str]]:
+        request = self._request
+        if request.labels == "none" and request.group_regex is None:
+            return (), []
+        recordings = [*self._recordings()]
+        labels, notes = read_labels(request.labels, recordings, request.sources)
+        names = [recording.name for recording in recordings]
+        labels, found = name_groups(labels, names, request.group_regex)
+        return labels, notes + found
+
+    def _folder_of(self, at: int, name: str) -> str:
+        if self._request.labels == "none":
+            return os.path.dirname(name)
+        return self._labels[at].label or UNLABELLED
+
+    def _write(self) -> None:
+        """Write all tasks, once more as long as there are pictures that would share a name."""
+        while True:
+            names = (name.casefold() for name in self._cut())
+            places = repeated(names, self._folder.name) | self._names.keys()
+            if len(places) == len(self._names):
+                return
+            same = [one for one in enumerate(self._recordings()) if one[0] in places]
+            folders = [self._folder_of(at, recording.name) for at, recording in same]
+            named = [recording for _, recording in same]
+            names_of, notes = picture_names(named, folders, self._clean, self._request.room)
+            self._names = {at: name for (at, _), name in zip(same, names_of, strict=True)}
+            self.notes = [*self._found, *notes]
+
+    def _cut(self) -> Iterator[str]:
+        """Write all tasks; gives the names of the pictures."""
+        request = self._request
+        most = min(request.shard_bytes, max(self._bytes // _TASKS, _LEAST))
+        most = max(1, min(most, self._bytes // request.shares))
+        self._rows.seek(0)
+        self._begins, self.counts = array("Q", [0]), array("L")
+        rows: list[Row] = []
+        weight = 0
+        for at, (name, place, member, size, mtime_ns) in enumerate(self._listed):
+            if rows and weight + size + _EACH > most:
+                self._end(rows)
+                weight = 0
+            weight += size + _EACH
+            recording = Recording(place, name)
+            label, group, source = self._labels[at] if self._labels else _NONE
+            picture = self._names.get(at) or picture_name(
+                self._folder_of(at, name), recording.stem, self._clean, request.room
+            )
+            if request.keep_together and not group:
+                group = picture.removesuffix(".png")
+            archive = _archive(place) if member >= 0 else None
+            rows.append(
+                Row(recording.path, archive, member, size, mtime_ns, picture, label, group, source)
+            )
+            yield picture
+        self._end(rows)
+        self._rows.truncate()
+        self.tasks = len(self.counts)
+
+    def _end(self, rows: list[Row]) -> None:
+        self._rows.write(json.dumps(rows).encode())
+        self._begins.append(self._rows.tell())
+        self.counts.append(len(rows))
+        rows.clear()
+
+
+def _archive(place: str) -> str:
+    """Return the path of the archive whose members have this place."""
+    return place.rstrip(os.sep if os.sep != "/" else "/")
+
+
+def _stat(path: str) -> tuple[int, int]:
+    try:
+        known = os.stat(path)
+    except (OSError, ValueError):
+        return 0, 0  # it fails by name where it is read
+    return known.st_size, known.st_mtime_ns
