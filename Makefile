@@ -11,6 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := out/demo
+S3 := target/tools/bin/s3s-fs
 BENCH ?=
 UPDATE ?=
 RUST := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
@@ -25,7 +26,7 @@ demo: $(VENV)/.built
 	$(BIN)/heartfast demo -o $(DEMO)
 
 # pytest comes last: its closing line is the verdict.
-test: lint
+test: lint $(S3)
 	cargo test --locked --quiet -p heartfast-core
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -rs
 
@@ -66,6 +67,11 @@ wheel: $(VENV)/.deps requirements-wheel.lock
 	rm -rf dist
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/maturin build --release --zig --compatibility manylinux2014 --out dist
 	$(BIN)/python tools/check_wheel.py dist
+
+# The server of object stores that tests start; they skip by name without it.
+$(S3):
+	cargo install --quiet --locked s3s-fs --version 0.14.1 --features binary --debug --root target/tools \
+		--target-dir target/s3s --config profile.dev.debug=false || echo "s3s-fs does not build" >&2
 
 $(VENV)/.deps: requirements-dev.lock tools/need.sh
 	@sh tools/need.sh $(PYTHON)
