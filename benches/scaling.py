@@ -1,0 +1,252 @@
+"""What conversion in tasks costs: `python benches/scaling.py [--turns 5] [--listed 10000000]`.
+
+Corpus L (5,000 recordings) by the local engine and by Ray, in turns, CPU time of all processes with
+start-up apart; one Ray node of a core over two of one each, and two tasks of a thread over one of
+two threads, wall time; memory of the process that plans; and from the costs of a recording, a
+task, a byte and a part what an archive of 10^8 recordings takes on 1,000 cores. Writes
+`benches/results/<date>-scaling.json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from heartfast.bench.corpus import write
+
+RESULTS = Path(__file__).resolve().parent / "results"
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_children() -> float:
+    """CPU seconds of this process and all below it."""
+    parents, seconds = {}, {}
+    for entry in os.listdir("/proc"):
+        if entry.isdecimal():
+            try:
+                text = Path(f"/proc/{entry}/stat").read_text()
+            except OSError:
+                continue
+            fields = text[text.rindex(")") + 2 :].split()
+            parents[int(entry)] = int(fields[1])
+            seconds[int(entry)] = (int(fields[11]) + int(fields[12])) / TICK
+    total, me = 0.0, os.getpid()
+    for process in seconds:
+        above = process
+        while above in parents and above != me:
+            above = parents[above]
+        total += seconds[process] if above == me else 0
+    return total
+
+
+# ---- what runs in a process of its own, and prints a line of JSON ----
+
+
+def convert(engine: str, nodes: int, source: str, small: str, out: str) -> dict[str, float]:
+    """Convert once to warm up, then the corpus: its CPU and wall seconds."""
+    import heartfast
+
+    options: dict[str, Any] = {"to": "tar"}
+    if engine == "ray":
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 1, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
+        for _ in range(nodes - 1):
+            cluster.add_node(num_cpus=1)
+        options |= {"engine": "ray", "address": cluster.address}
+    else:
+        options |= {"shard_mb": 16.0, "jobs": nodes}
+    warm = options | ({"shard_mb": 0.05} if engine == "ray" else {})
+    heartfast.convert(small, out + "-warm", **warm)
+    time.sleep(1)
+    cpu, start = cpu_of_children(), time.perf_counter()
+    result = heartfast.convert(source, out, **options)
+    wall = time.perf_counter() - start
+    return {
+        "cpu_s": cpu_of_children() - cpu,
+        "wall_s": wall,
+        "pictures": result.pictures,
+        "tasks": getattr(result, "tasks", 1),
+    }
+
+
+def tasks_of(threads: int, source: str) -> dict[str, float]:
+    """All tasks on one node of two cores: with a thread each, or with two."""
+    import ray
+
+    import heartfast
+    from heartfast.cluster.plan import Plan, Request
+    from heartfast.cluster.task import Work, run_task
+    from heartfast.limits import Limits
+    from heartfast.manifest import header
+    from heartfast.selection import Selection
+
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    remote = ray.remote(num_cpus=threads)(run_task)
+    with tempfile.TemporaryDirectory() as out:
+        work = Work(
+            out, header({"to": "tar"}, "{}"), "tar", heartfast.SpectrogramConfig(), "fast",
+            Selection(), Limits(), {}, 1 << 28, False,
+        )  # fmt: skip
+        asked = Request([source], True, False, "none", None, False, True, 0, 16 << 20)
+        with Plan(asked, Limits()) as plan:
+            for turn in range(2):  # the first one warms up
+                start = time.perf_counter()
+                calls = [remote.remote(work, n, plan.task(n), threads) for n in range(plan.tasks)]
+                ray.get(calls)
+                wall = time.perf_counter() - start
+                del turn
+    return {"wall_s": wall}
+
+
+def planning(count: int) -> dict[str, float]:
+    """List and plan recordings that are nowhere: seconds each, and the most memory."""
+    from heartfast.cluster import plan as planned
+    from heartfast.limits import Limits
+    from heartfast.recordings import Recording
+
+    def search(*_: object) -> Any:
+        for k in range(count):
+            yield Recording("s3://bucket/", f"{k % 1000:03}/{k:09}.wav", None, (64_044, k))
+
+    planned.search = search
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    asked = planned.Request(["s3://bucket"], True, False, "none", None, False, True, 1, 256 << 20)
+    cpu, start = time.process_time(), time.perf_counter()
+    with planned.Plan(asked, Limits()) as plan:
+        seconds = time.process_time() - cpu
+        wall = time.perf_counter() - start
+        size = sum(len(plan.task(n)) for n in range(plan.tasks))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "recordings": count,
+        "cpu_us_each": seconds / count * 1e6,
+        "wall_us_each": wall / count * 1e6,
+        "bytes_each": size / count,
+        "tasks": plan.tasks,
+        "memory_mb": most / 1024,
+        "memory_before_mb": before / 1024,
+    }
+
+
+def merging(parts: int, each: int) -> dict[str, float]:
+    """Join parts of so many recordings: seconds each, and the most memory."""
+    from heartfast.cluster.merge import merge_parts
+    from heartfast.cluster.plan_file import Planned
+    from heartfast.cluster.task import Part
+    from heartfast.places import Folder
+
+    line = json.dumps({"path": "s3://bucket/" + "x" * 40, "sha256": "0" * 64, "rest": "y" * 180})
+    row = f"{'x' * 24}.png,,,,4000,8.0,{'0' * 64}\n"
+    with tempfile.TemporaryDirectory() as folder:
+        tables = [(line + "\n").encode() * each, row.encode() * each, b""]
+        lengths = tuple(map(len, tables))
+        part = Part(each, each, 8.0 * each, 0, (0, 0), [], lengths)
+        os.makedirs(os.path.join(folder, "parts"))
+        for n in range(parts):
+            data = json.dumps(part._asdict()).encode() + b"\n" + b"".join(tables)
+            Path(folder, f"parts/{n:06}").write_bytes(data)
+        names = [f"parts/{n:06}" for n in range(parts)]
+        cpu, start = time.process_time(), time.perf_counter()
+        merge_parts([Folder(folder)], Planned({"settings": {}}, names), Folder(folder))
+        seconds, wall = time.process_time() - cpu, time.perf_counter() - start
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "recordings": parts * each,
+        "cpu_us_each": seconds / parts / each * 1e6,
+        "wall_us_each": wall / parts / each * 1e6,
+        "memory_mb": most / 1024,
+    }
+
+
+WORK = {"convert": convert, "tasks_of": tasks_of, "planning": planning, "merging": merging}
+
+
+def apart(name: str, *arguments: object) -> dict[str, float]:
+    """Call one of the above in a process of its own."""
+    command = [sys.executable, __file__, "--apart", name, json.dumps(arguments)]
+    ran = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(ran.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(values), 3),
+        "least": round(min(values), 3),
+        "most": round(max(values), 3),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--listed", type=int, default=10_000_000)
+    parser.add_argument("--apart", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.apart:
+        name, arguments = options.apart
+        print(json.dumps(WORK[name](*json.loads(arguments))), flush=True)
+        return
+    found: dict[str, Any] = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="heartfast-scaling-") as folder:
+        source, small = os.path.join(folder, "L"), os.path.join(folder, "small")
+        files = write(Path(folder), "L")
+        os.makedirs(small)
+        for path in files[:16]:
+            shutil.copy(path, small)
+        size = sum(path.stat().st_size for path in files)
+        runs: dict[str, list[dict[str, float]]] = {}
+        for _ in range(options.turns):
+            for name, arguments in {
+                "local, 1 core": ("local", 1),
+                "ray, 1 node": ("ray", 1),
+                "local, 2 cores": ("local", 2),
+                "ray, 2 nodes": ("ray", 2),
+            }.items():
+                out = os.path.join(folder, "out")
+                runs.setdefault(name, []).append(apart("convert", *arguments, source, small, out))
+                print(name, runs[name][-1], flush=True)
+                for path in (out, out + "-warm"):
+                    shutil.rmtree(path)
+            for threads in (1, 2):
+                name = f"tasks of {threads} threads"
+                runs.setdefault(name, []).append(apart("tasks_of", threads, source))
+                print(name, runs[name][-1], flush=True)
+    for name, turns in runs.items():
+        found[name] = {key: spread([turn[key] for turn in turns]) for key in turns[0]}
+
+    def ratio(a: str, b: str, what: str) -> dict[str, float]:
+        pairs = zip(runs[a], runs[b], strict=True)
+        return spread([one[what] / other[what] for one, other in pairs])
+
+    found["bytes"] = size
+    found["CPU, ray over local, 1 core"] = ratio("ray, 1 node", "local, 1 core", "cpu_s")
+    found["CPU, ray over local, 2 cores"] = ratio("ray, 2 nodes", "local, 2 cores", "cpu_s")
+    found["wall, 1 node over 2"] = ratio("ray, 1 node", "ray, 2 nodes", "wall_s")
+    found["wall, a node's threads over a task a core"] = ratio(
+        "tasks of 2 threads", "tasks of 1 threads", "wall_s"
+    )
+    found["planning"] = [
+        apart("planning", n) for n in (options.listed // 100, options.listed // 10, options.listed)
+    ]
+    found["merging"] = [apart("merging", 4, 4000), apart("merging", 400, 4000)]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{found['date']}-scaling.json"
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
