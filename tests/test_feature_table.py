@@ -97,9 +97,7 @@ def test_the_same_model_without_a_look_at_the_pictures(recordings, pictures, tmp
         row.without_times() for row in by_pictures.leaderboard
     ]
     assert (tmp_path / "a.heartfast").read_bytes() == (tmp_path / "b.heartfast").read_bytes()
-    with pytest.raises(
-        ValueError, match="expected pictures to describe anew"
-    ):
+    with pytest.raises(ValueError, match="expected pictures to describe anew"):
         heartfast.train(out, augment=1, **options)
     joined = heartfast.train(out, **options | {"join_duplicates": True, "time_budget": 1})
     assert any("only copies with the same bytes" in note for note in joined.notes)

@@ -93,8 +93,7 @@ def test_from_a_bucket_to_a_folder_and_back(bucket, local, tmp_path):
     same_recordings(bucket / "out", local)
 
 
-@pytest.mark.usefixtures("bucket")
-def test_single_recordings_and_labels(tmp_path):
+def test_single_recordings_and_labels(bucket, tmp_path):
     heartfast.convert(
         ["s3://bucket/in/0/000.wav", "s3://bucket/in/1"], tmp_path / "out", labels="folders"
     )
@@ -107,6 +106,15 @@ def test_single_recordings_and_labels(tmp_path):
     labels = {row["file_name"]: row["label"] for row in rows(tmp_path / "labelled")}
     assert labels["a/000.png"] == "a"
     assert labels["b/001.png"] == "b"
+    # The table may be in the bucket, too, and name recordings by their URLs.
+    (bucket / "out").mkdir()
+    (bucket / "out/labels.csv").write_text(
+        "file_name,label\ns3://bucket/in/0/000.wav,a\n1/001.wav,b\n"
+    )
+    heartfast.convert(
+        "s3://bucket/in", tmp_path / "far", labels="s3://bucket/out/labels.csv", to="tar"
+    )
+    assert rows(tmp_path / "far") == rows(tmp_path / "labelled")
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])

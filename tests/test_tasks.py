@@ -397,3 +397,23 @@ def test_shards_load_elsewhere(recordings, tmp_path):
         assert row["label"] == known[row["file_name"]]["label"]
         assert row["sha256"] == known[row["file_name"]]["sha256"]
         assert json.loads(row["image"].text["heartfast"])["sample_rate"] == row["sample_rate"]
+
+
+def test_paths_are_whole_in_tasks(recordings, local, tmp_path, monkeypatch):
+    """Who does a task may have another working directory."""
+    from heartfast.cluster import convert as cluster_convert
+    from heartfast.cluster.task import run_task
+
+    def elsewhere(*arguments: object) -> object:
+        monkeypatch.chdir("/")
+        return run_task(*arguments)
+
+    monkeypatch.setattr(cluster_convert, "run_task", elsewhere)
+    monkeypatch.chdir(recordings.parent)
+    relative = os.path.relpath(tmp_path / "out")
+    done = heartfast.convert(recordings.name, relative, shard="1/2", shard_mb=MB)
+    assert done.pictures > 0
+    monkeypatch.undo()
+    heartfast.convert(recordings, tmp_path / "out", shard="2/2", shard_mb=MB)
+    heartfast.merge([str(tmp_path / "out")])
+    assert pictures(tmp_path / "out") == pictures(local)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from heartfast.corpora import CORPORA, Label, each, read_corpus
 from heartfast.errors import DatasetError
+from heartfast.files import is_url
 from heartfast.tables import read_table
 
 if TYPE_CHECKING:
@@ -100,7 +101,9 @@ def _from_table(table: Table, recordings: Sequence[Recording]) -> tuple[list[Lab
     # source; else with that name; else that stem.
     index: list[dict[str, list[int]]] = [{}, {}, {}, {}]
     for i, recording in enumerate(recordings):
-        absolute = os.path.abspath(recording.path).replace(os.sep, "/")
+        absolute = recording.path
+        if not is_url(absolute):
+            absolute = os.path.abspath(absolute).replace(os.sep, "/")
         keys = (absolute, recording.name, os.path.basename(recording.name), recording.stem)
         for level, key in zip(index, keys, strict=True):
             level.setdefault(key, []).append(i)

@@ -180,6 +180,12 @@ class Store:
         return failures(f"{self.url}/{name}" if name else self.url)
 
 
+def read_url(url: str) -> bytes:
+    """Read an object."""
+    above, _, name = url.rpartition("/")
+    return Store(above).read(name)
+
+
 @contextlib.contextmanager
 def scratch(place: Folder | Store) -> Iterator[str]:
     """Give a folder for files that are to be put into a place, in there if that is a folder."""

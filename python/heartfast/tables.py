@@ -84,8 +84,12 @@ def read_rows(path: str | os.PathLike[str], expected: str) -> list[list[str]]:
 
 
 def _read(path: str | os.PathLike[str], expected: str) -> bytes:
-    from heartfast.files import require_file
+    from heartfast.files import is_url, require_file
 
+    if is_url(name := os.fspath(path)):
+        from heartfast.places import read_url
+
+        return read_url(name)
     require_file(path, expected)
     try:
         with open(path, "rb") as file:

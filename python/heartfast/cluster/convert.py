@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 from heartfast.cluster.engine import run_all
@@ -138,6 +139,8 @@ def convert_in_tasks(
     for url in filter(is_url, (*request.sources, work.out)):
         check_url(url)
     place = open_place(work.out)
+    if not is_url(work.out):
+        work = work._replace(out=os.path.abspath(work.out))  # who does a task may work elsewhere
     if overwrite:
         clear_place(place)
     else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from heartfast.cluster.spool import Sorted, repeated
 from heartfast.corpora import Label
-from heartfast.files import webdataset_name
+from heartfast.files import is_url, webdataset_name
 from heartfast.labels import UNLABELLED, read_labels
 from heartfast.naming import name_groups
 from heartfast.recordings import Recording, nothing_found, picture_name, picture_names, search
@@ -195,10 +195,10 @@ class Plan:
             )
             if request.keep_together and not group:
                 group = picture.removesuffix(".png")
-            archive = _archive(place) if member >= 0 else None
-            rows.append(
-                Row(recording.path, archive, member, size, mtime_ns, picture, label, group, source)
-            )
+            # Who does the task may work elsewhere.
+            path = _whole(recording.path)
+            archive = _whole(_archive(place)) if member >= 0 else None
+            rows.append(Row(path, archive, member, size, mtime_ns, picture, label, group, source))
             yield picture
         self._end(rows)
         self._rows.truncate()
@@ -209,6 +209,10 @@ class Plan:
         self._begins.append(self._rows.tell())
         self.counts.append(len(rows))
         rows.clear()
+
+
+def _whole(path: str) -> str:
+    return path if is_url(path) else os.path.abspath(path)
 
 
 def _archive(place: str) -> str:

@@ -235,7 +235,7 @@ def convert(
         "to": to,
         "shard_mb": shard_mb,
         "png": png,
-        "labels": scheme if scheme in SCHEMES else os.path.abspath(scheme),
+        "labels": scheme if scheme in SCHEMES or is_url(scheme) else os.path.abspath(scheme),
     }
     marks = {}
     if intervals is not None:
