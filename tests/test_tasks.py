@@ -417,3 +417,28 @@ def test_paths_are_whole_in_tasks(recordings, local, tmp_path, monkeypatch):
     heartfast.convert(recordings, tmp_path / "out", shard="2/2", shard_mb=MB)
     heartfast.merge([str(tmp_path / "out")])
     assert pictures(tmp_path / "out") == pictures(local)
+
+
+def test_failures_that_may_be_gone_are_tried_again(recordings, local, tmp_path, monkeypatch):
+    """A recording that could not be read, unlike one that is damaged."""
+    from heartfast.cluster import task
+
+    mine, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(recordings, mine)
+    before = task._recordings
+
+    def without_one(*arguments: object) -> object:
+        for row in before(*arguments):
+            gone = row[1].endswith("003.wav")
+            yield ("/nowhere.wav", "/nowhere.wav", *row[2:]) if gone else row
+
+    monkeypatch.setattr(task, "_recordings", without_one)
+    first = heartfast.convert(mine, out, shard="1/1", shard_mb=MB)
+    assert first.failed == 3
+    monkeypatch.undo()
+    again = heartfast.convert(mine, out, shard="1/1", shard_mb=MB)
+    assert again.failed == 2
+    assert COUNT / 2 < again.known < COUNT + 2
+    assert pictures(out) == pictures(local)
+    assert not list((out / "parts").glob("*~"))
+    assert heartfast.convert(mine, out, shard="1/1", shard_mb=MB).known == COUNT + 2

@@ -10,7 +10,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.cluster.plan_file import Planned, finished, read_plan
+from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
 from heartfast.cluster.task import Part
 from heartfast.errors import ConfigMismatchError, DatasetError
 from heartfast.manifest import MANIFEST
@@ -82,20 +82,22 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
 def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | Store) -> Merged:
     """Join the parts of a plan, and remove what is of an earlier one."""
     names = plan.parts
-    where: dict[str, Folder | Store] = {}
+    where: dict[str, tuple[Folder | Store, str]] = {}
     strangers: list[tuple[Folder | Store, str]] = []
     wanted = set(names)
     for place in places:
-        for name in finished(place):
-            if name not in wanted:
-                strangers.append((place, name))
+        found = finished(place)
+        for file in found:
+            name = file.removesuffix(AGAIN)
+            if name not in wanted or (file != name and name in found):
+                strangers.append((place, file))
             elif name in where:
                 raise DatasetError(
-                    f"{place}/{name}: expected the part of a task once, found it in {where[name]}, "
-                    "too"
+                    f"{place}/{name}: expected the part of a task once, found it in "
+                    f"{where[name][0]}, too"
                 )
             else:
-                where[name] = place
+                where[name] = place, file
     missing = [number for number, name in enumerate(names, 1) if name not in where]
     if missing:
         raise DatasetError(
@@ -109,7 +111,7 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
         tables = [files.enter_context(open(path, "wb")) for path in paths]
         tables[0].write(json.dumps(plan.header).encode() + b"\n")
         tables[1].write(_HEAD)
-        for part, texts in _read_ahead([(where[name], name) for name in names]):
+        for part, texts in _read_ahead([where[name] for name in names]):
             texts[1] = texts[1].removeprefix(_HEAD)
             for table, text in zip(tables, texts, strict=True):
                 table.write(text)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 PLAN = "plan.json"
 PARTS = "parts"
+# Behind the name of a part with failures that may be gone the next time: the task is done then.
+AGAIN = "~"
 
 
 class Planned(NamedTuple):

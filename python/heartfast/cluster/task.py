@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import _core
 from heartfast.cluster.plan import Row
-from heartfast.cluster.plan_file import PARTS
+from heartfast.cluster.plan_file import AGAIN, PARTS
 from heartfast.conversion import BatchOptions
 from heartfast.errors import ConfigMismatchError
 from heartfast.files import is_url
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # Threads to a core that read from a store or write to one: they mostly wait.
 _WAITING = 8
+# Failures that may be gone the next time, as in the core.
+_PASSING = ("missing", "permission", "io", "internal")
 # Between tries, after those that a request has of its own.
 _PAUSES_S = (1, 5, 15)
 _TABLES = ("manifest.jsonl", "metadata.csv", "errors.jsonl")
@@ -161,7 +163,11 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
         with open(path, "wb") as file:
             file.write(json.dumps(part._asdict()).encode() + b"\n")
             file.writelines(tables)
-        place.put(part_name(work.header, number, rows), path)
+        name = part_name(work.header, number, rows)
+        again = any(kind in _PASSING for _, kind, *_ in failures)
+        place.put(name + AGAIN * again, path)
+        if not again:
+            place.delete(name + AGAIN)  # of an earlier time
         return part
 
 
