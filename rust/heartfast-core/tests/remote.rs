@@ -112,7 +112,7 @@ fn wav(n: usize) -> Vec<u8> {
     file.extend(b"\x01\0\x08\0data");
     file.extend((n as u32).to_le_bytes());
     file.extend((0..n).map(|i| (i * i / 7) as u8));
-    if n % 5 == 0 {
+    if n.is_multiple_of(5) {
         file.truncate(30);
     }
     file
