@@ -59,7 +59,7 @@ def convert_batch(
     Examples
     --------
     >>> import io, pathlib, tempfile
-    >>> path = heartfast.synth.write_corpus(tempfile.mkdtemp(), patients=1, recordings=1)[0]
+    >>> path = heartfast.synth.write_corpus(tempfile.mkdtemp(), patients=3, recordings=1)[0]
     >>> batch = {"bytes": [pathlib.Path(path).read_bytes(), b"no recording"]}
     >>> drawn = heartfast.convert_batch(batch)
     >>> drawn["image"][0][:4], drawn["sample_rate"].tolist()
