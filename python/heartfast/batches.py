@@ -56,6 +56,10 @@ def convert_batch(
     TypeError
         It is no such batch, or what is in the column is no bytes.
 
+    Notes
+    -----
+    The column ``bytes`` is that of Ray's ``read_binary_files``.
+
     Examples
     --------
     >>> import io, pathlib, tempfile

@@ -64,6 +64,20 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
         Parts are missing, or there twice, or damaged.
     ConfigMismatchError
         The sources are of different settings or recordings.
+
+    Notes
+    -----
+    The table of pictures has the columns of Hugging Face's ImageFolder, as `convert` writes it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> paths = heartfast.synth.write_corpus(folder + "/wav", patients=8, recordings=1)
+    >>> for shard in ("1/2", "2/2"):
+    ...     done = heartfast.convert(folder + "/wav", folder + "/png", shard=shard, shard_mb=0.1)
+    >>> heartfast.merge([folder + "/png"]).pictures
+    8
     """
     places = [open_place(source) for source in sources]
     if not places:
