@@ -63,6 +63,17 @@ class Cluster:
     def close(self) -> None:
         self._process.communicate(timeout=60)
 
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, with the server's keys in its environment."""
+        return subprocess.run(
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
     def start(self, *options: str, source: str = SOURCE, out: str = OUT) -> subprocess.Popen[str]:
         command = [HEARTFAST, "convert", source, "-o", out, "--engine", "ray"]
         command += ["--address", self.address, "--to", "tar", "--shard-mb", "0.3", *options]
@@ -240,14 +251,7 @@ def test_batches_of_ray_data(bench, tmp_path):
     """
     source = bench.server.root / "bucket/in"
     arguments = [bench.cluster.address, str(source), str(tmp_path / "out")]
-    ran = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script), *arguments],
-        env=bench.cluster.environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    ran = bench.cluster.run(sys.executable, "-c", textwrap.dedent(script), *arguments)
     assert ran.returncode == 0, ran.stderr[-3000:]
     import pyarrow.parquet as pq
 
@@ -272,14 +276,7 @@ def test_features_and_fits_on_the_cluster(bench, tmp_path):
     command = [HEARTFAST, "train", OUT, "-o", str(model), "--engine", "ray"]
     command += ["--address", bench.cluster.address, "--json"]
     few = ["--folds", "2", "--repeats", "1", "--trials", "1"]
-    ran = subprocess.run(
-        [*command, *few],
-        env=bench.cluster.environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    ran = bench.cluster.run(*command, *few)
     assert ran.returncode == 0, ran.stderr
     heartfast.convert(folder, tmp_path / "pictures", labels="folders")
     here = heartfast.train(
@@ -292,14 +289,7 @@ def test_features_and_fits_on_the_cluster(bench, tmp_path):
     )
     assert json.loads(ran.stdout)["best"] == here.best
     assert model.read_bytes() == (tmp_path / "near.heartfast").read_bytes()
-    budget = subprocess.run(
-        [*command, "--time-budget", "3s"],
-        env=bench.cluster.environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-    )
+    budget = bench.cluster.run(*command, "--time-budget", "3s")
     assert budget.returncode == 0, budget.stderr
     assert "the time budget of 3 s was over" in budget.stderr
 
