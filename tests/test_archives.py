@@ -353,6 +353,6 @@ def test_a_full_disk_fails_the_run(tmp_path):
 
 
 def test_no_other_kind(loose, tmp_path):
-    with pytest.raises(ValueError, match="to: expected dir, zip or tar, found 'rar'"):
+    with pytest.raises(ValueError, match="to: expected dir, zip, tar or parquet, found 'rar'"):
         heartfast.convert(loose, tmp_path / "out", to="rar")
     assert not (tmp_path / "out").exists()

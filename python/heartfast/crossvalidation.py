@@ -67,9 +67,9 @@ def compare(
     jobs: int | None,
     until: float | None,
     keep_interrupted: bool,
-    engine: str,
-    address: str | None,
     progress: ProgressCallback | None,
+    engine: str = "local",
+    address: str | None = None,
 ) -> Comparison:
     """Test all candidates by one protocol, and the quick one by another, too.
 
