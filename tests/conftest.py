@@ -57,10 +57,14 @@ def browser(tool):
 def _few_candidates() -> Iterator[None]:
     from heartfast.fitting import SINGLE
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("extra trees", "LightGBM", "LightGBM tuned"):
-            patch.delitem(SINGLE, name)
+    whole = dict(SINGLE)
+    for name in ("extra trees", "LightGBM", "LightGBM tuned"):
+        del SINGLE[name]
+    try:
         yield
+    finally:  # in their order, in which leaderboards list them
+        SINGLE.clear()
+        SINGLE.update(whole)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import itertools
 import xml.etree.ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from heartfast.charts import Interval, interval_chart, nice_ticks
@@ -15,6 +15,7 @@ finite = st.floats(-1e6, 1e6)
 
 
 @given(finite, finite)
+@example(0.0, 5e-324)
 def test_ticks_reach_around_and_are_few_round_numbers(a: float, b: float) -> None:
     low, high = sorted((a, b))
     ticks = nice_ticks(low, high)
@@ -33,6 +34,8 @@ def drawn(svg: str) -> ET.Element:
 
 
 @given(st.lists(st.tuples(finite, finite, finite), min_size=1, max_size=8))
+@example([(0.0, 0.0, 5e-324)])
+@example([(1e6, 1e6, 1e6 + 1e-5)])
 def test_dots_and_lines_stand_where_the_axis_says(figures: list[tuple[float, ...]]) -> None:
     rows = [Interval(f"row {i}", *(sorted(f)[k] for k in (1, 0, 2))) for i, f in enumerate(figures)]
     chart = drawn(str(interval_chart(rows, title="title", axis="axis in Hz")))

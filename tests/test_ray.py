@@ -199,7 +199,7 @@ def test_an_interrupted_run_says_how_it_goes_on(bench, local):
     bench.until_some_are_done(process)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert "the same command goes on from there" in said
     ended(bench.cluster.start(*SLOW), bench, local)
 

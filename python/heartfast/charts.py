@@ -99,7 +99,9 @@ def nice_ticks(low: float, high: float) -> list[float]:
     >>> nice_ticks(0.0, 0.83)
     [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
     """
-    span = high - low if high > low else max(abs(high), 1.0)
+    span, largest = high - low, max(abs(low), abs(high))
+    if span < max(1e-4 * largest, 1e-9):  # ticks have six digits, and would look the same
+        span = max(largest, 1.0)
     rough = span / (TICKS - 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * (1 - 1e-9))
