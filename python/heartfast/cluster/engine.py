@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from heartfast.errors import HeartfastError
@@ -40,7 +41,8 @@ def run_all(
 
     Here that is one call after the other, with `jobs` threads; on Ray one a core, each with one
     thread, wherever there is a core. The function and all that it gets and returns is pickled
-    then. What is in hand when the caller goes away, or `stop` is set, is broken off.
+    then. When the caller goes away, or `stop` is set, what is in hand is broken off with the
+    connection to Ray; where that is the caller's own, it ends on its own, and nobody gets it.
 
     Raises
     ------
@@ -58,8 +60,9 @@ def _on_ray(
     address: str | None,
     stop: threading.Event | None,
 ) -> Iterator[R]:
-    ray = connect(address)
-    remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(function)
+    ray, ours = connect(address)
+    remote = ray.remote(num_cpus=1, max_retries=_RETRIES)(_pickled)
+    remote = remote.options(name=function.__name__)
     shared: dict[int, Any] = {}
 
     def reference(value: Any) -> Any:
@@ -81,20 +84,27 @@ def _on_ray(
                 if call is None:
                     more = False
                 else:
-                    waiting.append(remote.remote(*map(reference, call), 1))
+                    waiting.append(remote.remote(function, *map(reference, call), 1))
             if not waiting:
                 return
             ended, waiting = ray.wait(waiting, num_returns=1, timeout=0.2)
             for one in ended:
                 yield _result(ray, one)
     finally:
-        for one in waiting:
-            ray.cancel(one, force=True)
+        # Not `ray.cancel`: it ends this process where a task ends in the same moment (seen with
+        # 2.60, "Tried to complete task that was not pending").
+        if ours:
+            ray.shutdown()
+
+
+def _pickled(function: Callable[..., Any], *arguments: Any) -> bytes:
+    """Call a function for somebody else: arrays as they are would lie in Ray's memory."""
+    return pickle.dumps(function(*arguments))
 
 
 def _result(ray: Any, one: Any) -> Any:
     try:
-        return ray.get(one)
+        return pickle.loads(ray.get(one))  # noqa: S301 - of our own task
     except ray.exceptions.RayTaskError as error:
         # What the function raised, without the text of its process.
         raise error.cause from None
@@ -103,8 +113,10 @@ def _result(ray: Any, one: Any) -> Any:
         raise HeartfastError(f"ray: expected a task to end, found: {said[0]}") from None
 
 
-def connect(address: str | None) -> Any:
-    """Return Ray, connected: to `address`, else as it finds one, else to one that it starts here.
+def connect(address: str | None) -> tuple[Any, bool]:
+    """Return Ray, connected, and whether it was not before.
+
+    It is connected to `address`, else as it finds one, else to one that it starts here.
 
     Raises
     ------
@@ -123,7 +135,8 @@ def connect(address: str | None) -> Any:
         raise HeartfastError(
             "engine ray: expected the package ray, found none; pip install 'heartfast[ray]'"
         ) from None
-    if not ray.is_initialized():
+    ours = not ray.is_initialized()
+    if ours:
         local: dict[str, Any] = {} if address else {"include_dashboard": False}
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **local)
@@ -132,4 +145,4 @@ def connect(address: str | None) -> Any:
             raise HeartfastError(
                 f"ray: expected a cluster at {address or 'this machine'}, found: {said[0]}"
             ) from None
-    return ray
+    return ray, ours
