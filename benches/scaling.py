@@ -59,23 +59,32 @@ def convert(engine: str, nodes: int, source: str, small: str, out: str) -> dict[
 
     options: dict[str, Any] = {"to": "tar"}
     if engine == "ray":
+        import ray
         from ray.cluster_utils import Cluster
 
-        head = {"num_cpus": 1, "include_dashboard": False}
+        keep = {"idle_worker_killing_time_threshold_ms": 600_000}  # another start is apart, too
+        head = {"num_cpus": 1, "include_dashboard": False, "_system_config": keep}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         for _ in range(nodes - 1):
             cluster.add_node(num_cpus=1)
-        options |= {"engine": "ray", "address": cluster.address}
+        ray.init(address=cluster.address, log_to_driver=False)  # for both: starting is apart
+        options |= {"engine": "ray"}
     else:
         options |= {"shard_mb": 16.0, "jobs": nodes}
     warm = options | ({"shard_mb": 0.05} if engine == "ray" else {})
     heartfast.convert(small, out + "-warm", **warm)
-    time.sleep(1)
+    before = -1.0
+    while (cpu := cpu_of_children()) - before > 0.4:  # Ray's own processes are still starting
+        before = cpu
+        time.sleep(2)
     cpu, start = cpu_of_children(), time.perf_counter()
     result = heartfast.convert(source, out, **options)
-    wall = time.perf_counter() - start
+    wall, cpu = time.perf_counter() - start, cpu_of_children() - cpu
+    if engine == "ray":
+        ray.shutdown()
+        cluster.shutdown()
     return {
-        "cpu_s": cpu_of_children() - cpu,
+        "cpu_s": cpu,
         "wall_s": wall,
         "pictures": result.pictures,
         "tasks": getattr(result, "tasks", 1),
@@ -93,7 +102,7 @@ def tasks_of(threads: int, source: str) -> dict[str, float]:
     from heartfast.manifest import header
     from heartfast.selection import Selection
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     remote = ray.remote(num_cpus=threads)(run_task)
     with tempfile.TemporaryDirectory() as out:
         work = Work(
@@ -111,7 +120,30 @@ def tasks_of(threads: int, source: str) -> dict[str, float]:
     return {"wall_s": wall}
 
 
-def planning(count: int) -> dict[str, float]:
+def recordings(count: int) -> dict[str, float]:
+    """Convert recordings of 8 s at 4 kHz by one thread: CPU milliseconds and bytes each."""
+    import heartfast
+    from heartfast.synth import CLASSES, heart_sound, write_wav
+
+    with tempfile.TemporaryDirectory() as folder:
+        for i in range(count):
+            y, sr = heart_sound(CLASSES[i % 3], seed=i, duration_s=8)
+            write_wav(os.path.join(folder, f"{i:06}.wav"), y, sr)
+        heartfast.convert(folder, folder + "-warm", to="tar", jobs=1)
+        cpu = time.process_time()
+        heartfast.convert(folder, folder + "-out", to="tar", jobs=1)
+        seconds = time.process_time() - cpu
+        size = sum(path.stat().st_size for path in Path(folder + "-out").glob("*.tar"))
+        for end in ("-warm", "-out"):
+            shutil.rmtree(folder + end)
+    return {
+        "cpu_ms_each": seconds / count * 1e3,
+        "bytes_each": 64_044,
+        "picture_bytes": size / count,
+    }
+
+
+def planning(count: int, labels: str) -> dict[str, Any]:
     """List and plan recordings that are nowhere: seconds each, and the most memory."""
     from heartfast.cluster import plan as planned
     from heartfast.limits import Limits
@@ -123,7 +155,7 @@ def planning(count: int) -> dict[str, float]:
 
     planned.search = search
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    asked = planned.Request(["s3://bucket"], True, False, "none", None, False, True, 1, 256 << 20)
+    asked = planned.Request(["s3://bucket"], True, False, labels, None, False, True, 1, 256 << 20)
     cpu, start = time.process_time(), time.perf_counter()
     with planned.Plan(asked, Limits()) as plan:
         seconds = time.process_time() - cpu
@@ -132,6 +164,7 @@ def planning(count: int) -> dict[str, float]:
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "recordings": count,
+        "labels": labels,
         "cpu_us_each": seconds / count * 1e6,
         "wall_us_each": wall / count * 1e6,
         "bytes_each": size / count,
@@ -171,7 +204,13 @@ def merging(parts: int, each: int) -> dict[str, float]:
     }
 
 
-WORK = {"convert": convert, "tasks_of": tasks_of, "planning": planning, "merging": merging}
+WORK = {
+    "convert": convert,
+    "tasks_of": tasks_of,
+    "recordings": recordings,
+    "planning": planning,
+    "merging": merging,
+}
 
 
 def apart(name: str, *arguments: object) -> dict[str, float]:
@@ -238,8 +277,11 @@ def main() -> None:
     found["wall, a node's threads over a task a core"] = ratio(
         "tasks of 2 threads", "tasks of 1 threads", "wall_s"
     )
+    found["recordings"] = apart("recordings", 2000)
     found["planning"] = [
-        apart("planning", n) for n in (options.listed // 100, options.listed // 10, options.listed)
+        apart("planning", options.listed // part, labels)
+        for part in (100, 10, 1)
+        for labels in ("none", "folders")
     ]
     found["merging"] = [apart("merging", 4, 4000), apart("merging", 400, 4000)]
     RESULTS.mkdir(exist_ok=True)

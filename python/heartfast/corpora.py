@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heartfast.errors import DatasetError
 from heartfast.tables import read_rows, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from heartfast.recordings import Recording
 
+
+T = TypeVar("T")
 
 # Where a corpus says more than the names of its recordings do.
 TABLES = {"cinc2016": "REFERENCE.csv", "circor": "training_data.csv"}
@@ -28,25 +30,28 @@ class Label(NamedTuple):
 
 
 def read_corpus(
-    scheme: str, recordings: Sequence[Recording], sources: Sequence[str]
+    scheme: str, recordings: Iterable[Recording], sources: Sequence[str]
 ) -> tuple[list[Label], list[str]]:
     """Find the labels of a corpus that is named in `CORPORA`; see `labels.read_labels`."""
     found = CORPORA[scheme](recordings, sources)
-    missing = [r.name for r, label in zip(recordings, found, strict=True) if not label.label]
-    if len(missing) == len(recordings):
+    missing, first = 0, ""
+    for recording, label in zip(recordings, found, strict=True):
+        if not label.label:
+            missing, first = missing + 1, first or recording.name
+    if missing == len(found):
         table = f", and its {TABLES[scheme]} beside or above them" if scheme in TABLES else ""
         raise DatasetError(
             f"{', '.join(sources)}: expected names as in the {scheme} corpus{table}; found no "
-            f"label ({missing[0]!r})"
+            f"label ({first!r})"
         )
-    notes = [f"{len(missing)} recordings have no label ({missing[0]}, ...)"] if missing else []
+    notes = [f"{missing} recordings have no label ({first}, ...)"] if missing else []
     return found, notes
 
 
-def each(find: Callable[[Recording], Label], recordings: Sequence[Recording]) -> list[Label]:
+def each(find: Callable[[T], Label], items: Iterable[T]) -> list[Label]:
     """Find the label of each; those that are equal are one object."""
     known: dict[Label, Label] = {}
-    return [known.setdefault(label, label) for label in map(find, recordings)]
+    return [known.setdefault(label, label) for label in map(find, items)]
 
 
 # <class>[_<variant>]__?<patient>_<13-digit time>_<site>: PASCAL CHSC 2011, set B.
@@ -55,7 +60,7 @@ _PASCAL_CLASS = re.compile(r"(artifact|extrahls|extrastole|murmur|normal)_")
 _SPELLING = {"extrastole": "extrasystole"}
 
 
-def _pascal(recordings: Sequence[Recording], _: Sequence[str]) -> list[Label]:
+def _pascal(recordings: Iterable[Recording], _: Sequence[str]) -> list[Label]:
     return each(_of_pascal, recordings)
 
 
@@ -75,7 +80,7 @@ def _of_pascal(recording: Recording) -> Label:
 _CINC_VALUES = {"1": "abnormal", "-1": "normal", "0": "unsure"}
 
 
-def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[Label]:
+def _cinc2016(recordings: Iterable[Recording], sources: Sequence[str]) -> list[Label]:
     """PhysioNet/CinC Challenge 2016: every REFERENCE.csv beside or above a recording."""
 
     def read(path: str) -> dict[str, Label]:
@@ -99,7 +104,7 @@ def _cinc2016(recordings: Sequence[Recording], sources: Sequence[str]) -> list[L
 _CIRCOR = re.compile(r"(\d+)_(?:AV|MV|PV|TV|Phc)(?:_\d+)?$")
 
 
-def _circor(recordings: Sequence[Recording], sources: Sequence[str]) -> list[Label]:
+def _circor(recordings: Iterable[Recording], sources: Sequence[str]) -> list[Label]:
     """CirCor DigiScope: the patient's murmur by the training_data.csv beside or above."""
     tables = _Tables(TABLES["circor"], _circor_patients, sources)
 
@@ -148,7 +153,7 @@ def _number(cell: str) -> str:
 _YASEEN = re.compile(r"(?:^|/)(AS|MR|MS|MVP|N)_New[^/]*/[^/]*$|New_(AS|MR|MS|MVP|N)_\d+$")
 
 
-def _yaseen(recordings: Sequence[Recording], _: Sequence[str]) -> list[Label]:
+def _yaseen(recordings: Iterable[Recording], _: Sequence[str]) -> list[Label]:
     """Yaseen, Son and Kwon 2018: the class by folder or name, and nothing of patients."""
 
     def find(recording: Recording) -> Label:
@@ -159,7 +164,7 @@ def _yaseen(recordings: Sequence[Recording], _: Sequence[str]) -> list[Label]:
     return each(find, recordings)
 
 
-CORPORA: Mapping[str, Callable[[Sequence[Recording], Sequence[str]], list[Label]]] = {
+CORPORA: Mapping[str, Callable[[Iterable[Recording], Sequence[str]], list[Label]]] = {
     "pascal": _pascal,
     "cinc2016": _cinc2016,
     "circor": _circor,

@@ -12,7 +12,7 @@ from heartfast.files import is_url
 from heartfast.tables import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from heartfast.recordings import Recording
     from heartfast.tables import Table
@@ -27,7 +27,7 @@ SCHEMES = ("none", "folders", *CORPORA)
 
 def read_labels(
     labels: str | os.PathLike[str],
-    recordings: Sequence[Recording],
+    recordings: Iterable[Recording],
     sources: Sequence[str],
 ) -> tuple[list[Label], list[str]]:
     """Find the label of each recording.
@@ -39,7 +39,8 @@ def read_labels(
         ``cinc2016``, ``circor`` or ``yaseen``, corpora as they are downloaded; or a CSV with the
         columns file_name (an absolute path, a path relative to a source, a name, or a stem),
         label, and optionally group and source.
-    recordings : sequence of Recording
+    recordings : iterable of Recording
+        It is gone through twice, and kept in memory only where `labels` is a table.
     sources : sequence of str
         The files and folders that the caller named.
 
@@ -60,7 +61,7 @@ def read_labels(
     scheme = os.fspath(labels)
     notes: list[str] = []
     if scheme == "none":
-        found = [Label()] * len(recordings)
+        found = each(lambda _: Label(), recordings)
     elif scheme == "folders":
         found = each(_by_folder, recordings)
     elif scheme in CORPORA:
@@ -68,7 +69,7 @@ def read_labels(
     else:
         expected = f"{', '.join(SCHEMES)} or a CSV of labels"
         table = read_table(scheme, ("file_name", "label"), expected)
-        found, notes = _from_table(table, recordings)
+        found, notes = _from_table(table, [*recordings])
     names: dict[str, str] = {}
     for recording, label in zip(recordings, found, strict=True):
         names.setdefault(label.label, recording.name)

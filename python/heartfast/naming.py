@@ -6,12 +6,13 @@ import math
 import os
 import re
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heartfast.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from heartfast.corpora import Label
     from heartfast.images import Picture
@@ -33,7 +34,7 @@ _MOST_NAMES = 200_000  # the rest is not looked at
 
 
 def name_groups(
-    rows: Sequence[Row], names: Sequence[str], group_regex: str | None
+    rows: Sequence[Row], names: Iterable[str], group_regex: str | None
 ) -> tuple[list[Row], list[str]]:
     """Give rows with a label and a group the groups of a pattern; or propose one, if none has any.
 
@@ -45,7 +46,7 @@ def name_groups(
         return [row._replace(group=g) for row, g in zip(rows, groups, strict=True)], notes
     if any(row.group for row in rows):
         return list(rows), []
-    proposal = propose_groups(names, [row.label for row in rows])
+    proposal = propose_groups(names, (row.label for row in rows))
     return list(rows), [proposal] if proposal else []
 
 
@@ -64,7 +65,7 @@ def _compile(group_regex: str) -> re.Pattern[str]:
     return pattern
 
 
-def groups_by_pattern(group_regex: str, names: Sequence[str]) -> tuple[list[str], list[str]]:
+def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str], list[str]]:
     """Take the groups of recordings from their names.
 
     Parameters
@@ -73,7 +74,7 @@ def groups_by_pattern(group_regex: str, names: Sequence[str]) -> tuple[list[str]
         A regular expression, searched for in each name without its extension, and without its
         folders unless there is a ``/`` in the pattern. The part called ``group``
         (``(?P<group>...)``), else the first one in parentheses, is the group.
-    names : sequence of str
+    names : iterable of str
         Relative to their source, with ``/``.
 
     Returns
@@ -93,32 +94,35 @@ def groups_by_pattern(group_regex: str, names: Sequence[str]) -> tuple[list[str]
     pattern = _compile(group_regex)
     part = "group" if "group" in pattern.groupindex else 1
     known: dict[str, str] = {}  # one object for all recordings of a group
-
-    def find(name: str) -> str:
+    groups: list[str] = []
+    first = unmatched = None
+    for name in names:
         found = pattern.search(_whole(name) if "/" in group_regex else _stem(name))
         group = (found[part] or "") if found else ""
-        return known.setdefault(group, group)
-
-    groups = list(map(find, names))
-    sizes = Counter(filter(None, groups))
-    if names and not sizes:
+        groups.append(known.setdefault(group, group))
+        first = name if first is None else first
+        if not group and unmatched is None:
+            unmatched = name
+    sizes = Counter(groups)
+    missing = sizes.pop("", 0)
+    if groups and not sizes:
         raise DatasetError(
-            f"group_regex '{group_regex}': expected it to match names, found none of {len(names)} "
-            f"that it does, the first {names[0]!r}"
+            f"group_regex '{group_regex}': expected it to match names, found none of {len(groups)} "
+            f"that it does, the first {first!r}"
         )
     notes = [
         f"--group-regex '{group_regex}': {len(sizes)} groups, the largest "
         f"{max(sizes, key=sizes.__getitem__)!r} with {max(sizes.values())} recordings"
     ] if sizes else []  # fmt: skip
-    if unmatched := [name for name, group in zip(names, groups, strict=True) if not group]:
+    if missing:
         notes.append(
-            f"--group-regex '{group_regex}' does not match {len(unmatched)} names, each its own "
-            f"group ({unmatched[0]}, ...)"
+            f"--group-regex '{group_regex}' does not match {missing} names, each its own "
+            f"group ({unmatched}, ...)"
         )
     return groups, notes
 
 
-def propose_groups(names: Sequence[str], labels: Sequence[str]) -> str:
+def propose_groups(names: Iterable[str], labels: Iterable[str]) -> str:
     r"""Say which part of the names may be the patient, and why; nothing if none is.
 
     Looked at are, of each name without its extension, the 1st, 2nd, ... number, the 1st, 2nd,
@@ -129,8 +133,8 @@ def propose_groups(names: Sequence[str], labels: Sequence[str]) -> str:
 
     Parameters
     ----------
-    names, labels : sequence of str
-        Of recordings; those without a label are left out.
+    names, labels : iterable of str
+        Of recordings, of which the first 200,000 are looked at; those without a label are left out.
 
     References
     ----------
@@ -145,7 +149,7 @@ def propose_groups(names: Sequence[str], labels: Sequence[str]) -> str:
     >>> propose_groups(names, labels).rpartition(": ")[2]
     "if it is the patient, use --group-regex '^\\D*(\\d+)'"
     """
-    pairs = zip(names[:_MOST_NAMES], labels[:_MOST_NAMES], strict=True)
+    pairs = islice(zip(names, labels, strict=True), _MOST_NAMES)
     known = [(name, label) for name, label in pairs if label]
     of = [label for _, label in known]
     best: tuple[float, str] = (_LEAST_Z, "")

@@ -1,8 +1,8 @@
 """Which task has which recordings: listed once, named, and cut by size, in little memory.
 
 The list is on the disk, so that ten million recordings take hardly more memory than a hundred
-thousand; only what is known of labels is in memory. The same recordings and settings always give
-the same plan, whoever makes it.
+thousand; with labels, some bytes each. Only a table of labels is joined in memory. The same
+recordings and settings always give the same plan, whoever makes it.
 """
 
 from __future__ import annotations
@@ -11,24 +11,27 @@ import json
 import os
 import tempfile
 from array import array
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from heartfast.cluster.spool import Sorted, repeated
-from heartfast.corpora import Label
+from heartfast.corpora import Label, each
 from heartfast.files import is_url, webdataset_name
 from heartfast.labels import UNLABELLED, read_labels
-from heartfast.naming import name_groups
+from heartfast.naming import groups_by_pattern, name_groups
 from heartfast.recordings import Recording, nothing_found, picture_name, picture_names, search
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from heartfast.limits import Limits
+
+T = TypeVar("T")
 
 # What a recording costs beside its bytes, in bytes; and unless they are larger than asked for,
 # there are as many tasks as this, of LEAST at least.
 _EACH = 8 << 10
-_TASKS, _LEAST = 256, 16 << 20
+_TASKS, _LEAST = 256, 64 << 20
 
 
 class Row(NamedTuple):
@@ -73,6 +76,16 @@ _Listed = tuple[str, str, int, int, int]
 
 
 _NONE = Label()
+
+
+class _Again(Iterable[T]):
+    """What a function gives, from the beginning each time that it is gone through."""
+
+    def __init__(self, give: Callable[[], Iterator[T]]) -> None:
+        self._give = give
+
+    def __iter__(self) -> Iterator[T]:
+        return self._give()
 
 
 class Plan:
@@ -146,13 +159,18 @@ class Plan:
             yield Recording(place, name, cast("Any", (None, member)) if member >= 0 else None)
 
     def _label(self) -> tuple[Sequence[Label], list[str]]:
+        """Return what is known of each recording: few objects, each for many."""
         request = self._request
         if request.labels == "none" and request.group_regex is None:
             return (), []
-        recordings = [*self._recordings()]
-        labels, notes = read_labels(request.labels, recordings, request.sources)
-        names = [recording.name for recording in recordings]
-        labels, found = name_groups(labels, names, request.group_regex)
+        labels, notes = read_labels(request.labels, _Again(self._recordings), request.sources)
+        names = (recording.name for recording in self._recordings())
+        if request.group_regex is None:
+            labels, found = name_groups(labels, names, None)
+        else:
+            groups, found = groups_by_pattern(request.group_regex, names)
+            pairs = zip(labels, groups, strict=True)
+            labels = each(lambda pair: pair[0]._replace(group=pair[1]), pairs)
         return labels, notes + found
 
     def _folder_of(self, at: int, name: str) -> str:
