@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -54,11 +54,13 @@ def browser(tool):
 
 
 @contextmanager
-def _few_candidates() -> Iterator[None]:
+def _few_candidates(
+    without: Sequence[str] = ("extra trees", "LightGBM", "LightGBM tuned"),
+) -> Iterator[None]:
     from heartfast.fitting import SINGLE
 
     whole = dict(SINGLE)
-    for name in ("extra trees", "LightGBM", "LightGBM tuned"):
+    for name in without:
         del SINGLE[name]
     try:
         yield
@@ -75,7 +77,7 @@ def few_candidates() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def with_few_candidates() -> Callable[[], AbstractContextManager[None]]:
+def with_few_candidates() -> Callable[..., AbstractContextManager[None]]:
     """`with with_few_candidates():` is that for fixtures that tests share."""
     return _few_candidates
 
