@@ -70,11 +70,13 @@ def read_labels(
         expected = f"{', '.join(SCHEMES)} or a CSV of labels"
         table = read_table(scheme, ("file_name", "label"), expected)
         found, notes = _from_table(table, [*recordings])
-    names: dict[str, str] = {}
+    unseen = {label.label for label in found}
     for recording, label in zip(recordings, found, strict=True):
-        names.setdefault(label.label, recording.name)
-    for name, where in names.items():
-        check_label(name, where)
+        if not unseen:  # mostly soon: there are few labels, and many recordings
+            break
+        if label.label in unseen:
+            check_label(label.label, recording.name)
+            unseen.remove(label.label)
     return found, notes
 
 
