@@ -1,10 +1,13 @@
-"""What conversion in tasks costs: `python benches/scaling.py [--turns 5] [--listed 10000000]`.
+"""What conversion in tasks costs: `python benches/scaling.py [--turns 5] [--on FOLDER]`.
 
 Corpus L (5,000 recordings) by the local engine and by Ray, in turns, CPU time of all processes with
-start-up apart; one Ray node of a core over two of one each, and two tasks of a thread over one of
-two threads, wall time; memory of the process that plans; and from the costs of a recording, a
-task, a byte and a part what an archive of 10^8 recordings takes on 1,000 cores. Writes
-`benches/results/<date>-scaling.json`.
+start-up apart; three times as many by one Ray node of a core and by two, beside one thread and two
+of one process, and two tasks of a thread over one of two threads, wall time; memory of the process
+that plans; and from the costs of a recording, a task, a byte and a part what an archive of 10^8
+recordings takes on 1,000 cores. Writes `benches/results/<date>-scaling.json`.
+
+Files are in memory (`/dev/shm`, 5 GB), unless `--on` names a folder: on a disk, all writers stand
+still whenever it catches up.
 """
 
 from __future__ import annotations
@@ -23,8 +26,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from heartfast.bench.corpus import write
+from heartfast.bench.corpus import copy, write
 
+MEMORY = "/dev/shm"  # noqa: S108 only for folders of tempfile's
 RESULTS = Path(__file__).resolve().parent / "results"
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -50,6 +54,23 @@ def cpu_of_children() -> float:
     return total
 
 
+def warm_up(ray: Any, small: str, out: str) -> None:
+    """Have a worker on every node that has converted something."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def convert_here(number: int) -> None:
+        import heartfast
+
+        heartfast.convert(small, f"{out}-warm/{number}", to="tar", jobs=1)
+
+    remote = ray.remote(num_cpus=1)(convert_here)
+    calls = []
+    for number, node in enumerate(ray.nodes()):
+        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        calls.append(remote.options(scheduling_strategy=there).remote(number))
+    ray.get(calls)
+
+
 # ---- what runs in a process of its own, and prints a line of JSON ----
 
 
@@ -68,11 +89,11 @@ def convert(engine: str, nodes: int, source: str, small: str, out: str) -> dict[
         for _ in range(nodes - 1):
             cluster.add_node(num_cpus=1)
         ray.init(address=cluster.address, log_to_driver=False)  # for both: starting is apart
+        warm_up(ray, small, out)
         options |= {"engine": "ray"}
     else:
         options |= {"shard_mb": 16.0, "jobs": nodes}
-    warm = options | ({"shard_mb": 0.05} if engine == "ray" else {})
-    heartfast.convert(small, out + "-warm", **warm)
+    heartfast.convert(small, out + "-warm/all", **options)
     before = -1.0
     while (cpu := cpu_of_children()) - before > 0.4:  # Ray's own processes are still starting
         before = cpu
@@ -91,7 +112,7 @@ def convert(engine: str, nodes: int, source: str, small: str, out: str) -> dict[
     }
 
 
-def tasks_of(threads: int, source: str) -> dict[str, float]:
+def tasks_of(threads: int, source: str, out: str) -> dict[str, float]:
     """All tasks on one node of two cores: with a thread each, or with two."""
     import ray
 
@@ -104,28 +125,27 @@ def tasks_of(threads: int, source: str) -> dict[str, float]:
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     remote = ray.remote(num_cpus=threads)(run_task)
-    with tempfile.TemporaryDirectory() as out:
-        work = Work(
-            out, header({"to": "tar"}, "{}"), "tar", heartfast.SpectrogramConfig(), "fast",
-            Selection(), Limits(), {}, 1 << 28, False,
-        )  # fmt: skip
-        asked = Request([source], True, False, "none", None, False, True, 0, 16 << 20)
-        with Plan(asked, Limits()) as plan:
-            for turn in range(2):  # the first one warms up
-                start = time.perf_counter()
-                calls = [remote.remote(work, n, plan.task(n), threads) for n in range(plan.tasks)]
-                ray.get(calls)
-                wall = time.perf_counter() - start
-                del turn
+    work = Work(
+        out, header({"to": "tar"}, "{}"), "tar", heartfast.SpectrogramConfig(), "fast",
+        Selection(), Limits(), {}, 1 << 28, False,
+    )  # fmt: skip
+    asked = Request([source], True, False, "none", None, False, True, 0, 16 << 20)
+    with Plan(asked, Limits()) as plan:
+        for turn in range(2):  # the first one warms up
+            start = time.perf_counter()
+            calls = [remote.remote(work, n, plan.task(n), threads) for n in range(plan.tasks)]
+            ray.get(calls)
+            wall = time.perf_counter() - start
+            del turn
     return {"wall_s": wall}
 
 
-def recordings(count: int) -> dict[str, float]:
+def recordings(count: int, on: str | None) -> dict[str, float]:
     """Convert recordings of 8 s at 4 kHz by one thread: CPU milliseconds and bytes each."""
     import heartfast
     from heartfast.synth import CLASSES, heart_sound, write_wav
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=on) as folder:
         for i in range(count):
             y, sr = heart_sound(CLASSES[i % 3], seed=i, duration_s=8)
             write_wav(os.path.join(folder, f"{i:06}.wav"), y, sr)
@@ -232,6 +252,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--listed", type=int, default=10_000_000)
+    parser.add_argument("--on", default=MEMORY if os.path.isdir(MEMORY) else None)
     parser.add_argument("--apart", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.apart:
@@ -239,30 +260,33 @@ def main() -> None:
         print(json.dumps(WORK[name](*json.loads(arguments))), flush=True)
         return
     found: dict[str, Any] = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
-    with tempfile.TemporaryDirectory(prefix="heartfast-scaling-") as folder:
-        source, small = os.path.join(folder, "L"), os.path.join(folder, "small")
+    runs: dict[str, list[dict[str, float]]] = {}
+    with tempfile.TemporaryDirectory(prefix="heartfast-scaling-", dir=options.on) as folder:
+        out, small = os.path.join(folder, "out"), os.path.join(folder, "small")
         files = write(Path(folder), "L")
+        copy(files, Path(folder, "3L"), 3)
         os.makedirs(small)
         for path in files[:16]:
             shutil.copy(path, small)
-        size = sum(path.stat().st_size for path in files)
-        runs: dict[str, list[dict[str, float]]] = {}
+        found["bytes"] = sum(path.stat().st_size for path in files)
+
+        def run(name: str, work: str, *arguments: object) -> None:
+            os.makedirs(out + "-warm")
+            runs.setdefault(name, []).append(apart(work, *arguments, out))
+            print(name, runs[name][-1], flush=True)
+            for path in (out, out + "-warm"):
+                shutil.rmtree(path)
+
         for _ in range(options.turns):
-            for name, arguments in {
-                "local, 1 core": ("local", 1),
-                "ray, 1 node": ("ray", 1),
-                "local, 2 cores": ("local", 2),
-                "ray, 2 nodes": ("ray", 2),
-            }.items():
-                out = os.path.join(folder, "out")
-                runs.setdefault(name, []).append(apart("convert", *arguments, source, small, out))
-                print(name, runs[name][-1], flush=True)
-                for path in (out, out + "-warm"):
-                    shutil.rmtree(path)
+            for corpus in ("L", "3L"):
+                source = os.path.join(folder, corpus)
+                run(f"{corpus}, one thread", "convert", "local", 1, source, small)
+                run(f"{corpus}, one node", "convert", "ray", 1, source, small)
+                run(f"{corpus}, two threads", "convert", "local", 2, source, small)
+                run(f"{corpus}, two nodes", "convert", "ray", 2, source, small)
             for threads in (1, 2):
-                name = f"tasks of {threads} threads"
-                runs.setdefault(name, []).append(apart("tasks_of", threads, source))
-                print(name, runs[name][-1], flush=True)
+                source = os.path.join(folder, "L")
+                run(f"L, tasks of {threads} threads", "tasks_of", threads, source)
     for name, turns in runs.items():
         found[name] = {key: spread([turn[key] for turn in turns]) for key in turns[0]}
 
@@ -270,14 +294,16 @@ def main() -> None:
         pairs = zip(runs[a], runs[b], strict=True)
         return spread([one[what] / other[what] for one, other in pairs])
 
-    found["bytes"] = size
-    found["CPU, ray over local, 1 core"] = ratio("ray, 1 node", "local, 1 core", "cpu_s")
-    found["CPU, ray over local, 2 cores"] = ratio("ray, 2 nodes", "local, 2 cores", "cpu_s")
-    found["wall, 1 node over 2"] = ratio("ray, 1 node", "ray, 2 nodes", "wall_s")
-    found["wall, a node's threads over a task a core"] = ratio(
-        "tasks of 2 threads", "tasks of 1 threads", "wall_s"
+    found["L, CPU, a node over a thread"] = ratio("L, one node", "L, one thread", "cpu_s")
+    found["L, CPU, two nodes over two threads"] = ratio("L, two nodes", "L, two threads", "cpu_s")
+    for corpus in ("L", "3L"):
+        for one, two in (("one node", "two nodes"), ("one thread", "two threads")):
+            pair = f"{corpus}, {one}", f"{corpus}, {two}"
+            found[f"{corpus}, wall, {one} over {two}"] = ratio(*pair, "wall_s")
+    found["L, wall, a node's threads over a task a core"] = ratio(
+        "L, tasks of 2 threads", "L, tasks of 1 threads", "wall_s"
     )
-    found["recordings"] = apart("recordings", 2000)
+    found["recordings"] = apart("recordings", 2000, options.on)
     found["planning"] = [
         apart("planning", options.listed // part, labels)
         for part in (100, 10, 1)

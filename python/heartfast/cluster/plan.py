@@ -12,6 +12,7 @@ import os
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from heartfast.cluster.spool import Sorted, repeated
@@ -201,22 +202,24 @@ class Plan:
         self._begins, self.counts = array("Q", [0]), array("L")
         rows: list[Row] = []
         weight = 0
+        whole = lru_cache(maxsize=1024)(_whole)
         for at, (name, place, member, size, mtime_ns) in enumerate(self._listed):
             if rows and weight + size + _EACH > most:
                 self._end(rows)
                 weight = 0
             weight += size + _EACH
-            recording = Recording(place, name)
+            # Who does the task may work elsewhere.
+            recording = Recording(whole(place), name)
             label, group, source = self._labels[at] if self._labels else _NONE
             picture = self._names.get(at) or picture_name(
                 self._folder_of(at, name), recording.stem, self._clean, request.room
             )
             if request.keep_together and not group:
                 group = picture.removesuffix(".png")
-            # Who does the task may work elsewhere.
-            path = _whole(recording.path)
-            archive = _whole(_archive(place)) if member >= 0 else None
-            rows.append(Row(path, archive, member, size, mtime_ns, picture, label, group, source))
+            archive = _archive(recording.place) if member >= 0 else None
+            rows.append(
+                Row(recording.path, archive, member, size, mtime_ns, picture, label, group, source)
+            )
             yield picture
         self._end(rows)
         self._rows.truncate()
@@ -229,8 +232,12 @@ class Plan:
         rows.clear()
 
 
-def _whole(path: str) -> str:
-    return path if is_url(path) else os.path.abspath(path)
+def _whole(place: str) -> str:
+    """Return the place of recordings as it is called from everywhere."""
+    if is_url(place):
+        return place
+    whole = os.path.abspath(place)
+    return os.path.join(whole, "") if place.endswith(os.sep) else whole
 
 
 def _archive(place: str) -> str:
