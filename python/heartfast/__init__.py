@@ -37,8 +37,10 @@ if TYPE_CHECKING:
     from heartfast.errors import DecodeError as DecodeError
     from heartfast.errors import EncodeError as EncodeError
     from heartfast.errors import HeartfastError as HeartfastError
+    from heartfast.errors import HeartfastWarning as HeartfastWarning
     from heartfast.errors import StoppedError as StoppedError
     from heartfast.errors import UnsupportedFormatError as UnsupportedFormatError
+    from heartfast.errors import UsageError as UsageError
     from heartfast.estimators import SpectrogramClassifier as SpectrogramClassifier
     from heartfast.estimators import SpectrogramFeatures as SpectrogramFeatures
     from heartfast.figures import Figure as Figure
@@ -84,6 +86,7 @@ _HOME = {
     "DecodeError": "errors",
     "EncodeError": "errors",
     "HeartfastError": "errors",
+    "HeartfastWarning": "errors",
     "Limits": "limits",
     "OcclusionMap": "occlusion",
     "Progress": "progress",
@@ -93,6 +96,7 @@ _HOME = {
     "SpectrogramFeatures": "estimators",
     "StoppedError": "errors",
     "UnsupportedFormatError": "errors",
+    "UsageError": "errors",
     "__version__": "_core",
     "audit": "stages.audit",
     "convert": "stages.convert",

@@ -1,8 +1,8 @@
 """What can go wrong, as exceptions.
 
-Bad arguments raise `ValueError` or `TypeError`, files that cannot be opened the
-`OSError` family; everything below is about the content of files. Every message
-names the thing, what was expected and what was found.
+Bad arguments raise `UsageError` (a `ValueError`) or `TypeError`, files that cannot be
+opened the `OSError` family; everything else below is about the content of files. Every
+message names the thing, what was expected and what was found.
 """
 
 from __future__ import annotations
@@ -17,6 +17,17 @@ if TYPE_CHECKING:
 
 class HeartfastError(Exception):
     """Base of all errors that heartfast raises about the content of files."""
+
+
+class HeartfastWarning(UserWarning):
+    """What a user should know of a result that is there all the same."""
+
+
+class UsageError(ValueError):
+    """An argument that a function or a configuration does not take.
+
+    Any other `ValueError` that leaves heartfast is a defect.
+    """
 
 
 class DecodeError(HeartfastError):

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use heartfast_core::Error;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
@@ -38,7 +38,7 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
                 None => PyOSError::new_err(format!("{}: {text}", path.display())),
             }
         }
-        Error::Value { .. } => PyValueError::new_err(message),
+        Error::Value { .. } => ours(py, "UsageError", message),
         Error::Panic(_) => PyRuntimeError::new_err(message),
         Error::Cancelled => PyKeyboardInterrupt::new_err(message),
         Error::Decode { .. } | Error::Limit { .. } => ours(py, "DecodeError", message),
