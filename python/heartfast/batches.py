@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 from heartfast.limits import Limits
 from heartfast.parallel import cores
 
@@ -71,9 +72,9 @@ def convert_batch(
     """
     columns, arrow = _columns(batch)
     if "bytes" not in columns:
-        raise ValueError(f"batch: expected a column 'bytes', found {', '.join(columns) or 'none'}")
+        raise UsageError(f"batch: expected a column 'bytes', found {', '.join(columns) or 'none'}")
     if there := [name for name in _MADE if name in columns]:
-        raise ValueError(f"batch: expected no column {there[0]!r}, which is to be made, found one")
+        raise UsageError(f"batch: expected no column {there[0]!r}, which is to be made, found one")
     recordings, names = columns["bytes"], columns.get("path")
     drawn = _core.convert_bytes(
         recordings,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 from heartfast.parallel import cores
 from heartfast.picture import Spectrogram, sample_rate
 from heartfast.spectral import spectrogram
@@ -357,7 +358,7 @@ def _apply(spec: Spectrogram, **effect: Any) -> Spectrogram:
 
     values = spec.values
     if values.ndim < 2:
-        raise ValueError(f"spec.values: expected shape (..., bins, frames), found {values.shape}")
+        raise UsageError(f"spec.values: expected shape (..., bins, frames), found {values.shape}")
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
     values = np.require(values, requirements=["C", "A"])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.errors import BundleError, ConfigMismatchError, DatasetError
+from heartfast.errors import BundleError, ConfigMismatchError, DatasetError, UsageError
 from heartfast.features import feature_names
 from heartfast.files import require_file
 from heartfast.images import decode, one_line
@@ -98,7 +98,7 @@ class Network:
         try:
             import onnxruntime
         except ImportError:
-            raise ValueError(
+            raise UsageError(
                 "embed: expected onnxruntime (pip install 'heartfast[embed]'), found none"
             ) from None
         self.path = os.fspath(path)
@@ -274,7 +274,7 @@ def given_network(path: str | os.PathLike[str] | None, only: bool) -> Network | 
     """Return the network to train with, if there is to be one."""
     if path is None:
         if only:
-            raise ValueError("embed_only: expected a network (embed), found none")
+            raise UsageError("embed_only: expected a network (embed), found none")
         return None
     return Network(path)
 
@@ -293,10 +293,10 @@ def require_network(
     """
     if described is None:
         if path is not None:
-            raise ValueError("embed: expected no network for a model trained without, found one")
+            raise UsageError("embed: expected no network for a model trained without, found one")
         return None
     if path is None:
-        raise ValueError(
+        raise UsageError(
             "embed: expected the network that the model was trained with (sha256 "
             f"{described.sha256}), found none"
         )

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from heartfast.errors import DatasetError, DecodeError
+from heartfast.errors import DatasetError, DecodeError, UsageError
 from heartfast.extraction import extract_all
 from heartfast.features import extract, feature_names
 from heartfast.fitting import CANDIDATES, Data, Settings
@@ -122,7 +122,7 @@ class SpectrogramFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
         for place, item in enumerate(items):
             places[_kind(item)].append(place)
         if not len(items):
-            raise ValueError("X: expected at least one path or array, found none")
+            raise UsageError("X: expected at least one path or array, found none")
         matrix = np.empty((len(items), len(feature_names())))
         for place in places["levels"]:
             matrix[place] = extract(np.asarray(items[place]))
@@ -236,17 +236,17 @@ class SpectrogramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     ) -> SpectrogramClassifier:
         """Fit the candidate on features (n, f), labels (n,) and, if they are known, groups (n,)."""
         if self.model not in CANDIDATES:
-            raise ValueError(
+            raise UsageError(
                 f"model: expected one of {', '.join(CANDIDATES)}, found {self.model!r}"
             )
         if self.trials < 1:
-            raise ValueError(f"trials: expected at least 1, found {self.trials}")
+            raise UsageError(f"trials: expected at least 1, found {self.trials}")
         features, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self.classes_, actual = np.unique(labels, return_inverse=True)
         k = len(self.classes_)
         if k < 2:
-            raise ValueError(f"y: expected at least 2 classes, found 1 class, {labels[0]!r}")
+            raise UsageError(f"y: expected at least 2 classes, found 1 class, {labels[0]!r}")
         if groups is None:
             numbers = np.arange(len(labels))
         else:

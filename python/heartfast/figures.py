@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -144,7 +145,7 @@ def preset(name: str) -> SpectrogramConfig:
     800.0
     """
     if name not in PRESETS:
-        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {name!r}")
+        raise UsageError(f"preset: expected one of {', '.join(PRESETS)}, found {name!r}")
     fields, figure = PRESETS[name]
     return SpectrogramConfig(**fields, figure=FigureConfig(**figure))
 
@@ -262,7 +263,7 @@ def figure(
     config = figure_config(preset, config, ylim, fields)
     samples = np.ascontiguousarray(y, dtype=np.float32)
     if samples.ndim != 1 or not samples.size:
-        raise ValueError(f"y: expected shape (n,) with samples, found {samples.shape}")
+        raise UsageError(f"y: expected shape (n,) with samples, found {samples.shape}")
     caption = Caption("", *_over(intervals, contour))
     return Figure(_core.figure(samples, sample_rate(sr), config, caption))
 
@@ -283,7 +284,7 @@ def figure_of(
     config = figure_config(None, spec.config, ylim, fields)
     for name in ("window", "window_ms", "overlap", "hop_ms", "zero_pad", "center"):
         if getattr(config, name) != getattr(spec.config, name):
-            raise ValueError(
+            raise UsageError(
                 f"{name}: expected that of the spectrogram, {getattr(spec.config, name)!r}, found "
                 f"{getattr(config, name)!r}"
             )
@@ -304,11 +305,11 @@ def figure_config(
 ) -> SpectrogramConfig:
     """A configuration with a figure, from a preset or another one and fields of both kinds."""
     if preset_name is not None and config is not None:
-        raise ValueError("preset, config: expected one of the two, found both")
+        raise UsageError("preset, config: expected one of the two, found both")
     base = config or (SpectrogramConfig() if preset_name is None else preset(preset_name))
     if ylim is not None:
         if len(ylim) != 2 or fields.keys() & {"fmin", "fmax"}:
-            raise ValueError(
+            raise UsageError(
                 f"ylim: expected (from, to) in Hz, without fmin and fmax, found {ylim}"
             )
         fields = {**fields, "fmin": ylim[0], "fmax": ylim[1]}
@@ -336,12 +337,12 @@ def _over(
     marks = [(float(begin), float(end), str(label)) for begin, end, label in intervals]
     for begin, end, label in marks:
         if not begin <= end < float("inf"):
-            raise ValueError(f"intervals: expected from <= to, found ({begin}, {end}, {label!r})")
+            raise UsageError(f"intervals: expected from <= to, found ({begin}, {end}, {label!r})")
     points: list[tuple[float, float]] = []
     if contour is not None:
         times, frequencies = (np.asarray(part, dtype=np.float64) for part in contour)
         if times.ndim != 1 or times.shape != frequencies.shape:
-            raise ValueError(
+            raise UsageError(
                 "contour: expected times and frequencies of one shape (n,), found "
                 f"{times.shape} and {frequencies.shape}"
             )

@@ -9,7 +9,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,11 +54,11 @@ def _compile(group_regex: str) -> re.Pattern[str]:
     try:
         pattern = re.compile(group_regex)
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(
+        raise UsageError(
             f"group_regex: expected a regular expression, found '{group_regex}' ({error})"
         ) from None
     if not pattern.groups:
-        raise ValueError(
+        raise UsageError(
             f"group_regex: expected a part in parentheses that is the group, found none in "
             f"'{group_regex}'"
         )

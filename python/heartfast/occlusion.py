@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.bundle import Bundle
 from heartfast.context import in_company
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 from heartfast.extraction import extract_all
 from heartfast.features import CORNER_HZ, FOREIGN_COLUMN_S, FOREIGN_TOP_HZ, extract
 from heartfast.heads import head_of
@@ -175,9 +175,9 @@ def map_of(
     import numpy as np
 
     if bundle.embedding is not None:
-        raise ValueError("model: expected one without a network, found one trained with it")
+        raise UsageError("model: expected one without a network, found one trained with it")
     if label is not None and label not in bundle.classes:
-        raise ValueError(f"label: expected one of {', '.join(bundle.classes)}, found {label!r}")
+        raise UsageError(f"label: expected one of {', '.join(bundle.classes)}, found {label!r}")
     levels, provenance = decode(data, name)
     if provenance is not None and bundle.config is not None:
         require_config(name, provenance.config, "the model", bundle.config)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -140,11 +142,11 @@ def threshold(operating: Mapping[str, Any], label: str, sensitivity: float) -> P
     """
     if label not in operating:
         known = ", ".join(operating) or "none: it was trained without"
-        raise ValueError(
+        raise UsageError(
             f"sensitivity: expected a class that has thresholds ({known}), found {label!r}"
         )
     if not 0 < sensitivity <= 1:
-        raise ValueError(f"sensitivity of {label!r}: expected above 0 to 1, found {sensitivity}")
+        raise UsageError(f"sensitivity of {label!r}: expected above 0 to 1, found {sensitivity}")
     curve = operating[label]
     reached = curve["sensitivity"]
     # 0.95 is 19 of 20, whatever the last digit says.

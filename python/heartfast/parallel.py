@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, TypeVar
 
+from heartfast.errors import UsageError
+
 if TYPE_CHECKING:
     import queue
     import threading
@@ -24,7 +26,7 @@ def cores(jobs: int | None) -> int:
     """Return `jobs`, or where it is None the number of cores this process may use."""
     if jobs is not None:
         if jobs < 1:
-            raise ValueError(f"jobs: expected at least 1, found {jobs}")
+            raise UsageError(f"jobs: expected at least 1, found {jobs}")
         return min(jobs, MOST_JOBS)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> N
     import numpy as np
 
     if spec.values.ndim != 2:
-        raise ValueError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
+        raise UsageError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
     values = spec.values
     if values.dtype not in (np.float32, np.float64):
         values = values.astype(np.float64)
@@ -108,7 +109,7 @@ def encode_png(
     else:
         palette = np.asarray(colormap)
         if palette.dtype != np.uint8 or palette.ndim != 2 or palette.shape[1] != 3:
-            raise ValueError(
+            raise UsageError(
                 f"colormap: expected a name or a uint8 palette of shape (n, 3), found "
                 f"{palette.dtype} of shape {palette.shape}"
             )
@@ -117,11 +118,11 @@ def encode_png(
     for keyword, content in texts:
         # PNG 11.3.3.2: single spaces, inside only. A zero byte would end a text early.
         if len(keyword) > 79 or not re.fullmatch("[!-~]+( [!-~]+)*", keyword):
-            raise ValueError(
+            raise UsageError(
                 f"text: expected keywords of 1 to 79 printable ASCII characters, found {keyword!r}"
             )
         if "\0" in content:
-            raise ValueError(f"text: expected no zero bytes, found one in {keyword!r}")
+            raise UsageError(f"text: expected no zero bytes, found one in {keyword!r}")
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8:
         raise TypeError(f"pixels: expected dtype uint8, found {pixels.dtype}")
@@ -291,5 +292,5 @@ def wav_bytes(signal: NDArray[Any], sr: int) -> bytes:
 def sample_rate(sr: float) -> int:
     """`sr` as the core takes it; `ValueError` unless it is a whole number over 0."""
     if sr != int(sr) or not 0 < sr < 2**32:
-        raise ValueError(f"sr: expected a whole number of samples per second, found {sr}")
+        raise UsageError(f"sr: expected a whole number of samples per second, found {sr}")
     return int(sr)

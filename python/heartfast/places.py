@@ -15,7 +15,7 @@ import tempfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.errors import DatasetError, HeartfastError
+from heartfast.errors import DatasetError, HeartfastError, UsageError
 from heartfast.files import is_url
 
 if TYPE_CHECKING:
@@ -51,13 +51,13 @@ def check_url(url: str) -> None:
     """
     scheme, _, rest = url.partition("://")
     if "@" in rest.partition("/")[0]:
-        raise ValueError(
+        raise UsageError(
             f"{scheme}://...@...: expected a URL without user and password, which come from the "
             "environment, found some"
         )
     if scheme.lower().startswith("http") and re.search(r"[?#]", rest):
         shown = re.split(r"[?#]", url)[0]
-        raise ValueError(f"{shown}: expected a URL without a query (?...), found one")
+        raise UsageError(f"{shown}: expected a URL without a query (?...), found one")
 
 
 def open_place(path: str) -> Folder | Store:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from heartfast.errors import UsageError
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -31,13 +33,13 @@ def config(options: Namespace) -> SpectrogramConfig:
         # Overlap and hop exclude each other, and a tile's size and inversion are no figure's.
         of_tiles = [name for name in ("size", "invert") if name in given]
         if of_tiles:
-            raise ValueError(f"--{of_tiles[0]}: expected a tile, found a figure")
+            raise UsageError(f"--{of_tiles[0]}: expected a tile, found a figure")
         drawn = given | {name: getattr(options, name) for name in own}
         return figure_config(options.preset, None, ylim, drawn)
     if ylim is not None:
         own.insert(0, "ylim")
     if own:
-        raise ValueError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
+        raise UsageError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
     return SpectrogramConfig(**given)
 
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 from heartfast.figures import FigureConfig
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def spectrogram_folder(
     if spellings:
         raise TypeError(f"spectrogram_folder got an unexpected argument {min(spellings)!r}")
     if ylim is not None and len(ylim) != 2:
-        raise ValueError(f"ylim: expected (from, to) in kHz, found {ylim!r}")
+        raise UsageError(f"ylim: expected (from, to) in kHz, found {ylim!r}")
     config = SpectrogramConfig(
         window=_WINDOWS.get(wn, wn),
         window_ms=window_length,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from heartfast import _core
 from heartfast._core import MAX_N_FFT, SpectrogramConfig
+from heartfast.errors import UsageError
 from heartfast.parallel import cores
 from heartfast.picture import Spectrogram, sample_rate
 
@@ -74,7 +75,7 @@ def load(
     import numpy as np  # noqa: F401 - here, where Ctrl-C may end it; the core would import it
 
     if not 0 <= offset < float("inf"):
-        raise ValueError(f"offset: expected at least 0 seconds, found {offset}")
+        raise UsageError(f"offset: expected at least 0 seconds, found {offset}")
     rate = None if sr is None else sample_rate(sr)
     samples, rate = _core.load(path, rate, mono, offset, duration)
     if samples.shape[1] == 1:
@@ -111,9 +112,9 @@ def get_window(window: str | tuple[str, float], n: int, *, sym: bool = True) -> 
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
     if n < 0:
-        raise ValueError(f"n: expected a number of 0 or more, found {n}")
+        raise UsageError(f"n: expected a number of 0 or more, found {n}")
     if n > MAX_N_FFT:
-        raise ValueError(f"n: expected at most {MAX_N_FFT} samples, found {n}")
+        raise UsageError(f"n: expected at most {MAX_N_FFT} samples, found {n}")
     return _core.get_window(window, n, sym)
 
 
@@ -273,9 +274,9 @@ def power_to_db(
     import numpy as np
 
     if not amin > 0:
-        raise ValueError(f"amin: expected a positive number, found {amin}")
+        raise UsageError(f"amin: expected a positive number, found {amin}")
     if top_db is not None and top_db < 0:
-        raise ValueError(f"top_db: expected a number of 0 or more, found {top_db}")
+        raise UsageError(f"top_db: expected a number of 0 or more, found {top_db}")
     power = np.asarray(power)
     if power.dtype.kind != "f":
         power = power.astype(np.float64)
@@ -311,9 +312,9 @@ def _framing(
         hop_length = max(1, win_length // 4)
     for name, value in (("n_fft", n_fft), ("hop_length", hop_length), ("win_length", win_length)):
         if value < 1:
-            raise ValueError(f"{name}: expected at least 1, found {value}")
+            raise UsageError(f"{name}: expected at least 1, found {value}")
         if value > MAX_N_FFT:
-            raise ValueError(f"{name}: expected at most {MAX_N_FFT} samples, found {value}")
+            raise UsageError(f"{name}: expected at most {MAX_N_FFT} samples, found {value}")
     return _Framing(get_window(window, win_length, sym=sym), hop_length, n_fft, center)
 
 
@@ -326,5 +327,5 @@ def _signal(y: ArrayLike) -> NDArray[Any]:
     if signal.dtype not in (np.float32, np.float64):
         signal = signal.astype(np.float64)
     if signal.ndim == 0 or signal.shape[-1] == 0:
-        raise ValueError(f"y: expected at least one sample, found shape {signal.shape}")
+        raise UsageError(f"y: expected at least one sample, found shape {signal.shape}")
     return np.require(signal, requirements=["C", "A"])

@@ -10,7 +10,7 @@ from heartfast import notes as notes_on
 from heartfast.augment import describe_copies
 from heartfast.cluster.feature_table import FeatureSet, has_features
 from heartfast.embedding import widened
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 from heartfast.extraction import extract_all
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
@@ -58,7 +58,7 @@ def read_training_set(
     where = os.fspath(source)
     described = has_features(source)
     if described and (network is not None or augment):
-        raise ValueError(f"{where}: expected pictures to describe anew, found their features only")
+        raise UsageError(f"{where}: expected pictures to describe anew, found their features only")
     with FeatureSet(where) if described else PictureSet(source) as pictures:
         labelled = [picture for picture in pictures.pictures if picture.label]
         names = [picture.name for picture in labelled]

@@ -19,7 +19,7 @@ from heartfast.cluster.plan_file import (
 )
 from heartfast.cluster.task import Work, part_name, run_task
 from heartfast.conversion import Conversion, Converted, Failed
-from heartfast.errors import StoppedError
+from heartfast.errors import StoppedError, UsageError
 from heartfast.files import is_url
 from heartfast.places import Folder, Store, check_url, open_place
 from heartfast.progress import Progress
@@ -41,7 +41,7 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     number, _, count = ("1/1" if text is None else text).partition("/")
     if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
         return int(number), int(count)
-    raise ValueError(f"shard: expected I/N with I from 1 to N, found {text!r}")
+    raise UsageError(f"shard: expected I/N with I from 1 to N, found {text!r}")
 
 
 class TasksConversion(Conversion):

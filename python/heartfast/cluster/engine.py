@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from heartfast.errors import HeartfastError
+from heartfast.errors import HeartfastError, UsageError
 
 if TYPE_CHECKING:
     import threading
@@ -23,9 +23,9 @@ _AHEAD = 2
 def check_engine(engine: str, address: str | None) -> None:
     """Raise `ValueError` unless there is such an engine, and an address only for Ray."""
     if engine not in ENGINES:
-        raise ValueError(f"engine: expected local or ray, found {engine!r}")
+        raise UsageError(f"engine: expected local or ray, found {engine!r}")
     if address is not None and engine != "ray":
-        raise ValueError(f"address: expected it with engine ray, found {address!r} with {engine}")
+        raise UsageError(f"address: expected it with engine ray, found {address!r} with {engine}")
 
 
 def run_all(

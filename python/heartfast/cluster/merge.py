@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
 from heartfast.cluster.task import Part
-from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.errors import ConfigMismatchError, DatasetError, UsageError
 from heartfast.manifest import MANIFEST
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
 
@@ -81,9 +81,9 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
     """
     places = [open_place(source) for source in sources]
     if not places:
-        raise ValueError("sources: expected at least one, found none")
+        raise UsageError("sources: expected at least one, found none")
     if out is None and len(places) > 1:
-        raise ValueError("out: expected a place for what several sources are joined to, found none")
+        raise UsageError("out: expected a place for what several sources are joined to, found none")
     plans = [read_plan(place) for place in places]
     for place, plan in zip(places, plans, strict=True):
         if plan != plans[0]:

@@ -9,7 +9,7 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
-from heartfast.errors import StoppedError
+from heartfast.errors import StoppedError, UsageError
 from heartfast.files import is_url, webdataset_name
 from heartfast.intervals import digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
@@ -210,24 +210,24 @@ def convert(
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     checked = _core.selection_json(selection)  # before anything is written
     if to not in ("dir", "zip", "tar", "parquet"):
-        raise ValueError(f"to: expected dir, zip, tar or parquet, found {to!r}")
+        raise UsageError(f"to: expected dir, zip, tar or parquet, found {to!r}")
     if engine not in ("local", "ray"):
-        raise ValueError(f"engine: expected local or ray, found {engine!r}")
+        raise UsageError(f"engine: expected local or ray, found {engine!r}")
     if address is not None and engine != "ray":
-        raise ValueError(f"address: expected it with engine ray, found it with {engine}")
+        raise UsageError(f"address: expected it with engine ray, found it with {engine}")
     if png not in ("fast", "small"):
-        raise ValueError(f"png: expected fast or small, found {png!r}")
+        raise UsageError(f"png: expected fast or small, found {png!r}")
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
     far = any(map(is_url, (*paths, folder)))
     in_tasks = engine != "local" or shard is not None or to == "parquet" or features or far
     if shard_mb is not None and ((not in_tasks and to == "dir") or not 0 < shard_mb < float("inf")):
-        raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
+        raise UsageError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
     if max_errors is not None and max_errors < 0:
-        raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
+        raise UsageError(f"max_errors: expected 0 or more, found {max_errors}")
     if gallery and to != "dir":
-        raise ValueError(f"gallery: expected pictures as files, with to dir, found to {to}")
+        raise UsageError(f"gallery: expected pictures as files, with to dir, found to {to}")
     config = config or SpectrogramConfig()
     scheme = os.fspath(labels)
     settings = {
@@ -240,7 +240,7 @@ def convert(
     marks = {}
     if intervals is not None:
         if not config.figure:
-            raise ValueError("intervals: expected figures to show them in, found tiles")
+            raise UsageError("intervals: expected figures to show them in, found tiles")
         marks = read_intervals(intervals)
         settings["intervals"] = digest(marks)
     if group_regex is not None:
@@ -254,7 +254,7 @@ def convert(
         from heartfast.cluster.task import Work
 
         if gallery or check or fsync:
-            raise ValueError("gallery, check, fsync: expected on one machine only, found in tasks")
+            raise UsageError("gallery, check, fsync: expected on one machine only, found in tasks")
         if features:
             settings["features"] = True
         settings["shard_mb"] = shard_mb = shard_mb or SHARD_MB

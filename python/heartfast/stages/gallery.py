@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cards import Card, write_cards
-from heartfast.errors import DatasetError, DecodeError
+from heartfast.errors import DatasetError, DecodeError, UsageError
 from heartfast.files import require_output
 from heartfast.heads import read_head
 from heartfast.images import PictureSet
@@ -110,13 +110,13 @@ def gallery(
     Gallery(path='.../png/gallery.html', pictures=8, sounds=8, scored=0, explained=0)
     """
     if explain < 1:
-        raise ValueError(f"explain: expected at least 1, found {explain}")
+        raise UsageError(f"explain: expected at least 1, found {explain}")
     bundle = None
     if model is not None:
         from heartfast.bundle import Bundle
 
         if scores is None:
-            raise ValueError("model: expected scores, too, found none")
+            raise UsageError("model: expected scores, too, found none")
         bundle = Bundle.load(model)
     return write_gallery(
         images,

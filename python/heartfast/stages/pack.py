@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import duplicates
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 from heartfast.files import replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
@@ -169,7 +169,7 @@ def pack(
 def check_split(*, test_size: float, seed: int) -> None:
     """Raise `ValueError` where `pack` would not take one of these."""
     if not 0 < test_size < 1:
-        raise ValueError(f"test_size: expected a share over 0 and under 1, found {test_size}")
+        raise UsageError(f"test_size: expected a share over 0 and under 1, found {test_size}")
     check_seed(seed)
 
 

@@ -10,7 +10,7 @@ from heartfast.combining import combine, groups_to_score
 from heartfast.context import with_context
 from heartfast.decisions import make_rule
 from heartfast.embedding import require_network, widened
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 from heartfast.extraction import extract_all, extract_recordings, recording_name
 from heartfast.files import require_output
 from heartfast.images import PictureSet, holds_pictures
@@ -183,7 +183,7 @@ def score(
     3
     """
     if columns not in COLUMNS:
-        raise ValueError(f"columns: expected one of {', '.join(COLUMNS)}, found {columns!r}")
+        raise UsageError(f"columns: expected one of {', '.join(COLUMNS)}, found {columns!r}")
     if not isinstance(source, str | os.PathLike):
         source = list(source)
     if output is not None:
@@ -191,7 +191,7 @@ def score(
         require_output(output, model, embed, costs, *sources)
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     if group_regex is not None and not (by_group or bundle.context):
-        raise ValueError("group_regex: expected by_group or a model with context, found neither")
+        raise UsageError("group_regex: expected by_group or a model with context, found neither")
     decide = _decisions(bundle, sensitivity, costs, reject)
     network = require_network(bundle.embedding, embed)
     known: dict[str, str] = {}
@@ -228,9 +228,9 @@ def _decisions(
     reject: float | None,
 ) -> Decisions | None:
     if reject is not None and not 0 < reject < 1:
-        raise ValueError(f"reject: expected above 0 and below 1, found {reject}")
+        raise UsageError(f"reject: expected above 0 and below 1, found {reject}")
     if reject is not None and bundle.novelty is None:
-        raise ValueError("reject: expected a model that knows its training data, found none of it")
+        raise UsageError("reject: expected a model that knows its training data, found none of it")
     if not sensitivity and costs is None and reject is None:
         return None
     rule = make_rule(bundle.classes, bundle.operating, sensitivity=sensitivity, costs=costs)
