@@ -53,6 +53,11 @@ fn errno(error: &std::io::Error) -> Option<i32> {
     error.raw_os_error().or(folder.then_some(EISDIR))
 }
 
+/// The exception for an argument that is not taken.
+pub(crate) fn usage(message: impl Into<String>) -> PyErr {
+    Python::attach(|py| ours(py, "UsageError", message.into()))
+}
+
 /// An exception of `heartfast.errors`.
 fn ours(py: Python<'_>, name: &str, message: String) -> PyErr {
     let class = py
