@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.errors import UsageError
-from heartfast.limits import Limits
+from heartfast.limits import check_limits
 from heartfast.parallel import cores
 
 if TYPE_CHECKING:
     from typing import Literal
+
+    from heartfast.limits import Limits
 
 Batch = TypeVar("Batch")
 
@@ -81,7 +83,7 @@ def convert_batch(
         [""] * len(recordings) if names is None else [str(name) for name in names],
         config or SpectrogramConfig(),
         png,
-        limits or Limits(),
+        check_limits(limits),
         cores(jobs),
     )
     rows = [(image, rate, seconds, error and error[1]) for image, rate, seconds, error in drawn]

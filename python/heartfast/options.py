@@ -14,6 +14,7 @@ from heartfast.learning_options import (
     add_test_size,
     add_training,
 )
+from heartfast.parsing import Parser, real, whole
 from heartfast.picture_options import add_config, add_figure
 
 _LABELS = (
@@ -22,18 +23,18 @@ _LABELS = (
 )
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Make the parser; what it parses has the name of the verb in `verb`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="heartfast",
         description="Recordings into spectrogram pictures, and those into a scored classifier.",
         epilog="heartfast VERB --help shows a verb's options and an example.",
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    _add_common(parser)
+    parser.verbs = parser.add_subparsers(title="verbs", metavar="VERB")
 
-    def verb(name: str, text: str, example: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(
+    def verb(name: str, text: str, example: str) -> Parser:
+        added = parser.verbs.add_parser(
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
@@ -42,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
         added.set_defaults(verb=name)
         added.add_argument("--json", action="store_true", help="print the result as JSON")
+        _add_common(added)
         return added
 
     p = verb(
@@ -58,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--shard-mb",
-        type=float,
+        type=real,
         metavar="MB",
         help="several ZIPs or tars of at most this size; tasks of as many recordings (256)",
     )
@@ -77,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--fsync", action="store_true", help="have every picture on the disk, for power failures"
     )
-    p.add_argument("--max-errors", type=int, metavar="N", help="stop after more failures than N")
+    p.add_argument("--max-errors", type=whole, metavar="N", help="stop after more failures than N")
     p.add_argument(
         "--on-error",
         choices=("continue", "stop"),
@@ -210,7 +212,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--model", metavar="MODEL", help="show what it looked at; needs --scores")
     p.add_argument(
-        "--explain", type=int, default=12, metavar="N",
+        "--explain", type=whole, default=12, metavar="N",
         help="in the N pictures that it got most wrong or is least certain of (12)",
     )  # fmt: skip
 
@@ -245,6 +247,16 @@ def make_parser() -> argparse.ArgumentParser:
     p = verb("info", "show version, build and machine, or a model's card", "heartfast info --json")
     p.add_argument("model", metavar="MODEL", nargs="?", help="what train wrote")
     return parser
+
+
+def _add_common(p: Parser) -> None:
+    """Add what can stand before the verb and behind it."""
+    p.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version and exit")
+    for short, name, text in (
+        ("-q", "--quiet", "show errors only"),
+        ("-v", "--verbose", "name every failed file, and show where a defect is"),
+    ):
+        p.add_argument(short, name, action="store_true", default=argparse.SUPPRESS, help=text)
 
 
 class _Version(argparse.Action):
@@ -290,29 +302,29 @@ def _add_selection(p: argparse.ArgumentParser) -> None:
         metavar="C",
         help="mix (default), left, right, a number from 1, or each: a picture of each",
     )
-    group.add_argument("--sr", type=int, metavar="HZ", help="resample (the recording's own rate)")
-    group.add_argument("--start", type=float, metavar="S", help="begin S seconds in (0)")
-    group.add_argument("--duration", type=float, metavar="S", help="end S seconds later")
+    group.add_argument("--sr", type=whole, metavar="HZ", help="resample (the recording's own rate)")
+    group.add_argument("--start", type=real, metavar="S", help="begin S seconds in (0)")
+    group.add_argument("--duration", type=real, metavar="S", help="end S seconds later")
     group.add_argument(
-        "--segment-s", type=float, metavar="S", help="cut recordings into segments of S seconds"
+        "--segment-s", type=real, metavar="S", help="cut recordings into segments of S seconds"
     )
     group.add_argument(
-        "--segment-overlap", type=float, metavar="PERCENT", help="of neighbouring segments (0)"
+        "--segment-overlap", type=real, metavar="PERCENT", help="of neighbouring segments (0)"
     )
 
 
 def _add_seed(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    p.add_argument("--seed", type=whole, default=0, help="of everything random (0)")
 
 
 def _add_jobs(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--jobs", type=int, metavar="N", help="cores to use (all)")
+    p.add_argument("--jobs", type=whole, metavar="N", help="cores to use (all)")
 
 
 def _channel(text: str) -> str | int:
     try:
-        return int(text)
-    except ValueError:
+        return whole(text)
+    except argparse.ArgumentTypeError:
         return text
 
 
@@ -320,11 +332,8 @@ def _limit(text: str) -> tuple[str, float]:
     from heartfast.limits import Limits
 
     name, _, number = text.partition("=")
-    kind = type(Limits._field_defaults.get(name))
-    try:
-        if kind in (int, float):
-            return name, kind(number)
-    except ValueError:
-        pass
-    expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
-    raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+    usual = Limits._field_defaults.get(name)
+    if usual is None:
+        expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
+        raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+    return name, (whole if isinstance(usual, int) else real)(number)

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 def config(options: Namespace) -> SpectrogramConfig:
     """The settings of pictures: of a tile, or of a figure."""
+    try:
+        return _config(options)
+    except TypeError as error:  # on a command line every bad value is a usage error
+        raise UsageError(str(error)) from None
+
+
+def _config(options: Namespace) -> SpectrogramConfig:
     from heartfast._core import SpectrogramConfig
 
     fields = (

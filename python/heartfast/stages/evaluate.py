@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import operating
+from heartfast.announcing import announced
 from heartfast.combining import truth_of_groups
 from heartfast.decisions import Rule, choice, choices, choices_table
 from heartfast.errors import DatasetError
@@ -120,6 +121,7 @@ class Evaluation(NamedTuple):
         return "\n\n".join(blocks) + "\n"
 
 
+@announced
 def evaluate(
     scores: Path,
     actual: Path,

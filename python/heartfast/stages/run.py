@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.announcing import announced
 from heartfast.arguments import check_training
 from heartfast.conversion import Conversion
 from heartfast.embedding import given_network
@@ -89,6 +90,7 @@ class Run(NamedTuple):
         return "\n\n".join([SYNTHETIC] * self.synthetic + blocks)
 
 
+@announced
 def run(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -200,6 +202,7 @@ def run(
     )
 
 
+@announced
 def demo(
     out: str | os.PathLike[str] = "demo",
     *,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import notes as notes_on
 from heartfast import novelty, operating
+from heartfast.announcing import announced
 from heartfast.arguments import check_training
 from heartfast.bundle import Bundle
 from heartfast.card import model_card
@@ -86,6 +87,7 @@ class TrainResult(NamedTuple):
         return text + (f"\n\n{format_naive(self.naive)}" if self.naive else "")
 
 
+@announced
 def train(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
@@ -218,7 +220,7 @@ def train(
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
     augment = int(augment)
     if output is not None:
-        require_output(output, source, embed)
+        require_output(output, source, embed, kind="model")
     network = given_network(embed, embed_only)
     given = read_training_set(
         source,
