@@ -14,6 +14,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import BundleError, ConfigMismatchError, DatasetError, UsageError
+from heartfast.extras import require_package
 from heartfast.features import feature_names
 from heartfast.files import require_file
 from heartfast.images import decode, one_line
@@ -88,19 +89,16 @@ class Network:
         The file is no such network, or one that is not to be trusted (see the module).
     OSError
         It cannot be read.
-    ValueError
+    HeartfastError
         onnxruntime is not installed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         import hashlib
 
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UsageError(
-                "embed: expected onnxruntime (pip install 'heartfast[embed]'), found none"
-            ) from None
+        require_package("onnxruntime", "embed")
+        import onnxruntime
+
         self.path = os.fspath(path)
         require_file(path, "an ONNX network")
         with open(path, "rb") as file:

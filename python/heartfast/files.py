@@ -8,11 +8,14 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from heartfast.errors import UsageError
+
 if TYPE_CHECKING:
     import zipfile
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     Path = str | os.PathLike[str]
+    _Identity = tuple[int, int]
 
 
 # Of object stores, and of files on the web.
@@ -25,12 +28,21 @@ def is_url(path: str) -> bool:
     return path[:8].lower().startswith(_SCHEMES)
 
 
+def check_urls(paths: Iterable[str]) -> None:
+    """Raise `UsageError` for a URL with a password or a query; see `places.check_url`."""
+    for path in filter(is_url, paths):
+        from heartfast.places import check_url
+
+        check_url(path)
+
+
 def require_file(path: Path, expected: str) -> None:
     """Raise `OSError`, which says what was `expected`, unless `path` is a file to be read.
 
     A pipe or a device is none: who waits for it may wait for ever.
     """
     name = os.fspath(path)
+    check_urls([name])  # it would be in the message
     try:
         mode = os.stat(name).st_mode
     except FileNotFoundError:
@@ -49,23 +61,29 @@ def require_file(path: Path, expected: str) -> None:
         raise PermissionError(errno.EACCES, message, name)
 
 
-def require_output(path: Path, *inputs: object) -> None:
+# The kinds of results that are single files.
+_RESULTS = {"model": "model", "scores": "table of scores", "page": "page"}
+
+
+def require_output(path: Path, *inputs: object, kind: str) -> None:
     """Raise `OSError` unless `path` can become a file of results, before any work is done.
 
-    A file that is there will be replaced, unless it is one of the `inputs` (those that are
-    paths count).
+    A file that is there will be replaced, but none that work is done on, or that something else
+    made: not one of the `inputs` (files, folders, patterns; what is no path does not count), by
+    whatever name; inside a folder of theirs, or where it is no text, only an earlier result.
+    `kind` is ``model``, ``scores`` or ``page``; beside the inputs it is one of the same kind.
     """
     name = os.fspath(path)
+    if "\0" in name:
+        raise UsageError(f"{name!r}: expected the name of a file to write, found a NUL in it")
     if os.path.isdir(name) or not os.path.basename(name):
         raise IsADirectoryError(errno.EISDIR, "expected a file to write, found a folder", name)
-    if os.path.exists(name) and not os.path.isfile(name):
-        # The file that is to take its name would replace it, /dev/null for everyone.
-        message = "expected a file to write, found a pipe, a socket or a device"
-        raise FileExistsError(errno.EEXIST, message, name)
-    paths = [path for path in inputs if isinstance(path, str | os.PathLike)]
-    if os.path.exists(name) and any(os.path.samefile(p, name) for p in paths if os.path.exists(p)):
-        message = "expected another file to write than the input, found the input"
-        raise FileExistsError(errno.EEXIST, message, name)
+    if os.path.exists(name):
+        if not os.path.isfile(name):
+            # The file that is to take its name would replace it, /dev/null for everyone.
+            message = "expected a file to write, found a pipe, a socket or a device"
+            raise FileExistsError(errno.EEXIST, message, name)
+        _require_replaceable(name, inputs, kind)
     folder = os.path.dirname(os.path.abspath(name))
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -74,6 +92,97 @@ def require_output(path: Path, *inputs: object) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         message = "expected a folder that may be written to, found one that may not"
         raise PermissionError(errno.EACCES, message, folder)
+
+
+def _require_replaceable(name: str, inputs: Iterable[object], kind: str) -> None:
+    files, folders = _identities(inputs)
+    own = os.stat(name)
+    if (own.st_dev, own.st_ino) in files:
+        message = "expected another file to write than the input, found the input"
+        raise FileExistsError(errno.EEXIST, message, name)
+    # A link's own place counts, and the place of what it leads to.
+    above = [os.path.dirname(os.path.abspath(name)), os.path.dirname(os.path.realpath(name))]
+    inside = any(_identity(each) in folders for place in above for each in _upwards(place))
+    found = _result_kind(name)
+    if inside and found not in (kind, "empty"):
+        message = (
+            f"expected a new file or an earlier {_RESULTS[kind]} in the folder of the input, found "
+            "another file; choose another name"
+        )
+        raise FileExistsError(errno.EEXIST, message, name)
+    if found == "foreign":
+        message = "expected a new file or an earlier result, found data of another kind"
+        raise FileExistsError(errno.EEXIST, message, name)
+
+
+def require_apart(out: Path, sources: Iterable[Path]) -> None:
+    """Raise `OSError` where a folder for results is, or holds, one of the `sources`.
+
+    Starting anew removes what is in there.
+    """
+    folder = _identity(os.path.realpath(out))
+    for source in sources:
+        given = os.fspath(source)
+        if folder and "\0" not in given and os.path.exists(given):
+            real = os.path.realpath(given)
+            if any(_identity(place) == folder for place in (real, *_upwards(real))):
+                message = f"expected a folder apart from the input, found {given!r} in it"
+                raise FileExistsError(errno.EEXIST, message, os.fspath(out))
+
+
+def _identities(inputs: Iterable[object]) -> tuple[set[_Identity], set[_Identity]]:
+    """What the inputs are, as files and as folders; of a pattern the folder that it is below."""
+    from heartfast.patterns import is_pattern
+
+    files: set[_Identity] = set()
+    folders: set[_Identity] = set()
+    for given in inputs:
+        if not isinstance(given, str | os.PathLike):
+            continue
+        place = os.fspath(given)
+        while place and is_pattern(place) and not os.path.exists(place):
+            place = os.path.dirname(place) or os.curdir
+        identity = None if "\0" in place else _identity(place)
+        if identity:
+            (folders if os.path.isdir(place) else files).add(identity)
+    return files, folders
+
+
+def _identity(path: str) -> _Identity | None:
+    """Device and inode, which links and other spellings of a name have in common."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    yield folder
+    while (above := os.path.dirname(folder)) != folder:
+        folder = above
+        yield folder
+
+
+def _result_kind(path: str) -> str:
+    """Say which kind of result a file is: model, scores, page; or empty, text, or foreign."""
+    import zipfile
+
+    with open(path, "rb") as file:
+        head = file.read(4096)
+        if head.startswith(b"PK"):
+            try:
+                with zipfile.ZipFile(file) as archive:
+                    return "model" if "bundle.json" in archive.namelist() else "foreign"
+            except Exception:  # a damaged one may raise nearly anything
+                return "foreign"
+    if b"\0" in head:
+        return "foreign"
+    if head[:15].lower() == b"<!doctype html>" and b"heartfast" in head.partition(b"</title>")[0]:
+        return "page"
+    if b"Prediction." in head.partition(b"\n")[0]:
+        return "scores"
+    return "text" if head else "empty"
 
 
 def require_empty(folder: Path) -> None:

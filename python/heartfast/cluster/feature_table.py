@@ -11,6 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.extras import require_package
 from heartfast.files import is_url
 from heartfast.places import open_place
 from heartfast.tables import METADATA_COLUMNS
@@ -111,6 +112,7 @@ def read_features(source: str) -> FeatureTable:
     ConfigMismatchError
         They are of another version.
     """
+    require_package("pyarrow", "features beside pictures")
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
 from heartfast.cluster.task import Part
 from heartfast.errors import ConfigMismatchError, DatasetError, UsageError
-from heartfast.manifest import MANIFEST
+from heartfast.manifest import MANIFEST, require_own
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
 
 if TYPE_CHECKING:
@@ -90,7 +91,21 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
             raise ConfigMismatchError(
                 f"{place}: expected settings and recordings as of {places[0]}, found others"
             )
-    return merge_parts(places, plans[0], open_place(out) if out is not None else places[0])
+    place = open_place(out) if out is not None else places[0]
+    if isinstance(place, Folder) and all(str(place) != str(each) for each in places):
+        _require_own_tables(place.path, json.dumps(plans[0].header))
+    return merge_parts(places, plans[0], place)
+
+
+def _require_own_tables(folder: str, header: str) -> None:
+    """Raise unless the tables in a folder, if there are some, are of the same conversion."""
+    if os.path.exists(os.path.join(folder, MANIFEST)):
+        require_own(folder, header)
+        return
+    for name in ("metadata.csv", "errors.jsonl"):
+        if os.path.lexists(os.path.join(folder, name)):
+            message = f"expected no tables of other pictures, found {name!r} in it"
+            raise FileExistsError(errno.EEXIST, message, folder)
 
 
 def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | Store) -> Merged:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.announcing import announced
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
 from heartfast.errors import StoppedError, UsageError
-from heartfast.files import is_url, webdataset_name
+from heartfast.extras import require_engine
+from heartfast.files import check_urls, is_url, require_apart, webdataset_name
 from heartfast.intervals import digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
-from heartfast.limits import Limits
+from heartfast.limits import check_limits
 from heartfast.manifest import clear, header, require_own
 from heartfast.naming import name_groups
 from heartfast.parallel import cores
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from heartfast.corpora import Label
+    from heartfast.limits import Limits
     from heartfast.progress import ProgressCallback
     from heartfast.recordings import Recording
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 _SUFFIX = 20
 
 
+@announced
 def convert(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -209,17 +213,16 @@ def convert(
     threads = cores(jobs)
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     checked = _core.selection_json(selection)  # before anything is written
+    limits = check_limits(limits)
     if to not in ("dir", "zip", "tar", "parquet"):
         raise UsageError(f"to: expected dir, zip, tar or parquet, found {to!r}")
-    if engine not in ("local", "ray"):
-        raise UsageError(f"engine: expected local or ray, found {engine!r}")
-    if address is not None and engine != "ray":
-        raise UsageError(f"address: expected it with engine ray, found it with {engine}")
     if png not in ("fast", "small"):
         raise UsageError(f"png: expected fast or small, found {png!r}")
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
+    scheme = os.fspath(labels)
+    check_urls((*paths, folder, scheme))
     far = any(map(is_url, (*paths, folder)))
     in_tasks = engine != "local" or shard is not None or to == "parquet" or features or far
     if shard_mb is not None and ((not in_tasks and to == "dir") or not 0 < shard_mb < float("inf")):
@@ -228,8 +231,11 @@ def convert(
         raise UsageError(f"max_errors: expected 0 or more, found {max_errors}")
     if gallery and to != "dir":
         raise UsageError(f"gallery: expected pictures as files, with to dir, found to {to}")
+    if overwrite and not is_url(folder):
+        tables = [path for path in (labels, intervals) if path is not None and path not in SCHEMES]
+        require_apart(folder, [*paths, *tables])
+    require_engine(to, features, far, engine, address)
     config = config or SpectrogramConfig()
-    scheme = os.fspath(labels)
     settings = {
         "config": config.to_dict(),
         "to": to,
@@ -278,7 +284,7 @@ def convert(
                 config,
                 png,
                 selection,
-                limits or Limits(),
+                limits,
                 marks,
                 shard_bytes,
                 features,
@@ -335,7 +341,7 @@ def convert(
             check,
             png,
             selection,
-            limits or Limits(),
+            limits,
             max_errors,
             threads,
             marks,

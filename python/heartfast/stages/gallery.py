@@ -149,9 +149,11 @@ def write_gallery(
     folder = os.fspath(images)
     page = os.path.join(folder, GALLERY) if output is None else os.fspath(output)
     pictures, path_of = _pictures(folder)
-    require_output(page, *(table for table, _ in scores))
+    inputs = [folder, audio, *(table for table, _ in scores)]
+    require_output(page, *inputs, kind="page")
     heads = [read_head(path_of(picture.name)) for picture in pictures]
     recordings = _recordings(folder, audio, [picture.name for picture in pictures], heads)
+    require_output(page, *inputs, *recordings, kind="page")
     found = ScoresByPicture(pictures)
     for table, below in scores:
         found.add(table, below)

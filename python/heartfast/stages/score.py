@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast.announcing import announced
 from heartfast.bundle import Bundle
 from heartfast.combining import combine, groups_to_score
 from heartfast.context import with_context
@@ -91,6 +92,7 @@ class ScoreResult(NamedTuple):
         return list(found), [list(row) for row in zip(*found.values(), strict=True)]
 
 
+@announced
 def score(
     model: Path | Bundle,
     source: Path | Sequence[Path],
@@ -188,7 +190,7 @@ def score(
         source = list(source)
     if output is not None:
         sources = [source] if isinstance(source, str | os.PathLike) else source
-        require_output(output, model, embed, costs, *sources)
+        require_output(output, model, embed, costs, *sources, kind="scores")
     bundle = model if isinstance(model, Bundle) else Bundle.load(model)
     if group_regex is not None and not (by_group or bundle.context):
         raise UsageError("group_regex: expected by_group or a model with context, found neither")
