@@ -105,6 +105,7 @@ def extract_all(
             f"are not, the first: {': '.join(errors[0])}"
         )
     shared = expected[1] if expected else None
+    errors += pictures.refused.items()
     return Extracted(np.stack(features), np.array(rows), errors, shared, foreign)
 
 

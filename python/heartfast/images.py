@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
 from heartfast.files import require_file
 from heartfast.labels import UNLABELLED
+from heartfast.shown import levels_shown
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 from heartfast.zips import open_zip, read_member, zip_members
 
@@ -35,6 +36,7 @@ MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
 MAX_SCANS = 100  # of a JPEG: each goes over the whole picture, and may have next to no bytes
 MAX_NUMBER = 2.0**53  # of a Provenance: hertz, samples, seconds
+_MOST_TEXT = 1 << 16  # of a Provenance
 _WHOLE = ("sample_rate", "n_fft", "hop_length")
 
 
@@ -53,6 +55,8 @@ class Provenance(NamedTuple):
     @classmethod
     def from_json(cls, text: str) -> Provenance:
         """Parse the text of a `heartfast` chunk; `ValueError` says what is wrong with it."""
+        if len(text) > _MOST_TEXT:
+            raise ValueError(f"expected a provenance of at most {_MOST_TEXT >> 10} kB, found more")
         fields = json.loads(text)
         if not isinstance(fields, dict) or not fields.keys() >= set(cls._fields):
             raise ValueError(f"expected the fields {', '.join(cls._fields)}")
@@ -110,18 +114,21 @@ class PictureSet:
         Whether labels and groups come from `metadata.csv`.
     unlisted : list of str
         Pictures that `metadata.csv` does not list; their class is their folder.
+    refused : dict of str
+        Members of a ZIP that are not to be trusted, none of `pictures`, each with why.
 
     Raises
     ------
     DatasetError
         `metadata.csv` is malformed, contradicts itself or lists pictures that are not there;
-        a ZIP is damaged.
+        a ZIP is damaged, or all of its members are refused.
     OSError
         The source cannot be opened, or is no file or folder.
     """
 
     def __init__(self, source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
         self._archive: zipfile.ZipFile | None = None
+        self.refused: dict[str, str] = {}
         self._table = ""  # beside the archive, not in it
         if not isinstance(source, str | os.PathLike):
             self.source = ""
@@ -136,7 +143,7 @@ class PictureSet:
             require_file(self.source, "a folder or ZIP of pictures, or a PNG or JPEG")
         if folder and (archive := _packed(self.source)):
             self._archive = open_zip(archive)
-            members = zip_members(self._archive, archive, _wanted)
+            members = self._members_of(archive)
             self._table = os.path.join(self.source, METADATA)
             if os.path.lexists(self._table):
                 members[METADATA] = METADATA
@@ -147,9 +154,18 @@ class PictureSet:
             members = {name: name}
         else:
             self._archive = open_zip(self.source)
-            members = zip_members(self._archive, self.source, _wanted)
+            members = self._members_of(self.source)
         prefix = _wrapping_folder(members)
         self._use({name.removeprefix(prefix): member for name, member in members.items()})
+
+    def _members_of(self, path: str) -> dict[str, str]:
+        """List the ZIP, and raise where that leaves nothing, or not which table is meant."""
+        assert self._archive is not None  # noqa: S101 - it has just been opened
+        members, self.refused = zip_members(self._archive, _wanted)
+        for name, why in self.refused.items():
+            if not members or name.rpartition("/")[2] == METADATA:
+                raise DatasetError(f"{path}: {why}")
+        return members
 
     def _use(self, members: dict[str, str]) -> None:
         """Take these members, by the names they are to have."""
@@ -215,7 +231,7 @@ class PictureSet:
                 raise DatasetError(
                     f"{where}: expected one row a picture, found different rows of {picture.name!r}"
                 )
-        missing = sorted(listed.keys() - set(names))
+        missing = sorted(listed.keys() - set(names) - self.refused.keys())
         if missing:
             raise DatasetError(
                 f"{where}: expected every listed picture to be there, found {len(missing)} "
@@ -240,8 +256,9 @@ def holds_pictures(source: str | os.PathLike[str] | Sequence[str | os.PathLike[s
 def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None]:
     """Decode a PNG or JPEG to levels, uint8 (height, width), brighter meaning louder.
 
-    Colour becomes luma and 16 bits become 8, except in a heartfast PNG, whose palette index
-    is the level; `invert` is undone there. `name` is for the `DecodeError`.
+    Levels are what a viewer shows: colour becomes luma, 16 bits become 8, what is transparent is
+    on white, and a picture that Exif says is turned is turned. In a heartfast PNG the palette index
+    is the level, and `invert` is undone. `name` is for the `DecodeError`.
     """
     import numpy as np
     from PIL.JpegImagePlugin import JpegImageFile
@@ -263,12 +280,10 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
             image.load()
             chunk = image.info.get("heartfast")
             provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
-            if image.mode.startswith("I"):
-                levels = (np.asarray(image) >> 8).astype(np.uint8)
-            elif image.mode == "L" or (image.mode == "P" and provenance):
+            if provenance and image.mode in ("L", "P"):
                 levels = np.asarray(image)
-            else:  # by way of RGBA, because Pillow warns of palettes with transparency
-                levels = np.asarray(image.convert("RGBA").convert("L"))
+            else:
+                levels = levels_shown(image)
         if provenance and provenance.config.get("invert"):
             levels = 255 - levels
     except Exception as error:  # a damaged picture makes Pillow raise nearly anything

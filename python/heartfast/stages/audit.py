@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import checks, giveaways
+from heartfast.announcing import announced
 from heartfast.checks import AMBER, GREEN, RED, Finding, Item
 from heartfast.errors import DatasetError, DecodeError
 from heartfast.images import PictureSet, decode, reason
@@ -55,6 +56,7 @@ class Audit(NamedTuple):
         return "\n".join(lines)
 
 
+@announced
 def audit(
     dataset: str | os.PathLike[str],
     *,
@@ -174,6 +176,8 @@ def _read(
         return _item(side, picture), fingerprint(levels, provenance), seen
 
     entries = [(side, files, picture) for side, files, found in sides for picture in found]
+    for _, files, _ in sides:
+        failed += [": ".join(each) for each in files.refused.items()]
 
     def take(result: Any) -> None:
         if isinstance(result, str):

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import duplicates
+from heartfast.announcing import announced
 from heartfast.errors import DatasetError, UsageError
 from heartfast.files import replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
@@ -77,6 +78,7 @@ class Packing(NamedTuple):
         return format_text([header, *rows])
 
 
+@announced
 def pack(
     images: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -274,7 +276,7 @@ def _read_all(
     """Read pictures once: those that can be read, what is in them, and the others' errors."""
     kept: list[Picture] = []
     contents: list[_Content] = []
-    errors: list[tuple[str, str]] = []
+    errors = list(pictures.refused.items())
 
     def read(picture: Picture) -> tuple[Picture, _Content | str]:
         found = pictures.read_or_reason(picture.name)
