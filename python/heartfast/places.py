@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import DatasetError, HeartfastError, UsageError
+from heartfast.extras import require_package
 from heartfast.files import is_url
 
 if TYPE_CHECKING:
@@ -32,8 +33,32 @@ _ENDPOINTS = (
     "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT",
     "AZURE_ENDPOINT", "GOOGLE_ENDPOINT_URL",
 )  # fmt: skip
-# A message of a store's may be a page of XML.
-_LONGEST = 300
+# What becomes part of requests as it is.
+_IN_HEADERS = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_TOKEN", "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)  # fmt: skip
+_HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
+_AUTHORITY = re.compile(f"(?:{_HOST})?")
+_ENDPOINT = re.compile(rf"https?://{_HOST}(?:/[\w./~%-]*)?", re.ASCII | re.IGNORECASE)
+# Of what the libraries of stores say nothing is passed on: it may hold a key, in parts, escaped or
+# as bytes. What it is about is told by these, the first that fits.
+_STATUS = re.compile(r"status[^0-9<>\"]{0,40}\b([45]\d\d)\b", re.IGNORECASE)
+_CODES = (
+    "AccessDenied", "AuthorizationHeaderMalformed", "ExpiredToken", "InternalError",
+    "InvalidAccessKeyId", "NoSuchBucket", "NoSuchKey", "PermanentRedirect", "RequestTimeTooSkewed",
+    "ServiceUnavailable", "SignatureDoesNotMatch", "SlowDown",
+)  # fmt: skip
+_REASONS = (
+    ("ConnectionRefused|Connection refused", "connection refused"),
+    ("dns error|failed to lookup|Name or service not known", "no such host"),
+    ("certificate|UnknownIssuer", "a certificate that is not trusted"),
+    ("TimedOut|timed out|timeout", "no answer in time"),
+    ("ConnectionReset|IncompleteMessage|connection closed", "a connection that broke off"),
+    ("scheme is not allowed", "http:// where only https:// is allowed"),
+    ("credential|service account|pem file|private_key", "credentials that cannot be used"),
+    ("error sending request", "no answer"),
+)
 
 
 class Found(NamedTuple):
@@ -45,19 +70,35 @@ class Found(NamedTuple):
 
 
 def check_url(url: str) -> None:
-    """Raise `ValueError` where a URL has what would end up in tables and messages.
+    """Raise `UsageError`, which does not show it, where a URL has what no table is to have.
 
-    A user and password, or a query, which may be a signature.
+    That is a user or password, or a query, which may be a signature.
     """
-    scheme, _, rest = url.partition("://")
-    if "@" in rest.partition("/")[0]:
+    scheme, _, rest = url.strip().partition("://")
+    authority, _, path = rest.partition("/")
+    web = scheme.lower().startswith("http")
+    if "@" in authority or (web and "@" in path) or not _AUTHORITY.fullmatch(authority):
         raise UsageError(
-            f"{scheme}://...@...: expected a URL without user and password, which come from the "
-            "environment, found some"
+            f"{scheme}://...: expected a URL without user and password, which come from the "
+            "environment, and with a host or bucket; found another (@ in a path is %40)"
         )
-    if scheme.lower().startswith("http") and re.search(r"[?#]", rest):
-        shown = re.split(r"[?#]", url)[0]
-        raise UsageError(f"{shown}: expected a URL without a query (?...), found one")
+    # In a store "?" may be part of a name, and is part of a pattern.
+    if re.search(r"[?#]" if web else r"[?&#][^/]*=", rest):
+        raise UsageError(f"{scheme}://{authority}/...: expected a URL without a query, found one")
+
+
+def check_environment() -> None:
+    """Raise `DatasetError`, without its value, for a variable that a library would panic at."""
+    for name in (*_ENDPOINTS, *_IN_HEADERS):
+        value = os.environ.get(name, "")
+        if name in _IN_HEADERS:
+            if not (value.isascii() and value.isprintable()):
+                raise DatasetError(f"{name}: expected printable ASCII, found other characters")
+        elif value and not _ENDPOINT.fullmatch(value):
+            raise DatasetError(
+                f"{name}: expected http(s)://HOST[:PORT][/PATH], without user, password and query, "
+                "found another text"
+            )
 
 
 def open_place(path: str) -> Folder | Store:
@@ -111,7 +152,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         check_url(url)
-        _require_obstore()
+        require_package("obstore", "URLs")
         self.url = url.rstrip("/")
 
     def __str__(self) -> str:
@@ -204,7 +245,6 @@ def reader(url: str, size: int) -> Callable[[int, int], bytes]:
     """Return what reads `length` bytes of an object from `start` on, as the core asks for them."""
     import obstore
 
-    _require_obstore()
     above, _, name = url.rpartition("/")
 
     def read(start: int, length: int) -> bytes:
@@ -229,16 +269,6 @@ def _found(meta: Any) -> Found:
     return Found(meta["path"], meta["size"], int(meta["last_modified"].timestamp()) * 10**9)
 
 
-def _require_obstore() -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("obstore") is None:
-        raise HeartfastError(
-            "URLs: expected the package obstore, which reads object stores, found none; "
-            "pip install 'heartfast[cloud]'"
-        )
-
-
 @lru_cache(maxsize=64)
 def _store(url: str) -> ObjectStore:
     """Open the store of a URL, once in a process: it keeps its connections."""
@@ -252,38 +282,55 @@ def _store(url: str) -> ObjectStore:
     servers = [url, *(os.environ.get(name, "") for name in _ENDPOINTS)]
     if any(server.lower().startswith("http:") for server in servers):
         options["allow_http"] = True
+    check_environment()
     with failures(url):
         return from_url(url, retry_config=retry, client_options=options)
 
 
 @contextlib.contextmanager
 def failures(where: str) -> Iterator[None]:
-    """Turn errors of a store into those of files, with the URL as their name and no secret."""
-    import errno
+    """Turn errors and panics of a store's library into those of files, with the URL as their name.
 
+    Nothing of what they say is in them, nor in what they come from.
+    """
     try:
         yield
-    except (FileNotFoundError, PermissionError) as error:
-        if error.filename:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, HeartfastError, UsageError):
+        raise  # ours are fit to be seen
+    except BaseException as error:  # a panic is no Exception
+        if isinstance(error, OSError) and error.filename:
             raise
-        denied = isinstance(error, PermissionError)
-        number, text = (errno.EACCES, "no access") if denied else (errno.ENOENT, "nothing there")
-        raise type(error)(number, text, where) from None
-    except ValueError as error:
-        raise DatasetError(f"{where}: {_plain(error)}") from None
-    except Exception as error:
-        import obstore.exceptions as known
-
-        if not isinstance(error, known.BaseError):
-            raise
-        if isinstance(error, known.PermissionDeniedError | known.UnauthenticatedError):
-            raise PermissionError(errno.EACCES, "no access", where) from None
-        raise OSError(errno.EIO, _plain(error), where) from None
+        failure = _failure(error, where)
+        try:
+            raise failure from None
+        finally:
+            failure.__context__ = None
 
 
-def _plain(error: Exception) -> str:
-    """Return the first lines of a message without queries, which may be signatures."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())
-    text = re.sub(r"\?[^\s\"')]+", "", text)
-    text = re.sub(r"//[^/\s@]+@", "//", text)
-    return text[:_LONGEST] or type(error).__name__
+def _failure(error: BaseException, where: str) -> OSError | DatasetError:
+    import errno
+
+    import obstore.exceptions as known
+
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, "nothing there", where)
+    denied = PermissionError, known.PermissionDeniedError, known.UnauthenticatedError
+    if isinstance(error, denied):
+        return PermissionError(errno.EACCES, "no access", where)
+    if isinstance(error, ValueError):
+        return DatasetError(f"{where}: expected a URL that a store has, found another")
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, os.strerror(error.errno), where)
+    return OSError(errno.EIO, f"expected a store to answer, found {_reason(error)}", where)
+
+
+def _reason(error: BaseException) -> str:
+    """What a library's error is about, in words of our own."""
+    text = str(error)
+    if status := _STATUS.search(text):
+        code = next((code for code in _CODES if code in text), "")
+        return f"status {status[1]}{code and f' ({code})'}"
+    for pattern, words in _REASONS:
+        if re.search(pattern, text):
+            return words
+    return f"a failure of its library ({type(error).__name__})"
