@@ -181,3 +181,16 @@ def test_tables_of_other_pictures_are_not_merged_over(place, capsys):
     assert "expected no tables of other pictures" in said
     for _ in range(2):
         assert main(["merge", "part1", "part2", "-o", "merged"]) == 0
+
+
+def test_what_writes_files_by_itself_keeps_recordings(place):
+    from heartfast.bundle import Bundle
+    from heartfast.stages.audit import write_audit
+
+    wav = next((place / "ward").glob("*.wav"))
+    before = contents(place)
+    audited = heartfast.audit("png")
+    for call in (lambda: Bundle.load("model").save(wav), lambda: write_audit(wav, audited)):
+        with pytest.raises(OSError, match="found data of another kind"):
+            call()
+    assert contents(place) == before

@@ -301,7 +301,9 @@ def reason(error: DecodeError | OSError, name: str) -> str:
 
 def one_line(error: Exception) -> str:
     """Return what an error says, of a file that may say anything, as one line of some length."""
-    text = str(error)[:300] or type(error).__name__  # a MemoryError says nothing
+    if isinstance(error, MemoryError):  # which says nothing, or NumPy's how much of it
+        return "MemoryError"
+    text = str(error)[:300] or type(error).__name__
     return "".join(c if c.isprintable() else " " for c in text)
 
 

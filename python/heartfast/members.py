@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from heartfast.errors import BundleError
-from heartfast.files import write_bytes, zip_member
+from heartfast.files import require_output, write_bytes, zip_member
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +37,7 @@ def write_members(path: str | os.PathLike[str], members: Mapping[str, bytes]) ->
     """
     import zipfile
 
+    require_output(path, kind="model")
     try:
         _check_sizes({name: len(data) for name, data in members.items()})
     except ValueError as error:

@@ -227,7 +227,7 @@ def _look(
         try:
             seen = occlusion_map(model, path, said[i], company=company.get(i, ()))
             looked[i] = layer_png(seen), seen.describe()
-        except DecodeError:  # it is as damaged without
+        except (DecodeError, OSError):  # it is as damaged without
             pass
         if progress:
             progress(Progress("explain", done, len(paths)))
