@@ -103,7 +103,7 @@ def test_one_stem_with_two_extensions(tmp_path):
     assert [r.file_name for r in result.records] == ["x.flac.png", "x.wav.png", "y.png"]
     assert [r.duration_s for r in result.records] == [1.25, 0.75, 0.5]
     (note,) = result.notes
-    assert "2 recordings share 1 picture names" in note
+    assert "2 recordings share 1 picture name" in note
     assert "x.png: x.flac.png" in note
 
 

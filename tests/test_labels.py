@@ -112,8 +112,8 @@ def test_names_that_are_not_utf8(tmp_path):
     [
         ("", "expected the columns file_name and label, found an empty file"),
         ("file,label\nz.flac,normal\n", "expected the column file_name, found file, label"),
-        ("file_name;label\nz.flac;a\n",
-         "expected the columns file_name and label, found file_name;label"),
+        ("file;label\nz.flac;a\n",
+         "expected the column file_name, found file, label (semicolon-separated)"),
         ("file_name,label\nz.flac,a\nz,b\n",
          ", line 3: expected one label for 'z', found 'a' and 'b'"),
         ("file_name,label\nz.flac,a,more,columns\n", ", line 2: expected 2 columns, found 4"),
@@ -209,7 +209,7 @@ def test_pascal_notes_and_errors():
     found = recordings("normal__103_1305031931979_B.wav", "song.wav")
     labels, notes = labels_of("pascal", found)
     assert [label.label for label in labels] == ["normal", ""]
-    assert notes == ["1 recordings have no label (song.wav, ...)"]
+    assert notes == ["1 recording has no label (song.wav, ...)"]
     with pytest.raises(DatasetError) as caught:
         labels_of("pascal", recordings("song.wav"), ["/r", "/q"])
     assert str(caught.value) == (

@@ -352,7 +352,7 @@ def describe(
     seconds_per_column: float,
 ) -> NDArray[np.float64]: ...
 def describe_recordings(
-    recordings: Sequence[tuple[str | tuple[Archive, int], str]],
+    recordings: Sequence[tuple[str | tuple[Archive, int] | _Remote, str]],
     config: SpectrogramConfig,
     limits: Limits,
     threads: int,

@@ -115,9 +115,10 @@ def _read_costs(path: str | os.PathLike[str], classes: Sequence[str]) -> Array:
     import numpy as np
 
     from heartfast.errors import DatasetError
-    from heartfast.tables import read_table
+    from heartfast.tables import read_table, warn_of
 
     table = read_table(path, ("actual", *classes), "a table of costs")
+    warn_of(table)
     rows = dict(zip(table.column("actual"), table.records(), strict=True))
     if (
         len(table.header) != len(classes) + 1
@@ -129,7 +130,9 @@ def _read_costs(path: str | os.PathLike[str], classes: Sequence[str]) -> Array:
             f"rows {', '.join(table.column('actual'))} and columns {', '.join(table.header[1:])}"
         )
     try:
-        return np.array([[_cost(rows[a][b], f"{a}:{b}") for b in classes] for a in classes])
+        return np.array(
+            [[_cost(table.with_point(rows[a][b]), f"{a}:{b}") for b in classes] for a in classes]
+        )
     except ValueError as error:
         raise DatasetError(f"{table.where}: {error}") from None
 

@@ -10,6 +10,7 @@ from heartfast.errors import DatasetError, DecodeError
 from heartfast.images import Provenance, decode, reason, require_config
 from heartfast.parallel import cores, for_each
 from heartfast.progress import Progress
+from heartfast.standard_input import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -174,6 +175,8 @@ def extract_recordings(
 
 def recording_name(recording: str, sources: Sequence[Path]) -> str:
     """Name a recording: relative to the folder, where one was given, else as it was given."""
+    if recording == "-":
+        return NAME
     if len(sources) > 1:
         return recording.replace(os.sep, "/")
     root = os.fspath(sources[0])

@@ -2,7 +2,8 @@
 
 A picture of heartfast's carries its provenance (how it was made) in an iTXt chunk; the
 labels and groups stand in `metadata.csv`. Foreign pictures have neither: their class is
-the name of their folder, and each is its own group.
+the name of their folder, and each is its own group. Folders `train`, `val` and `test` with class folders
+in them are a split, and no classes.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
 from heartfast.files import require_file
-from heartfast.labels import UNLABELLED
+from heartfast.names import comparable, is_clutter
+from heartfast.partition import UNLABELLED, find_split, looks_like_split, part_of, split_note
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 from heartfast.zips import open_zip, read_member, zip_members
 
@@ -110,6 +112,11 @@ class PictureSet:
         Whether labels and groups come from `metadata.csv`.
     unlisted : list of str
         Pictures that `metadata.csv` does not list; their class is their folder.
+    parts : dict of str
+        Where the folders are a split, the part of each picture in them by its name: "train", "val"
+        or "test".
+    notes : list of str
+        How `metadata.csv` was read, if not as plain CSV, and what was guessed.
 
     Raises
     ------
@@ -154,11 +161,19 @@ class PictureSet:
     def _use(self, members: dict[str, str]) -> None:
         """Take these members, by the names they are to have."""
         self._members = members
+        self.notes: list[str] = []
         self.has_metadata = METADATA in self._members
         names = sorted(name for name in self._members if name.lower().endswith(SUFFIXES))
         listed = self._read_metadata(names) if self.has_metadata else {}
         self.unlisted = [name for name in names if name not in listed] if listed else []
-        self.pictures = [listed.get(name) or _by_folder(name) for name in names]
+        depth = _split_depth(names, listed)
+        self.pictures = [listed.get(name) or _by_folder(name, depth) for name in names]
+        self.parts: dict[str, str] = {}
+        if depth is not None:
+            found = {name: part_of(_folder(name, depth)) for name in names}
+            self.parts = {name: part for name, part in found.items() if part}
+        elif not listed and looks_like_split(labels := [p.label for p in self.pictures]):
+            self.notes.append(split_note(self.source, labels))
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -208,18 +223,32 @@ class PictureSet:
     def _read_metadata(self, names: list[str]) -> dict[str, Picture]:
         where = f"{self.source}: {METADATA}"
         table = parse_table(self.read_bytes(METADATA), where, ("file_name", "label"))
+        self.notes += table.notes
+        there = {comparable(name): name for name in names}
+        if len(there) < len(names):
+            # Names that differ only in how letters are composed mean what they say.
+            there |= dict(zip(names, names, strict=True))
         listed: dict[str, Picture] = {}
+        missing = []
         for row in table.records():
-            picture = Picture(*(row.get(column, "") for column in METADATA_COLUMNS))
-            if listed.setdefault(picture.name, picture) != picture:
+            cells = {column: row.get(column, "") for column in METADATA_COLUMNS}
+            given = cells["file_name"].replace("\\", "/").removeprefix("./")
+            name = there.get(given) or there.get(comparable(given))
+            if name is None:
+                missing.append(cells["file_name"])
+                continue
+            for column in ("label", "group", "source"):
+                cells[column] = comparable(cells[column])
+            cells["duration_s"] = table.with_point(cells["duration_s"])
+            picture = Picture(name, *[*cells.values()][1:])
+            if listed.setdefault(name, picture) != picture:
                 raise DatasetError(
-                    f"{where}: expected one row a picture, found different rows of {picture.name!r}"
+                    f"{where}: expected one row a picture, found different rows of {name!r}"
                 )
-        missing = sorted(listed.keys() - set(names))
         if missing:
             raise DatasetError(
-                f"{where}: expected every listed picture to be there, found {len(missing)} "
-                f"missing, the first {missing[0]!r}"
+                f"{where}: expected every listed picture to be there, found {len(set(missing))} "
+                f"missing, the first {min(missing)!r}"
             )
         return listed
 
@@ -322,19 +351,31 @@ def require_config(
         )
 
 
-def _by_folder(name: str) -> Picture:
-    folder, slash, _ = name.partition("/")
-    return Picture(name, folder if slash and folder != UNLABELLED else "")
+def _folder(name: str, depth: int) -> str:
+    """Return the folder at a depth on the way to a picture; "" if there is none."""
+    folders = name.split("/")[:-1]
+    return folders[depth] if len(folders) > depth else ""
 
 
-def _hidden(part: str) -> bool:
-    return part.startswith(".") or part == "__MACOSX"
+def _by_folder(name: str, split: int | None) -> Picture:
+    """Know a picture by its folder, which is in a part of a split where there is one."""
+    label = _folder(name, 0 if split is None else split + 1)
+    return Picture(name, "" if label == UNLABELLED else comparable(label))
+
+
+def _split_depth(names: Sequence[str], listed: dict[str, Picture]) -> int | None:
+    """Return the depth of folders that are a split and no classes, if there are any."""
+    if not listed:
+        return find_split(name.rpartition("/")[0] for name in names)
+    labelled = [picture for picture in listed.values() if picture.label]
+    folders = (picture.name.rpartition("/")[0] for picture in labelled)
+    classes = all(p.name.partition("/")[0] == p.label for p in labelled)
+    return None if classes else find_split(folders, labelled=True)
 
 
 def _wanted(name: str) -> bool:
-    parts = name.split("/")
-    file = parts[-1].lower()
-    return (file == METADATA or file.endswith(SUFFIXES)) and not any(map(_hidden, parts))
+    file = name.rpartition("/")[2].lower()
+    return (file == METADATA or file.endswith(SUFFIXES)) and not is_clutter(name)
 
 
 def _walk(root: str) -> Iterator[str]:
@@ -342,7 +383,7 @@ def _walk(root: str) -> Iterator[str]:
         raise error
 
     for folder, folders, files in os.walk(root, onerror=fail):
-        folders[:] = [name for name in folders if not _hidden(name)]
+        folders[:] = [name for name in folders if not is_clutter(name)]
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         for file in files:
             name = file if below == "." else f"{below}/{file}"

@@ -10,6 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heartfast.errors import DatasetError
+from heartfast.names import comparable
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,7 +54,7 @@ def name_groups(
 
 def _compile(group_regex: str) -> re.Pattern[str]:
     try:
-        pattern = re.compile(group_regex)
+        pattern = re.compile(comparable(group_regex))
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(
             f"group_regex: expected a regular expression, found '{group_regex}' ({error})"
@@ -97,7 +99,8 @@ def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str]
     groups: list[str] = []
     first = unmatched = None
     for name in names:
-        found = pattern.search(_whole(name) if "/" in group_regex else _stem(name))
+        shown = comparable(_whole(name) if "/" in group_regex else _stem(name))
+        found = pattern.search(shown)
         group = (found[part] or "") if found else ""
         groups.append(known.setdefault(group, group))
         first = name if first is None else first
@@ -111,12 +114,12 @@ def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str]
             f"that it does, the first {first!r}"
         )
     notes = [
-        f"--group-regex '{group_regex}': {len(sizes)} groups, the largest "
-        f"{max(sizes, key=sizes.__getitem__)!r} with {max(sizes.values())} recordings"
+        f"--group-regex '{group_regex}': {counted(len(sizes), 'group')}, the largest "
+        f"{max(sizes, key=sizes.__getitem__)!r} with {counted(max(sizes.values()), 'recording')}"
     ] if sizes else []  # fmt: skip
     if missing:
         notes.append(
-            f"--group-regex '{group_regex}' does not match {missing} names, each its own "
+            f"--group-regex '{group_regex}' does not match {counted(missing, 'name')}, each its own "
             f"group ({unmatched}, ...)"
         )
     return groups, notes

@@ -23,6 +23,7 @@ from heartfast.errors import StoppedError
 from heartfast.files import is_url
 from heartfast.places import Folder, Store, check_url, open_place
 from heartfast.progress import Progress
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,6 +183,11 @@ def convert_in_tasks(
             message = f"{done} of {total} recordings are done, the same command goes on from there"
             raise KeyboardInterrupt(message) from None
         notes = plan.notes
+        if plan.names_not_utf8 and (work.features or work.to == "parquet"):
+            notes.append(
+                f"{counted(plan.names_not_utf8, 'picture')} with a name that is no UTF-8: Parquet has "
+                "such bytes as %E9"
+            )
         if shares > 1:
             notes.append(
                 f"{len(mine)} of {plan.tasks} tasks are done here; once all shares are, "

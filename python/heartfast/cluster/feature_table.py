@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import tarfile
@@ -12,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError
 from heartfast.files import is_url
+from heartfast.names import name_of_text, text_of_name
 from heartfast.places import open_place
-from heartfast.tables import METADATA_COLUMNS
+from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,9 +51,7 @@ def write_features(path: str, folder: str, to: str, metadata: bytes) -> None:
     from heartfast import features
     from heartfast.images import decode
 
-    rows = list(
-        csv.DictReader(io.StringIO(metadata.decode("utf-8", "surrogateescape"), newline=""))
-    )
+    rows = list(parse_table(metadata, METADATA, METADATA_COLUMNS).records())
     described = {}
     config: dict[str, object] = {}
     for name, data in _pictures(folder, to, [row["file_name"] for row in rows]):
@@ -63,7 +60,8 @@ def write_features(path: str, folder: str, to: str, metadata: bytes) -> None:
         described[name] = features.extract(levels, provenance)
     matrix = [described[row["file_name"]] for row in rows]
     columns: dict[str, object] = {
-        name: pa.array([row[name] for row in rows], pa.string()) for name in METADATA_COLUMNS
+        name: pa.array([text_of_name(row[name]) for row in rows], pa.string())
+        for name in METADATA_COLUMNS
     }
     columns["features"] = pa.array(matrix, pa.list_(pa.float64(), len(features.feature_names())))
     known = {"heartfast": json.dumps({"features": features.FEATURES_VERSION, "config": config})}
@@ -136,7 +134,7 @@ def read_features(source: str) -> FeatureTable:
             version, own = known["features"], known["config"]
             block = table.column("features").combine_chunks().flatten().to_numpy()
             for column, values in columns.items():
-                values += table.column(column).to_pylist()
+                values += map(name_of_text, table.column(column).to_pylist())
         except FileNotFoundError:
             raise DatasetError(f"{place}: {expected} of {tasks} tasks, found no {name}") from None
         except (pa.ArrowException, KeyError, ValueError, TypeError) as error:

@@ -20,8 +20,10 @@ from heartfast.cluster.plan_file import AGAIN, PARTS
 from heartfast.conversion import BatchOptions
 from heartfast.errors import ConfigMismatchError
 from heartfast.files import is_url
+from heartfast.intervals import of_recordings
 from heartfast.parallel import cores, for_each
 from heartfast.places import Folder, Store, open_place, reader, scratch
+from heartfast.recordings import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +131,7 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
                 limits=work.limits,
                 max_errors=None,
                 threads=cores(jobs) * (_WAITING if far else 1),
-                intervals=work.marks,
+                intervals=of_recordings(work.marks, map(_stem_of, listed))[0],
             ),
             None,
         )
@@ -169,6 +171,10 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
         if not again:
             place.delete(name + AGAIN)  # of an earlier time
         return part
+
+
+def _stem_of(row: Row) -> str:
+    return Recording(row.path, row.path).stem
 
 
 def _recordings(rows: list[Row], limits: Limits) -> Iterator[_core._Row]:

@@ -11,8 +11,8 @@ from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
 from heartfast.errors import StoppedError
 from heartfast.files import is_url, webdataset_name
-from heartfast.intervals import digest, read_intervals
-from heartfast.labels import SCHEMES, UNLABELLED, read_labels
+from heartfast.intervals import digest, intervals_and_notes, of_recordings
+from heartfast.labels import SCHEMES, read_labels
 from heartfast.limits import Limits
 from heartfast.manifest import clear, header, require_own
 from heartfast.naming import name_groups
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from heartfast.corpora import Label
+    from heartfast.intervals import Interval
     from heartfast.progress import ProgressCallback
     from heartfast.recordings import Recording
 
@@ -88,8 +89,9 @@ def convert(
     sources : path or paths
         Recordings, and folders and archives (ZIP, tar) to search for them. Those in an archive
         are read where they are; it must not be compressed as a whole (tar.gz). A path that is
-        not there is a pattern, if it has ``*``, ``?``, ``[...]`` or ``**``. ``-`` is a list on
-        standard input: a path a line, or a NUL behind each, as from ``find -print0``. URLs
+        not there is a pattern, if it has ``*``, ``?``, ``[...]`` or ``**``. ``-`` is a recording on
+        standard input, or a list: a path a line, or a NUL behind each, as from ``find -print0``.
+        URLs
         (``s3://``, ``gs://``, ``az://``; ``http://`` and ``https://`` of single files) are read
         with the credentials of the environment, and need ``heartfast[cloud]``.
     out : path
@@ -237,11 +239,12 @@ def convert(
         "png": png,
         "labels": scheme if scheme in SCHEMES or is_url(scheme) else os.path.abspath(scheme),
     }
-    marks = {}
+    marks: dict[str, list[Interval]] = {}
+    notes: list[str] = []
     if intervals is not None:
         if not config.figure:
             raise ValueError("intervals: expected figures to show them in, found tiles")
-        marks = read_intervals(intervals)
+        marks, notes = intervals_and_notes(intervals)
         settings["intervals"] = digest(marks)
     if group_regex is not None:
         settings["group_regex"] = group_regex
@@ -259,7 +262,7 @@ def convert(
             settings["features"] = True
         settings["shard_mb"] = shard_mb = shard_mb or SHARD_MB
         shard_bytes = max(1, round(shard_mb * 1e6))
-        return convert_in_tasks(
+        done = convert_in_tasks(
             Request(
                 paths,
                 recursive,
@@ -291,13 +294,20 @@ def convert(
             max_errors=max_errors,
             progress=progress,
         )
+        done.notes[:0] = notes
+        return done
     line = header(settings, checked)
     if not overwrite:
         require_own(folder, line)
     recordings = find_recordings(
-        paths, recursive=recursive, any_extension=any_extension, limits=limits
+        paths, recursive=recursive, any_extension=any_extension, limits=limits, notes=notes
     )
-    known, notes = read_labels(labels, recordings, paths)
+    known, said = read_labels(labels, recordings, paths)
+    notes += said
+    marks, said = of_recordings(
+        marks, [recording.stem for recording in recordings] if marks else ()
+    )
+    notes += said
     if scheme != "none" or group_regex is not None:
         known, found = name_groups(known, [r.name for r in recordings], group_regex)
         notes += found
@@ -308,7 +318,7 @@ def convert(
             for folder in (os.path.dirname(r.name) for r in recordings)
         ]
     else:
-        folders = [label.label or UNLABELLED for label in known]
+        folders = [label.folder for label in known]
     names, renamed = picture_names(recordings, folders, webdataset_name if packed else None, room)
     if overwrite:
         clear(folder)

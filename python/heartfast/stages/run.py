@@ -10,9 +10,9 @@ from heartfast.conversion import Conversion
 from heartfast.embedding import given_network
 from heartfast.errors import DatasetError
 from heartfast.files import require_empty
-from heartfast.labels import UNLABELLED
 from heartfast.naming import PROPOSAL
 from heartfast.occlusion import can_explain
+from heartfast.partition import UNLABELLED
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection

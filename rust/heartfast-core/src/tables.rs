@@ -155,10 +155,10 @@ pub(crate) fn write_metadata(
             let (subject, entry) = rows.entry(&mut lines, *row)?;
             let picture = &entry.pictures.as_slice()[*picture as usize];
             line.clear();
-            cell(&mut line, picture.name_in(subject).as_os_str());
+            cell(&mut line, PATH_MARK, picture.name_in(subject).as_os_str());
             for known in [&subject.label, &subject.group, &subject.source] {
                 line.push(b',');
-                cell(&mut line, known);
+                cell(&mut line, TEXT_MARK, known);
             }
             // Writing into memory does not fail.
             let _ = write!(line, ",{},{:?},", entry.sample_rate, picture.duration_s);
@@ -172,13 +172,42 @@ pub(crate) fn write_metadata(
     })
 }
 
-/// A cell of a CSV, between quotes where it has to be.
-fn cell(out: &mut Vec<u8>, text: &OsStr) {
+/// What stands before a path that a spreadsheet would run as a formula: it means the same file.
+const PATH_MARK: &[u8] = b"./";
+/// What stands before another such text, and before a word that means "not known".
+const TEXT_MARK: &[u8] = b"'";
+/// What a cell that is a formula begins with; the last four are full width.
+const FORMULA: [&str; 11] =
+    ["=", "+", "-", "@", "\t", "\r", "\n", "\u{ff1d}", "\u{ff0b}", "\u{ff0d}", "\u{ff20}"];
+/// What R and pandas write for a value that is not known.
+const MISSING: [&str; 18] = [
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
+/// Whether a cell, without the marks that it may begin with, is a formula or no value. The reader
+/// of tables in Python takes a mark off where this holds.
+fn needs_mark(mut cell: &[u8], mark: &[u8]) -> bool {
+    while let Some(rest) = cell.strip_prefix(mark) {
+        cell = rest;
+    }
+    let blanks = |byte: &&u8| **byte == b' ';
+    let word = &cell[cell.iter().take_while(blanks).count()..];
+    let word_only = &word[..word.len() - word.iter().rev().take_while(blanks).count()];
+    FORMULA.iter().any(|sign| word.starts_with(sign.as_bytes()))
+        || (mark == TEXT_MARK && MISSING.iter().any(|known| word_only == known.as_bytes()))
+}
+
+/// A cell of a CSV, with a mark and between quotes where it has to be.
+fn cell(out: &mut Vec<u8>, mark: &[u8], text: &OsStr) {
     let bytes = text.as_encoded_bytes();
+    let mark = if needs_mark(bytes, mark) { mark } else { b"" };
     if !bytes.iter().any(|c| b",\"\r\n".contains(c)) {
+        out.extend_from_slice(mark);
         return out.extend_from_slice(bytes);
     }
     out.push(b'"');
+    out.extend_from_slice(mark);
     for &byte in bytes {
         out.extend(std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 }));
     }
