@@ -63,7 +63,7 @@ def test_a_class_recorded_at_another_level_is_found(tmp_path: Path) -> None:
     recordings(folder, "normal")[0].unlink()
     level, text = of(audit(pictures), "level")
     assert level == "red"
-    assert "whether a recording is murmur" in text
+    assert 'whether a recording is of class "murmur"' in text
     assert "known of 79 of 80 recordings" in text
     heartfast.pack(pictures, tmp_path / "sets")
     assert of(audit(tmp_path / "sets", images=pictures), "level")[0] == "red"
@@ -91,7 +91,7 @@ def test_a_class_of_longer_recordings_is_found(tmp_path: Path) -> None:
     change(recordings(folder, "extrasystole"), lambda y: np.concatenate([y, y]))
     level, text = of(audited(folder, tmp_path / "png"), "duration")
     assert level == "red"
-    assert "whether a recording is extrasystole" in text
+    assert 'whether a recording is of class "extrasystole"' in text
 
 
 def test_a_class_of_clipped_recordings_is_found(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_source_of_one_class_is_found(tmp_path: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(map(",".join, [header, *rows])) + "\n")
     level, text = of(audited(folder, tmp_path / "png"), "source")
     assert level == "red"
-    assert "whether a recording is murmur" in text
+    assert 'whether a recording is of class "murmur"' in text
 
 
 @pytest.mark.parametrize("how", ["noise", "gain", "bytes"])

@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals = Signals()
     try:
         with listening(signals, for_good=arguments is None):
-            from heartfast.options import make_parser
+            from heartfast.options import make_parser, require_one_standard_input
 
             parser = make_parser()
             try:
@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 parser.print_help(sys.stderr)
                 return USAGE
             options.signals = signals
+            require_one_standard_input(options)
             return _VERBS[options.verb](options)
     except KeyboardInterrupt as interrupt:
         return _stopped(options, signals, str(interrupt))
@@ -212,11 +213,12 @@ def _score(options: Namespace) -> int:
     from heartfast.stages.score import score
 
     source = options.input[0] if len(options.input) == 1 else options.input
+    to_output = options.out == "-"
     with progress_bars() as progress:
         result = score(
             options.model,
             source,
-            options.out,
+            None if to_output else options.out,
             columns=options.columns,
             sensitivity=dict(options.sensitivity),
             costs=options.costs or dict(options.cost) or None,
@@ -229,9 +231,21 @@ def _score(options: Namespace) -> int:
         )
     say_notes(result.notes)
     say_errors(result.errors)
-    say(f"{len(result.names)} scored in {options.out}, {len(result.errors)} failed")
-    _print(options, result.to_dict())
+    where = "on standard output" if to_output else f"in {options.out}"
+    say(f"{len(result.names)} scored {where}, {len(result.errors)} failed")
+    if to_output:
+        _write_table(*result.table(options.columns))
+    else:
+        _print(options, result.to_dict())
     return SOME_FAILED if result.errors else DONE
+
+
+def _write_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV to standard output, the same bytes as in a file."""
+    from heartfast.console import write_bytes
+    from heartfast.tables import format_csv
+
+    write_bytes(format_csv(header, rows).encode("utf-8", "surrogateescape"))
 
 
 def _evaluate(options: Namespace) -> int:

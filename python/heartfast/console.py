@@ -42,6 +42,21 @@ def write(text: str) -> None:
             raise
 
 
+def write_bytes(data: bytes) -> None:
+    """Write bytes to standard output, as `write` does with text."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+            raise
+
+
 def printable(line: str, encoding: str = "utf-8") -> str:
     """`line` with escapes for what is not to reach a terminal, or cannot.
 

@@ -9,6 +9,7 @@ from heartfast.groups import components
 from heartfast.images import decode
 from heartfast.parallel import for_each
 from heartfast.progress import Progress
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +81,8 @@ def join_duplicates(
     one, other = (pictures[i].name for i in pairs[0])
     note = (
         f"{len(copies)} recordings are copies of others or nearly so, and stay together in "
-        f"{len(joined)} groups ({one} and {other}, ...); --no-join-duplicates lets them apart"
+        f"{counted(len(joined), 'group')} ({one} and {other}, ...), each on one side of a split; "
+        "--no-join-duplicates lets them apart"
     )
     return [
         picture._replace(group=name[index]) if index in joined else picture

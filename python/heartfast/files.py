@@ -25,11 +25,23 @@ def is_url(path: str) -> bool:
     return path[:8].lower().startswith(_SCHEMES)
 
 
+def refuse_dash(path: Path, expected: str) -> None:
+    """Raise `UsageError` for ``-``, standard input or output, where a name is `expected`."""
+    if os.fspath(path) == "-":
+        from heartfast.errors import UsageError
+
+        raise UsageError(
+            f"-: expected {expected}, found the sign for standard input or output, which is not "
+            "taken here (./- is a file of that name)"
+        )
+
+
 def require_file(path: Path, expected: str) -> None:
     """Raise `OSError`, which says what was `expected`, unless `path` is a file to be read.
 
     A pipe or a device is none: who waits for it may wait for ever.
     """
+    refuse_dash(path, expected)
     name = os.fspath(path)
     try:
         mode = os.stat(name).st_mode
@@ -55,6 +67,7 @@ def require_output(path: Path, *inputs: object) -> None:
     A file that is there will be replaced, unless it is one of the `inputs` (those that are
     paths count).
     """
+    refuse_dash(path, "a file to write")
     name = os.fspath(path)
     if os.path.isdir(name) or not os.path.basename(name):
         raise IsADirectoryError(errno.EISDIR, "expected a file to write, found a folder", name)
@@ -78,6 +91,7 @@ def require_output(path: Path, *inputs: object) -> None:
 
 def require_empty(folder: Path) -> None:
     """Raise `FileExistsError` unless a folder for results is new or empty."""
+    refuse_dash(folder, "a folder to write to")
     try:
         with os.scandir(folder) as entries:
             found = next(entries, None)

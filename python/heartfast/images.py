@@ -2,8 +2,8 @@
 
 A picture of heartfast's carries its provenance (how it was made) in an iTXt chunk; the
 labels and groups stand in `metadata.csv`. Foreign pictures have neither: their class is
-the name of their folder, and each is its own group. Folders `train`, `val` and `test` with class folders
-in them are a split, and no classes.
+the name of their folder, and each is its own group. Folders `train`, `val` and `test` with class
+folders in them are a split, and no classes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
-from heartfast.files import require_file
+from heartfast.files import refuse_dash, require_file
 from heartfast.names import comparable, is_clutter
 from heartfast.partition import UNLABELLED, find_split, looks_like_split, part_of, split_note
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
@@ -138,6 +138,7 @@ class PictureSet:
             self._use({path.replace(os.sep, "/"): path for path in paths})
             return
         self.source = os.fspath(source)
+        refuse_dash(self.source, "a folder or ZIP of pictures")
         folder = os.path.isdir(self.source)
         if not folder:
             require_file(self.source, "a folder or ZIP of pictures, or a PNG or JPEG")

@@ -36,8 +36,8 @@ def read_labels(
         ``none``; ``folders`` (class = the name of the parent folder, or archive; folders
         ``train``, ``val`` and ``test`` around class folders are a split, which is kept);
         ``pascal``, ``cinc2016``, ``circor`` or ``yaseen``, corpora as they are downloaded; or a CSV
-        with the columns file_name (an absolute path, a path relative to a source, a name, or a stem),
-        label, and optionally group and source. Names match whichever way letters are composed.
+        with the columns file_name (an absolute path, a path relative to a source, a name, or a
+        stem), label, and optionally group and source. Names match however letters are composed.
     recordings : iterable of Recording
         It is gone through twice, and kept in memory only where `labels` is a table.
     sources : sequence of str

@@ -114,13 +114,13 @@ def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str]
             f"that it does, the first {first!r}"
         )
     notes = [
-        f"--group-regex '{group_regex}': {counted(len(sizes), 'group')}, the largest "
+        f"--group-regex '{group_regex}': {counted(len(sizes), 'group')}, largest: "
         f"{max(sizes, key=sizes.__getitem__)!r} with {counted(max(sizes.values()), 'recording')}"
     ] if sizes else []  # fmt: skip
     if missing:
         notes.append(
-            f"--group-regex '{group_regex}' does not match {counted(missing, 'name')}, each its own "
-            f"group ({unmatched}, ...)"
+            f"--group-regex '{group_regex}' does not match {counted(missing, 'name')}, each its "
+            f"own group ({unmatched}, ...)"
         )
     return groups, notes
 

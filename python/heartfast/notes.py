@@ -8,6 +8,7 @@ from heartfast.crossvalidation import BUDGET, INTERRUPTED
 from heartfast.fitting import PRIOR
 from heartfast.metrics import FEW
 from heartfast.protocols import NAIVE
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from heartfast.cluster.feature_table import FeatureSet
@@ -35,7 +36,7 @@ def of_training(
             "for patients or devices not seen before"
         )
     notes += [
-        f"class {label!r} has {count} recordings: figures for it say little"
+        f"class {label!r} has {counted(count, 'recording')} to train on: figures for it say little"
         for label, count in counts.items()
         if count < FEW
     ]

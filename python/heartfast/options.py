@@ -154,8 +154,19 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast score model.heartfast sets/test.zip -o scores.csv",
     )  # fmt: skip
     p.add_argument("model", metavar="MODEL", help="what train wrote")
-    p.add_argument("input", metavar="INPUT", nargs="+", help="ZIP or folder, or recordings")
-    p.add_argument("-o", "--out", metavar="CSV", required=True, help="the table; replaced if there")
+    p.add_argument(
+        "input",
+        metavar="INPUT",
+        nargs="+",
+        help="ZIP or folder, or recordings; - for them on standard input",
+    )
+    p.add_argument(
+        "-o",
+        "--out",
+        metavar="CSV",
+        required=True,
+        help="the table; replaced if there; - for standard output",
+    )
     p.add_argument(
         "--columns",
         choices=("short", "full"),
@@ -247,6 +258,39 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+# What may be ``-`` for standard input, by verb; anything else that is called so is refused.
+_STANDARD_INPUT = {
+    "convert": ("sources", "labels", "intervals"),
+    "run": ("sources", "labels"),
+    "score": ("input", "costs"),
+    "evaluate": ("scores", "actual", "groups"),
+    "gallery": ("scores",),
+}
+_STANDARD_OUTPUT = {"score": "out"}
+
+
+def require_one_standard_input(options: argparse.Namespace) -> None:
+    """Raise `UsageError` where ``-`` stands for what is no stream, or for two that are one."""
+    from heartfast.errors import UsageError
+
+    taken = _STANDARD_INPUT.get(options.verb, ())
+    found = []
+    for name, value in vars(options).items():
+        if "-" not in (value if isinstance(value, list) else [value]):
+            continue
+        if name in taken:
+            found.append(name)
+        elif name != _STANDARD_OUTPUT.get(options.verb):
+            raise UsageError(
+                f"{name}: expected a name, found -, the sign for standard input or output, which "
+                "is not taken here (./- is a file of that name)"
+            )
+        elif options.json:
+            raise UsageError("json: expected it without --out -, found two results for one output")
+    if len(found) > 1:
+        raise UsageError(f"{', '.join(found)}: expected standard input (-) once, found it twice")
+
+
 class _Version(argparse.Action):
     """Prints the version; the core that knows it is loaded only then."""
 
@@ -262,8 +306,8 @@ def _add_sources(p: argparse.ArgumentParser, labels: str | None, out: str) -> No
         "sources",
         metavar="SRC",
         nargs="+",
-        help="recordings, and folders, ZIPs and tars of them; '*.wav', '**/*.wav'; - for a list "
-        "on standard input, a path a line or with NULs",
+        help="recordings, and folders, ZIPs and tars of them; '*.wav', '**/*.wav'; - for a "
+        "recording on standard input, or a list: a path a line or with NULs",
     )
     p.add_argument(
         "--recursive",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 # The folder of recordings without a label, in what `convert` writes and in what it reads.
 UNLABELLED = "unlabelled"
@@ -71,15 +71,16 @@ def split_note(where: str, labels: Iterable[str]) -> str:
     )
 
 
-def kept_note(parts: Mapping[str, str], tested: str) -> str:
-    """Say that a split is kept, by the part of each recording."""
-    named = ", ".join(part for part in (TRAIN, VAL, TEST) if part in parts.values())
-    return f"the folders {named} are a split, which is kept: {tested} is the test set"
-
-
 def side_to_test(parts: Iterable[str]) -> str:
     """Return which part of a split is the test set: "test", else "val", "" if there is none."""
     found = set(parts)
     if TRAIN not in found:
         return ""
     return next((part for part in (TEST, VAL) if part in found), "")
+
+
+def kept_note(parts: Iterable[str], tested: str) -> str:
+    """Say that a split is kept, of whose parts one is `tested`."""
+    found = set(parts)
+    named = ", ".join(part for part in (TRAIN, VAL, TEST) if part in found)
+    return f"the folders {named} are a split, which is kept: {tested} is the test set"

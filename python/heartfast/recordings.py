@@ -416,7 +416,7 @@ def picture_names(
             parts = os.path.abspath(recordings[i].path).split(os.sep)
             stem = "__".join(parts[-1 - depth :]) + numbers[i]
             names[i] = picture_name(folders[i], stem, clean, room)
-        shared = counted(len(set(old)), "picture name")
+        shared = counted(len(set(map(folded, old))), "picture name")
         notes.append(
             f"{len(clashing)} recordings share {shared}, so they keep "
             f"{'their folder' if depth else 'the extension'} in it ({old[0]}: {names[clashing[0]]})"

@@ -21,7 +21,7 @@ _LONGEST = 1 << 16  # bytes of a path
 _SOUNDS = (
     (0, rb"RIFF|RIFX|RF64|BW64|FORM|fLaC|OggS|\.snd|caff|ID3|riff\x2e\x91\xcf\x11"),
     (4, rb"ftyp|moov|mdat"),
-    (0, rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff][\x10-\xef]|\xff[\xf0\xf1\xf8\xf9]"),
+    (0, rb"\xff[\xe2-\xe5\xf2-\xf5\xfa-\xfd][\x10-\xef]|\xff[\xf0\xf1\xf8\xf9]"),
 )
 # What is in no text. A path may have it, if a NUL ends each.
 _NO_TEXT = re.compile(rb"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]")

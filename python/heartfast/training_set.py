@@ -15,6 +15,8 @@ from heartfast.extraction import extract_all
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
 from heartfast.naming import name_groups
+from heartfast.partition import kept_note, side_to_test
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +63,7 @@ def read_training_set(
         raise ValueError(f"{where}: expected pictures to describe anew, found their features only")
     with FeatureSet(where) if described else PictureSet(source) as pictures:
         labelled = [picture for picture in pictures.pictures if picture.label]
+        notes, labelled = _without_test_set(pictures, labelled)
         names = [picture.name for picture in labelled]
         if not names and len(pictures):
             raise DatasetError(
@@ -84,7 +87,7 @@ def read_training_set(
                 f"{where}: expected groups, from metadata.csv or a group_regex, for a context of "
                 "recordings; found none"
             )
-        notes = notes_on.of_pictures(pictures, own, found) + of_names
+        notes += notes_on.of_pictures(pictures, own, found) + of_names
         copies = None
         if isinstance(pictures, FeatureSet):
             notes += [CHANGED] * join_duplicates
@@ -102,6 +105,22 @@ def read_training_set(
                     pictures, names, augment, seed=seed, jobs=jobs, progress=progress
                 )
     return TrainingSet(labelled, found, groups, company, copies, notes)
+
+
+def _without_test_set(
+    pictures: PictureSet | FeatureSet, labelled: list[Picture]
+) -> tuple[list[str], list[Picture]]:
+    """Leave out the test set of a split that the dataset has already; say so, and what was read."""
+    if isinstance(pictures, FeatureSet):
+        return [], labelled
+    parts = [pictures.parts.get(picture.name, "") for picture in labelled]
+    tested = side_to_test(parts)
+    if not tested:
+        return [*pictures.notes], labelled
+    kept = [picture for picture, part in zip(labelled, parts, strict=True) if part != tested]
+    left = counted(len(labelled) - len(kept), "picture")
+    note = f"{kept_note(parts, tested)}, and its {left} are not trained on"
+    return [*pictures.notes, note], kept
 
 
 CHANGED = (

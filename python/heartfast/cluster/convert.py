@@ -185,8 +185,8 @@ def convert_in_tasks(
         notes = plan.notes
         if plan.names_not_utf8 and (work.features or work.to == "parquet"):
             notes.append(
-                f"{counted(plan.names_not_utf8, 'picture')} with a name that is no UTF-8: Parquet has "
-                "such bytes as %E9"
+                f"{counted(plan.names_not_utf8, 'picture')} with a name that is no UTF-8: Parquet "
+                "has such bytes as %E9"
             )
         if shares > 1:
             notes.append(

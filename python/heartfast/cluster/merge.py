@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
 from heartfast.cluster.task import Part
 from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.files import refuse_dash
 from heartfast.manifest import MANIFEST
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
 
@@ -79,6 +80,8 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
     >>> heartfast.merge([folder + "/png"]).pictures
     8
     """
+    for name in (*sources, *([] if out is None else [out])):
+        refuse_dash(name, "a folder or URL")
     places = [open_place(source) for source in sources]
     if not places:
         raise ValueError("sources: expected at least one, found none")

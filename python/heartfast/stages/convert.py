@@ -10,7 +10,7 @@ from heartfast._core import SpectrogramConfig
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
 from heartfast.errors import StoppedError
-from heartfast.files import is_url, webdataset_name
+from heartfast.files import is_url, refuse_dash, webdataset_name
 from heartfast.intervals import digest, intervals_and_notes, of_recordings
 from heartfast.labels import SCHEMES, read_labels
 from heartfast.limits import Limits
@@ -222,6 +222,7 @@ def convert(
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
+    refuse_dash(folder, "a folder to write to")
     far = any(map(is_url, (*paths, folder)))
     in_tasks = engine != "local" or shard is not None or to == "parquet" or features or far
     if shard_mb is not None and ((not in_tasks and to == "dir") or not 0 < shard_mb < float("inf")):

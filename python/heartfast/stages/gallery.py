@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cards import Card, write_cards
 from heartfast.errors import DatasetError, DecodeError
-from heartfast.files import require_output
+from heartfast.files import refuse_dash, require_output
 from heartfast.heads import read_head
 from heartfast.images import PictureSet
 from heartfast.matching import RecordingNames, ScoresByPicture, recordings_of_manifest
@@ -233,6 +233,7 @@ def _look(
 
 
 def _pictures(folder: str) -> tuple[list[Picture], Callable[[str], str]]:
+    refuse_dash(folder, "a folder of pictures")
     if not os.path.isdir(folder):
         kind, what = (
             (NotADirectoryError, "a file")

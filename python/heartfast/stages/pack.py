@@ -14,9 +14,11 @@ from heartfast.labels import check_label
 from heartfast.matching import flat_names
 from heartfast.naming import name_groups
 from heartfast.parallel import for_each
+from heartfast.partition import kept_note, side_to_test
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
 from heartfast.tables import METADATA, METADATA_COLUMNS, format_csv, format_text, write_csv
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -97,6 +99,9 @@ def pack(
     from 0), one 0/1 column per class and file_name; ``test_metadata.csv`` the rest that is
     known of the test pictures. The files are the same bytes every time, for any `jobs`, and
     there are all four of them or none.
+
+    Where the folders of `images` are a split already (``train``, ``val``, ``test`` around class
+    folders), it is kept: ``test``, or ``val`` if there is no ``test`` with labels, is the test set.
 
     Parameters
     ----------
@@ -192,9 +197,9 @@ def pack_into(
         labelled = [p for p in pictures.pictures if p.label]
         for label, name in {p.label: p.name for p in labelled}.items():
             check_label(label, f"{images}: {name}")
-        notes = []
-        if len(labelled) < len(pictures):
-            notes.append(f"{len(pictures) - len(labelled)} pictures without a label are left out")
+        notes = [*pictures.notes]
+        if unlabelled := len(pictures) - len(labelled):
+            notes.append(f"{counted(unlabelled, 'picture')} without a label, left out")
         if not labelled:
             raise DatasetError(f"{images}: expected pictures in class folders, found none")
         labelled, found = name_groups(labelled, [p.name for p in labelled], group_regex)
@@ -215,6 +220,8 @@ def pack_into(
             notes += joined
         if not any(p.group for p in labelled) and not found:
             notes.append("no groups are known: each recording counts as its own")
+        parts = [pictures.parts.get(p.name, "") for p in labelled]
+        tested_part = side_to_test(parts)
         sources = {p.source for p in labelled if p.source}
         if len(sources) > 1:
             notes.append(
@@ -225,14 +232,19 @@ def pack_into(
             (p.group if groups else "", content.digest)
             for p, content in zip(labelled, contents, strict=True)
         )
-        try:
-            in_test = split_groups([p.label for p in labelled], group_of, test_size, seed)
-        except DatasetError as error:
-            raise DatasetError(f"{images}: {error}") from None
+        if tested_part:
+            in_test = [part == tested_part for part in parts]
+            notes.append(f"{kept_note(parts, tested_part)}; test_size does not count")
+            notes += _kept(os.fspath(images), labelled, group_of, in_test)
+        else:
+            try:
+                in_test = split_groups([p.label for p in labelled], group_of, test_size, seed)
+            except DatasetError as error:
+                raise DatasetError(f"{images}: {error}") from None
         rows = list(zip(flat_names(labelled), labelled, in_test, strict=True))
         train = {f"{p.label}/{name}": p for name, p, tested in rows if not tested}
         test = {name: p for name, p, tested in rows if tested}
-        if not groups:
+        if not groups and not tested_part:
             notes.append(_torn(train.values(), test.values()))
         table = _count(labelled, group_of, in_test)
         sizes = {p.name: content.size for p, content in zip(labelled, contents, strict=True)}
@@ -243,6 +255,38 @@ def pack_into(
             _write_train(paths[0], reader, train, progress)
             _write_test(paths[1:], reader, test, list(table), progress)
     return Packing(folder, table, notes, errors)
+
+
+def _kept(
+    where: str, pictures: Sequence[Picture], group_of: Sequence[int], in_test: Sequence[bool]
+) -> list[str]:
+    """Say what is on both sides of a split that others made.
+
+    Raises
+    ------
+    DatasetError
+        A class has no recording to train on.
+    """
+    trained = {p.label for p, tested in zip(pictures, in_test, strict=True) if not tested}
+    if unseen := sorted({p.label for p in pictures} - trained):
+        raise DatasetError(
+            f"{where}: expected recordings of every class in the folder train, found none of "
+            f"{unseen[0]!r}"
+        )
+    sides = [
+        {group for group, side in zip(group_of, in_test, strict=True) if side == tested}
+        for tested in (False, True)
+    ]
+    if not (shared := sides[0] & sides[1]):
+        return []
+    spoiled = sum(
+        group in shared for group, tested in zip(group_of, in_test, strict=True) if tested
+    )
+    return [
+        f"{counted(len(shared), 'group')} of recordings (patients, or copies) on both sides of "
+        f"that split, with {spoiled} of the {sum(in_test)} recordings to test: figures of the test "
+        "set will be too good"
+    ]
 
 
 def _torn(train: Collection[Picture], test: Collection[Picture]) -> str:
