@@ -77,7 +77,8 @@ def test_names_of_one_letter_are_no_utf16(folder: Path) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        bytes(range(64)) + b"/\0.\0\0", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR/\0.\0", b"a.wav\n\x01b.wav\n",
+        bytes(range(64)) + b"/\0.\0\0", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR/\0.\0",
+        b"a.wav\n\x01b.wav\n",
         b"a.wav\0\0b.wav\0", b"a" * 100_000 + b"\n", b"PK\3\4\0\0/\0.\0", b"%PDF-1.7\n\x00\x01/\0",
     ],
 )  # fmt: skip
@@ -149,8 +150,10 @@ def test_tables_on_standard_input(folder: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        "convert . -o -", "convert . -o ../o --to zip -o -", "merge -", "merge . -o -", "pack - -o o",
-        "pack . -o -", "train - -o m", "train . -o -", "score - x -o y", "audit -", "audit . --html -",
+        "convert . -o -", "convert . -o ../o --to zip -o -", "merge -", "merge . -o -",
+        "pack - -o o",
+        "pack . -o -", "train - -o m", "train . -o -", "score - x -o y", "audit -",
+        "audit . --html -",
         "gallery -", "gallery . -o -", "gallery . --audio -", "run . --labels folders -o -",
         "info -", "demo -o -", "evaluate - -", "evaluate - x --html -", "score m - -o - --json",
     ],

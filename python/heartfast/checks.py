@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.groups import components
 from heartfast.metrics import FEW
-from heartfast.wording import are, counted, of_class
+from heartfast.wording import counted, of_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,7 +106,7 @@ def check_copies(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Finding]:
     found = []
     if across := kinds["across"]:
         text = (
-            f"{counted(len(across), 'pair')} of recordings {are(len(across))} copies of each "
+            f"{counted(len(across), 'pair')} of recordings are copies of each "
             "other, or nearly so, one on each side of the split. A model that remembers does well "
             "on them."
         )
@@ -121,7 +121,7 @@ def check_copies(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Finding]:
     if within := kinds["within"]:
         share = len({name for a, b in seen for name in (a, b)}) / len(items)
         text = (
-            f"{counted(len(within), 'pair')} {are(len(within))} copies, or nearly so, and not "
+            f"{counted(len(within), 'pair')} of recordings are copies, or nearly so, and not "
             "known to be of one group. When recordings are split, both may not go to the same side."
         )
         # A few happen; where many do, any split that does not know them is worthless.

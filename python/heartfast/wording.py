@@ -8,11 +8,6 @@ def counted(count: int, thing: str, things: str = "") -> str:
     return f"{count:d} {thing if count == 1 else things or thing + 's'}"
 
 
-def are(count: int) -> str:
-    """Return "is" or "are"."""
-    return "is" if count == 1 else "are"
-
-
 def of_class(label: str) -> str:
     """Name a class in a sentence, such as 'of class "cat"'."""
     return f'of class "{label}"'

@@ -156,6 +156,7 @@ def _read(
 
     from heartfast.features import extract
     from heartfast.fingerprint import fingerprint
+    from heartfast.groups import digest
 
     items: list[Item] = []
     courses: list[Any] = []
@@ -169,10 +170,12 @@ def _read(
     def look(entry: tuple[str, PictureSet, Picture]) -> Any:
         side, files, picture = entry
         try:
-            levels, provenance = decode(files.read_bytes(picture.name), picture.name)
+            data = files.read_bytes(picture.name)
+            levels, provenance = decode(data, picture.name)
         except (DecodeError, OSError) as error:
             return f"{picture.name}: {reason(error, picture.name)}"
         seen = extract(levels, provenance) if sourced else np.zeros(0)
+        picture = picture._replace(sha256=digest(picture, data))
         return _item(side, picture), fingerprint(levels, provenance), seen
 
     entries = [(side, files, picture) for side, files, found in sides for picture in found]
