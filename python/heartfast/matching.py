@@ -48,12 +48,15 @@ def flat_names(pictures: Sequence[Picture]) -> list[str]:
 
 
 def recordings_of_manifest(folder: str) -> dict[str, str]:
-    """Where the recording of each picture stood when `convert` made it; nothing if it did not."""
+    """Where the recording of each picture stood when `convert` made it; nothing if it did not.
+
+    Pictures are called by their `comparable` names.
+    """
     if not os.path.isfile(os.path.join(folder, MANIFEST)):
         return {}
     try:
         return {
-            name: entry["path"]
+            comparable(name): entry["path"]
             for entry in read_entries(folder)
             for name, *_ in entry["pictures"]
             if isinstance(entry["path"], str)

@@ -13,6 +13,7 @@ from heartfast.files import refuse_dash, require_output
 from heartfast.heads import read_head
 from heartfast.images import PictureSet
 from heartfast.matching import RecordingNames, ScoresByPicture, recordings_of_manifest
+from heartfast.names import comparable
 from heartfast.progress import Progress
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def write_gallery(
     pictures, path_of = _pictures(folder)
     require_output(page, *(table for table, _ in scores))
     heads = [read_head(path_of(picture.name)) for picture in pictures]
-    recordings = _recordings(folder, audio, [picture.name for picture in pictures], heads)
+    recordings = _recordings(folder, audio, [comparable(p.name) for p in pictures], heads)
     found = ScoresByPicture(pictures)
     for table, below in scores:
         found.add(table, below)
