@@ -208,3 +208,11 @@ def test_the_command_line_draws_a_mac_folder(tmp_path: Path, capsys) -> None:
     wav(tmp_path / "in/__MACOSX/x.wav")
     assert main(["convert", f"{tmp_path}/in", "-o", f"{tmp_path}/out"]) == 1
     assert "expected recordings" in capsys.readouterr().err
+
+
+def test_a_source_is_found_however_it_is_composed(tmp_path: Path) -> None:
+    path = wav(tmp_path / DECOMPOSED / f"{DECOMPOSED}.wav")
+    (found,) = find_recordings(tmp_path / COMPOSED / f"{COMPOSED}.wav")
+    assert found.path == os.fspath(path)
+    with pytest.raises(FileNotFoundError):
+        find_recordings(tmp_path / COMPOSED / f"{COMPOSED}s.wav")

@@ -9,7 +9,7 @@ from heartfast.context import ALONE
 from heartfast.errors import DatasetError
 from heartfast.names import comparable
 from heartfast.naming import groups_by_pattern
-from heartfast.tables import METADATA, TEST_METADATA, read_table
+from heartfast.tables import METADATA, TEST_METADATA, read_table, warn_of
 from heartfast.wording import counted
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def _known_beside(source: str) -> dict[str, str]:
         path = os.path.join(folder, beside)
         if os.path.isfile(path):
             table = read_table(path, (), "a table with file_name and group")
+            warn_of(table)
             if set(columns) <= set(table.header):  # a metadata.csv may be of something else
                 rows = zip(*map(table.column, columns), strict=True)
                 known = {comparable(name): group for name, group in rows}

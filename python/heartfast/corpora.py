@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heartfast.errors import DatasetError
 from heartfast.partition import UNLABELLED
-from heartfast.tables import known, read_rows, read_table
+from heartfast.tables import known, read_rows, read_table, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -96,11 +96,13 @@ def _cinc2016(recordings: Iterable[Recording], sources: Sequence[str]) -> list[L
     """PhysioNet/CinC Challenge 2016: every REFERENCE.csv beside or above a recording."""
 
     def read(path: str) -> dict[str, Label]:
+        table = read_rows(path, "a CSV of labels")
+        warn_of(table)
         return {
             os.path.splitext(row[0].rpartition("/")[2])[0]: Label(
                 _CINC_VALUES.get(row[1], known(row[1]))
             )
-            for row in read_rows(path, "a CSV of labels").rows
+            for row in table.rows
             if len(row) >= 2
         }
 
@@ -134,6 +136,7 @@ def _circor(recordings: Iterable[Recording], sources: Sequence[str]) -> list[Lab
 
 def _circor_patients(path: str) -> dict[str, Label]:
     table = read_table(path, ("Patient ID", "Murmur"), "CirCor's training_data.csv")
+    warn_of(table)
     murmur: dict[str, str] = {}
     same: dict[str, str] = {}
     for line, row in zip(table.lines, table.records(), strict=True):

@@ -164,7 +164,7 @@ class ScoresByPicture:
                 places = self._named([name_of[row_id] for row_id in ids], beside)
                 of = dict(zip(ids, places, strict=True))
                 for row in truth.records():
-                    label = next((name for name in self.classes if row.get(name) == "1"), "")
+                    label = next((n for n in self.classes if truth.number(row.get(n, "")) == 1), "")
                     self.truth[of[row["row_id"]]] = label
                 return places
         if sorted(ids) == sorted(map(str, range(self._count))):

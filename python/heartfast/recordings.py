@@ -198,7 +198,16 @@ def _named(sources: Iterable[str], look: _Search) -> Iterator[tuple[str, Iterato
             for path in matching:
                 yield path, _search(path, look)
         else:
+            source = _as_spelled(source)
             yield source, _search(source, look)
+
+
+def _as_spelled(path: str) -> str:
+    """Return a path as it is on the disk, where it is there with letters composed otherwise."""
+    if path.isascii() or is_url(path) or os.path.lexists(path):
+        return path
+    found = expand(path)
+    return found[0] if len(found) == 1 else path
 
 
 def _on_standard_input(look: _Search) -> Iterator[tuple[str, Iterator[Recording]]]:
@@ -209,7 +218,7 @@ def _on_standard_input(look: _Search) -> Iterator[tuple[str, Iterator[Recording]
         sound = standard_input.sound_reader(data)
         yield "-", iter([Recording("-", standard_input.NAME, sound, sound[1:])])
         return
-    for path in standard_input.listed_paths(data, look.note):
+    for path in map(_as_spelled, standard_input.listed_paths(data, look.note)):
         yield path, _search(path, look, listed=True)
 
 

@@ -229,7 +229,9 @@ def _labelled(where: str, test: PictureSet) -> list[Picture]:
     truth = read_table(os.path.join(where, TEST_ACTUAL), ("file_name",), "what pack writes")
     classes = [name for name in truth.header if name not in ("row_id", "file_name")]
     label_of = {
-        comparable(row["file_name"]): next((name for name in classes if row[name] == "1"), "")
+        comparable(row["file_name"]): next(
+            (name for name in classes if truth.number(row[name]) == 1), ""
+        )
         for row in truth.records()
     }
     path = os.path.join(where, TEST_METADATA)

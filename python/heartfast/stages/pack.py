@@ -218,8 +218,11 @@ def pack_into(
                 labelled, pictures, jobs=jobs, progress=progress
             )
             notes += joined
-        if not any(p.group for p in labelled) and not found:
+        own = sum(not p.group for p in labelled)
+        if own == len(labelled) and not found:
             notes.append("no groups are known: each recording counts as its own")
+        elif 0 < own < len(labelled):
+            notes.append(f"{counted(own, 'recording')} without a known group, each its own")
         parts = [pictures.parts.get(p.name, "") for p in labelled]
         tested_part = side_to_test(parts)
         sources = {p.source for p in labelled if p.source}
