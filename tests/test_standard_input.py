@@ -74,6 +74,15 @@ def test_names_of_one_letter_are_no_utf16(folder: Path) -> None:
     assert drawn(folder.parent / "out") == ["a", "b"]
 
 
+def test_folders_that_are_called_like_a_format(folder: Path) -> None:
+    (folder / "ID3").mkdir()
+    (folder / "a.wav").rename(folder / "ID3/a.wav")
+    for data in (b"ID3/a.wav\0other1.wav\0", b"ID3/a.wav\nother1.wav\n"):
+        ran = heartfast_with(data, "convert", "-", "-o", "../out", "--overwrite", cwd=folder)
+        assert ran.returncode == 0, ran.stderr
+        assert drawn(folder.parent / "out") == ["a", "other1"]
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -49,9 +49,10 @@ def read_standard_input(expected: str) -> bytes:
 
 def is_sound(data: bytes) -> bool:
     """Whether bytes begin as a recording does, and not as a list of paths."""
-    return any(re.compile(magic).match(data, at) for at, magic in _SOUNDS) and (
-        b"\0" in data or _NO_TEXT.search(data) is not None
-    )
+    if not any(re.compile(magic).match(data, at) for at, magic in _SOUNDS):
+        return False
+    first = data[:_LONGEST].split(b"\0", 1)[0]  # of folders that are called like a format
+    return _NO_TEXT.search(data) is not None or (b"\0" in data and not os.path.lexists(first))
 
 
 def sound_reader(data: bytes) -> tuple[Callable[[int, int], bytes], int, int]:

@@ -32,6 +32,7 @@ METADATA_COLUMNS = (
 MAX_BYTES = 1 << 30  # of a table
 MAX_COLUMNS = 10_000
 MAX_LINE = 1 << 24  # characters
+_MOST_SHOWN = 500  # characters of a header, in a message
 
 # What R and pandas write for a value that is not known, as pandas reads it.
 MISSING = frozenset((
@@ -60,6 +61,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
 _SPREADSHEETS = {b"PK\3\4": "XLSX, ODS", b"\xd0\xcf\x11\xe0": "XLS"}
+_FIRST_LINES = re.compile(r"[\r\n]*([^\r\n]*)(?:\r\n|\r|\n)*([^\r\n]*)")
 _DECIMAL_COMMA = re.compile(r"\s*([+-]?\d+),(\d+(?:[eE][+-]?\d+)?)\s*")
 
 
@@ -136,11 +138,11 @@ def parse_table(data: bytes, where: str, required: Sequence[str]) -> Table:
     (_, first), *numbered = list(_parse(read, where)) or [(0, [])]
     header = [legible(cell.strip()) for cell in first]
     said = list(read.said)
-    if read.spaced or header != first:
+    if read.spaced or any(cell != cell.strip() for cell in first):
         said.append("without the blanks in its header")
     header = [_unmarked(_known_as(name, required, header), path=False) for name in header]
     if missing := [name for name in required if name not in header]:
-        wanted, found = " and ".join(missing), ", ".join(header) or "an empty file"
+        wanted, found = " and ".join(missing), _shown(header) or "an empty file"
         plural = "s" if len(missing) > 1 else ""
         how = f" ({', '.join(read.said)})" if read.said else ""
         raise DatasetError(f"{where}: expected the column{plural} {wanted}, found {found}{how}")
@@ -160,9 +162,15 @@ def parse_table(data: bytes, where: str, required: Sequence[str]) -> Table:
         header = [header[place] for place in kept]
         rows = [[row[place] for place in kept] for row in rows]
     if len(set(header)) != len(header):
-        raise DatasetError(f"{where}: expected different column names, found {', '.join(header)}")
+        raise DatasetError(f"{where}: expected different column names, found {_shown(header)}")
     notes = _clean(rows, header, read, where, lines, said)
     return Table(where, header, rows, lines, notes, read.separator)
+
+
+def _shown(header: Sequence[str]) -> str:
+    """Return column names for a message, of a file that may be anything."""
+    text = ", ".join(header)
+    return "".join(c if c.isprintable() else " " for c in text[:_MOST_SHOWN])
 
 
 def read_rows(path: str | os.PathLike[str], expected: str) -> Table:
@@ -248,14 +256,14 @@ def _recognised(data: bytes, where: str, required: Sequence[str]) -> _Read:
                 f"{where}: expected a CSV table, found a spreadsheet ({kind}); save it as CSV UTF-8"
             )
     text, encoding = decode_text(data, where)
-    first = text[:MAX_LINE].split("\n", 1)[0].rstrip("\r")
+    first, second = _FIRST_LINES.match(text[:MAX_LINE]).groups("")  # type: ignore[union-attr]
     skip, separator = 0, ""
     if declared := re.fullmatch(r'"?sep=(.)"?', first):  # as Excel reads and writes it
         skip, separator = 1, declared[1]
         if separator not in _SEPARATORS:
             found = f"found sep={separator}"
             raise DatasetError(f"{where}: expected cells separated by a comma, {found}")
-        first = [*text[:MAX_LINE].split("\n", 2), ""][1].rstrip("\r")
+        first = second
     separator = separator or _separator(first, required)
     said = [word for word in (_SEPARATORS[separator], encoding) if word]
     spaced = any(cell.startswith(" ") for cell in _split(first, separator)[1:])
@@ -311,7 +319,7 @@ def _lines(read: _Read, where: str) -> Iterator[str]:
 
 
 def _parse(read: _Read, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not empty, each with the number of its last line."""
+    """Rows with anything in them, each with the number of its last line."""
     reader = csv.reader(_lines(read, where), delimiter=read.separator, skipinitialspace=read.spaced)
     try:
         for cells in reader:
@@ -319,7 +327,7 @@ def _parse(read: _Read, where: str) -> Iterator[tuple[int, list[str]]]:
                 raise DatasetError(
                     f"{where}: expected at most {MAX_COLUMNS} columns, found {len(cells)}"
                 )
-            if cells:
+            if any(cells):
                 yield reader.line_num + read.skip, cells
     except csv.Error as error:
         raise DatasetError(f"{where}: expected a CSV table, found: {error}") from None
