@@ -113,10 +113,13 @@ def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str]
             f"group_regex '{group_regex}': expected it to match names, found none of {len(groups)} "
             f"that it does, the first {first!r}"
         )
-    notes = [
-        f"--group-regex '{group_regex}': {counted(len(sizes), 'group')}, largest: "
-        f"{max(sizes, key=sizes.__getitem__)!r} with {counted(max(sizes.values()), 'recording')}"
-    ] if sizes else []  # fmt: skip
+    notes = []
+    if sizes:
+        largest = max(sizes, key=sizes.__getitem__)
+        notes.append(
+            f"--group-regex '{group_regex}': {counted(len(sizes), 'group')}, the largest "
+            f"{largest!r} with {counted(sizes[largest], 'recording')}"
+        )
     if missing:
         notes.append(
             f"--group-regex '{group_regex}' does not match {counted(missing, 'name')}, each its "

@@ -188,7 +188,9 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast evaluate scores.csv sets/test_actual.csv --html report.html",
     )  # fmt: skip
     p.add_argument("scores", metavar="SCORES", help="what score wrote")
-    p.add_argument("actual", metavar="ACTUAL", help="test_actual.csv of pack")
+    p.add_argument(
+        "actual", metavar="ACTUAL", help="test_actual.csv of pack, or file_name and label"
+    )
     p.add_argument("--html", metavar="FILE", help="a report; replaced if there")
     p.add_argument(
         "--groups",
