@@ -260,7 +260,7 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-# What may be ``-`` for standard input, by verb; anything else that is called so is refused.
+# What may be ``-`` for standard input, by verb; other paths that are called so are refused.
 _STANDARD_INPUT = {
     "convert": ("sources", "labels", "intervals"),
     "run": ("sources", "labels"),
@@ -269,6 +269,10 @@ _STANDARD_INPUT = {
     "gallery": ("scores",),
 }
 _STANDARD_OUTPUT = {"score": "out"}
+_PATHS = (
+    "sources", "out", "labels", "intervals", "images", "pictures", "model", "input", "scores",
+    "actual", "groups", "html", "dataset", "audio", "embed", "costs", "font",
+)  # fmt: skip
 
 
 def require_one_standard_input(options: argparse.Namespace) -> None:
@@ -277,7 +281,8 @@ def require_one_standard_input(options: argparse.Namespace) -> None:
 
     taken = _STANDARD_INPUT.get(options.verb, ())
     found = []
-    for name, value in vars(options).items():
+    for name in _PATHS:
+        value = getattr(options, name, None)
         if "-" not in (value if isinstance(value, list) else [value]):
             continue
         if name in taken:
