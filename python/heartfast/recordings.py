@@ -213,7 +213,7 @@ def _as_spelled(path: str) -> str:
 def _on_standard_input(look: _Search) -> Iterator[tuple[str, Iterator[Recording]]]:
     from heartfast import standard_input
 
-    data = standard_input.read_standard_input("a recording, or a list of recordings")
+    data = standard_input.read_standard_input("a list of recordings, or one")
     if standard_input.is_sound(data):
         sound = standard_input.sound_reader(data)
         yield "-", iter([Recording("-", standard_input.NAME, sound, sound[1:])])

@@ -94,7 +94,7 @@ def listed_paths(data: bytes, note: Callable[[str], object]) -> Iterator[str]:
         path = data[start:end]
         if separator == b"\n":
             path = path.removesuffix(b"\r")
-        elif not path:
+        elif not path and len(data) > 1:
             raise _no_list(f"two NULs in place {start}")
         if len(path) > _LONGEST:
             raise _no_list(f"one of {len(path)} bytes")
