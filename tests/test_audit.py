@@ -253,11 +253,13 @@ def test_what_was_joined_is_not_said_to_be_no_copy(tmp_path: Path) -> None:
     for path in recordings(folder, "normal")[:6]:
         shutil.copy(path, path.with_name(f"{path.stem}_again.wav"))
     lines = (folder / "labels.csv").read_text().splitlines()
-    again = [
-        line.replace(".wav", "_again.wav").replace(line.split(",")[2], f"q{i}")
-        for i, line in enumerate(lines)
-        if (folder / line.split(",")[0].replace(".wav", "_again.wav")).is_file()
-    ]
+    again = []
+    for number, line in enumerate(lines[1:]):
+        name, label, _, *rest = line.split(",")
+        name = name.replace(".wav", "_again.wav")
+        if (folder / name).is_file():
+            again.append(",".join([name, label, f"q{number}", *rest]))
+    assert len(again) == 6
     (folder / "labels.csv").write_text("\n".join(lines + again) + "\n")
     pictures = heartfast.convert(folder, tmp_path / "png", labels=folder / "labels.csv").out
     packed = heartfast.pack(pictures, tmp_path / "sets")
