@@ -74,6 +74,16 @@ def test_names_of_one_letter_are_no_utf16(folder: Path) -> None:
     assert drawn(folder.parent / "out") == ["a", "b"]
 
 
+def test_nothing_is_searched_before_all_of_a_list_is_text() -> None:
+    from heartfast.standard_input import listed_paths
+
+    for data in (b"/\0.\0\0", b"/\n.\n\x01", b"/\0.\0\x01\x02\0"):
+        with pytest.raises(
+            heartfast.DatasetError, match="expected a recording, or a list of paths"
+        ):
+            next(listed_paths(data, print))
+
+
 def test_folders_that_are_called_like_a_format(folder: Path) -> None:
     (folder / "ID3").mkdir()
     (folder / "a.wav").rename(folder / "ID3/a.wav")

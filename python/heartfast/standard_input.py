@@ -86,6 +86,12 @@ def listed_paths(data: bytes, note: Callable[[str], object]) -> Iterator[str]:
         separator = b"\n"
         if found := _NO_TEXT.search(data):
             raise _no_list(f"the byte 0x{found[0][0]:02x} in place {found.start()}")
+    for _ in _paths(data, separator):
+        pass  # all of it is a list, before any folder is searched
+    yield from map(os.fsdecode, _paths(data, separator))
+
+
+def _paths(data: bytes, separator: bytes) -> Iterator[bytes]:
     start = 0
     while start < len(data):
         end = data.find(separator, start)
@@ -101,7 +107,7 @@ def listed_paths(data: bytes, note: Callable[[str], object]) -> Iterator[str]:
         if separator == b"\0" and _NO_TEXT.search(path) and not os.path.lexists(path):
             raise _no_list(f"other bytes in place {start}")
         if path:
-            yield os.fsdecode(path)
+            yield path
         start = end + 1
 
 
