@@ -10,6 +10,7 @@ from typing_extensions import Unpack
 
 from heartfast.figures import Caption, FigureConfig
 from heartfast.limits import Limits
+from heartfast.remarks import Counted
 from heartfast.selection import Selection
 
 __all__ = [
@@ -295,6 +296,7 @@ class _Outcome(TypedDict):
     remade: int
     # How many recordings have samples that are no finite numbers, and how many such samples.
     silenced: tuple[int, int]
+    remarks: list[Counted]
     interrupted: bool
     too_many_errors: bool
     notes: list[str]
@@ -313,7 +315,7 @@ def load(
     mono: bool,
     offset: float,
     duration: float | None,
-) -> tuple[NDArray[np.float32], int]: ...
+) -> tuple[NDArray[np.float32], int, list[tuple[str, str]]]: ...
 def convert(
     rows: Iterable[_Row],
     config: SpectrogramConfig,
@@ -327,7 +329,7 @@ def convert_bytes(
     png: str,
     limits: Limits,
     threads: int,
-) -> list[tuple[bytes | None, int, float, tuple[str, str] | None]]: ...
+) -> tuple[list[tuple[bytes | None, int, float, tuple[str, str] | None]], list[Counted]]: ...
 def figure(
     samples: NDArray[np.float32], sr: int, config: SpectrogramConfig, caption: Caption
 ) -> bytes: ...
@@ -357,7 +359,7 @@ def describe_recordings(
     limits: Limits,
     threads: int,
     progress: Callable[[int, int], object] | None,
-) -> tuple[NDArray[np.float64], list[str | None]]: ...
+) -> tuple[NDArray[np.float64], list[str | None], list[Counted]]: ...
 def feature_families() -> list[tuple[str, list[str]]]: ...
 def open_archive(
     place: str | os.PathLike[str] | _Remote, limits: Limits

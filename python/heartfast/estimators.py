@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from heartfast.errors import DatasetError, DecodeError
+from heartfast.errors import DatasetError, DecodeError, HeartfastWarning
 from heartfast.extraction import extract_all
 from heartfast.features import extract, feature_names
 from heartfast.fitting import CANDIDATES, Data, Settings
@@ -165,16 +166,18 @@ def _require_all(errors: Sequence[tuple[str, str]]) -> None:
 
 def _describe_recordings(paths: list[str], config: dict[str, object], jobs: int | None) -> Array:
     """Describe the pictures that recordings would have: (n, f), in the order of the paths."""
-    from heartfast import _core
+    from heartfast import _core, remarks
     from heartfast.limits import Limits
 
     for path in paths:
         os.stat(path)  # what is not there is no damaged recording, but an OSError
-    matrix, failures = _core.describe_recordings(
+    matrix, failures, odd = _core.describe_recordings(
         [(path, path) for path in paths], spectrogram_config(config), Limits(), cores(jobs), None
     )
     failed = zip(paths, failures, strict=True)
     _require_all([(path, text) for path, text in failed if text is not None])
+    for note in remarks.notes(odd):
+        warnings.warn(note, HeartfastWarning, stacklevel=4)
     return matrix
 
 

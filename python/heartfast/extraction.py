@@ -32,7 +32,7 @@ class Extracted(NamedTuple):
 
     `rows` are their indices among the names asked for, `errors` the other names, each with
     its message (without the name); `config` is the configuration they share, `foreign` counts
-    those without.
+    those without. `notes` are what a user should know of recordings.
     """
 
     matrix: Array
@@ -40,6 +40,7 @@ class Extracted(NamedTuple):
     errors: list[tuple[str, str]]
     config: dict[str, object] | None
     foreign: int
+    notes: tuple[str, ...] = ()
 
 
 def extract_all(
@@ -142,7 +143,7 @@ def extract_recordings(
     """
     import numpy as np
 
-    from heartfast import _core
+    from heartfast import _core, remarks
     from heartfast.limits import Limits
     from heartfast.recordings import find_recordings
 
@@ -155,7 +156,7 @@ def extract_recordings(
         if progress:
             progress(Progress("features", done, len(names), failed))
 
-    matrix, failures = _core.describe_recordings(
+    matrix, failures, odd = _core.describe_recordings(
         [(recording.member or recording.path, recording.path) for _, recording in named],
         config,
         Limits(),
@@ -169,7 +170,8 @@ def extract_recordings(
             f"not, the first: {': '.join(errors[0])}"
         )
     rows = np.flatnonzero([text is None for text in failures])
-    return names, Extracted(matrix[rows], rows, errors, config.to_dict(), 0)
+    notes = tuple(remarks.notes(odd))
+    return names, Extracted(matrix[rows], rows, errors, config.to_dict(), 0, notes)
 
 
 def recording_name(recording: str, sources: Sequence[Path]) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from heartfast import _core
+from heartfast import _core, remarks
 from heartfast._core import MAX_N_FFT, SpectrogramConfig
+from heartfast.errors import HeartfastWarning
 from heartfast.parallel import cores
 from heartfast.picture import Spectrogram, sample_rate
 
 if TYPE_CHECKING:
-    import os
-
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
     from typing_extensions import Unpack
@@ -53,9 +54,15 @@ def load(
     OSError
         The file cannot be read.
     UnsupportedFormatError, DecodeError
-        It is not a recording, or a damaged one, or one that ends before `offset`.
+        It is not a recording, or a damaged one, or one that ends before `offset`; sound is missing
+        in it.
     ValueError
         An argument out of range.
+
+    Warns
+    -----
+    HeartfastWarning
+        The recording is shorter than its header says, or a size in there does not fit the file.
 
     Notes
     -----
@@ -76,7 +83,10 @@ def load(
     if not 0 <= offset < float("inf"):
         raise ValueError(f"offset: expected at least 0 seconds, found {offset}")
     rate = None if sr is None else sample_rate(sr)
-    samples, rate = _core.load(path, rate, mono, offset, duration)
+    samples, rate, odd = _core.load(path, rate, mono, offset, duration)
+    for kind, text in odd:
+        said = f"{os.fspath(path)}: {remarks.sentence(kind, text)}"
+        warnings.warn(said, HeartfastWarning, stacklevel=2)
     if samples.shape[1] == 1:
         return samples[:, 0], rate
     return samples.T, rate

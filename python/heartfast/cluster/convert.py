@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from heartfast import remarks
 from heartfast.cluster.engine import run_all
 from heartfast.cluster.merge import archives_in, merge_parts
 from heartfast.cluster.plan import Plan, Request
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from heartfast.progress import ProgressCallback
+    from heartfast.remarks import Counted
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
@@ -59,6 +61,7 @@ class TasksConversion(Conversion):
         totals: dict[str, float],
         known: int,
         notes: list[str],
+        odd: list[Counted],
         tasks: int,
         done: int,
     ) -> None:
@@ -68,6 +71,7 @@ class TasksConversion(Conversion):
         self._failed = int(totals["failed"])
         self.known = known
         self.notes = notes
+        self.remarks = odd
         self.tasks, self.done = tasks, done
 
     @property
@@ -187,7 +191,7 @@ def convert_in_tasks(
                 f"{len(mine)} of {plan.tasks} tasks are done here; once all shares are, "
                 f"heartfast merge {place} joins them"
             )
-            return TasksConversion(str(place), totals, known, notes, plan.tasks, len(mine))
+            return TasksConversion(str(place), totals, known, notes, [], plan.tasks, len(mine))
         merged = merge_parts([place], read_plan(place), place)
         with_silenced, silenced = merged.silenced
         if silenced:
@@ -195,7 +199,9 @@ def convert_in_tasks(
                 f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
                 "they count as silence"
             )
-        return TasksConversion(str(place), merged._asdict(), known, notes, plan.tasks, plan.tasks)
+        notes += remarks.notes(merged.remarks)
+        totals, tasks = merged._asdict(), plan.tasks
+        return TasksConversion(str(place), totals, known, notes, merged.remarks, tasks, tasks)
 
 
 def clear_place(place: Folder | Store) -> None:

@@ -15,9 +15,12 @@ from heartfast.cluster.task import Part
 from heartfast.errors import ConfigMismatchError, DatasetError
 from heartfast.manifest import MANIFEST
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
+from heartfast.remarks import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from heartfast.remarks import Counted
 
 _HEAD = b"file_name,label,group,source,sample_rate,duration_s,sha256\n"
 # Parts that are read ahead.
@@ -36,6 +39,7 @@ class Merged(NamedTuple):
     failed: int
     silenced: tuple[int, int]
     tasks: int
+    remarks: list[Counted]
 
     def to_dict(self) -> dict[str, object]:
         """The result as JSON can hold it."""
@@ -119,6 +123,7 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
             f"{len(missing)}: {_ranges(missing)}; the same commands go on from there"
         )
     totals = [0, 0, 0.0, 0, 0, 0]
+    odd: list[Counted] = []
     archives: set[str] = set()
     with scratch(out) as folder, contextlib.ExitStack() as files:
         paths = [os.path.join(folder, name) for name in ("manifest", "metadata", "errors")]
@@ -131,6 +136,7 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
                 table.write(text)
             row = (part.recordings, part.pictures, part.duration_s, part.failed, *part.silenced)
             totals = [a + b for a, b in zip(totals, row, strict=True)]
+            odd = joined(odd, part.remarks)
             archives.update(part.archives)
         files.close()
         if totals[3]:
@@ -146,7 +152,7 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
     recordings, pictures, duration_s, failed, *silenced = totals
     return Merged(
         str(out), int(recordings), int(pictures), float(duration_s), int(failed),
-        (int(silenced[0]), int(silenced[1])), len(names),
+        (int(silenced[0]), int(silenced[1])), len(names), odd,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from heartfast._core import SpectrogramConfig
     from heartfast.intervals import Interval
     from heartfast.limits import Limits
+    from heartfast.remarks import Counted
     from heartfast.selection import Selection
 
 # Threads to a core that read from a store or write to one: they mostly wait.
@@ -67,6 +68,7 @@ class Part(NamedTuple):
     duration_s: float
     failed: int
     silenced: tuple[int, int]
+    remarks: list[Counted]
     archives: list[str]
     lengths: tuple[int, ...]
 
@@ -157,7 +159,7 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
             names = _commit_files(place, folder, tables[0])
         part = Part(
             len(listed), outcome["pictures"], outcome["duration_s"], len(failures),
-            outcome["silenced"], archives + names, tuple(map(len, tables)),
+            outcome["silenced"], outcome["remarks"], archives + names, tuple(map(len, tables)),
         )  # fmt: skip
         path = os.path.join(folder, "part")
         with open(path, "wb") as file:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from heartfast import _core
+from heartfast import _core, remarks
 from heartfast._core import SpectrogramConfig
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
@@ -364,6 +364,7 @@ def convert(
             f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
             "they count as silence"
         )
+    notes += remarks.notes(outcome["remarks"])
     if gallery and outcome["pictures"]:
         from heartfast.stages.gallery import write_gallery
 

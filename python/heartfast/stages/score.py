@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast import remarks
 from heartfast.bundle import Bundle
 from heartfast.combining import combine, groups_to_score
 from heartfast.context import with_context
@@ -256,7 +257,7 @@ def _predict(
 ) -> ScoreResult:
     from heartfast.novelty import novelty
 
-    notes = []
+    notes = list(found.notes)
     if found.foreign and bundle.config is not None:
         notes.append(
             f"pictures that do not say how they were made: {found.foreign}; the model's were made "
@@ -369,6 +370,8 @@ def _drawn(
             recording_name(record.recording, sources): record.file_name for record in made.records
         }
         failed = {recording_name(error.path, sources): error.message for error in made.errors}
+        # A recording of which sound is missing has a picture, too.
+        picture_of = {name: file for name, file in picture_of.items() if name not in failed}
         if not picture_of:
             first = ": ".join(next(iter(failed.items())))
             raise DatasetError(
@@ -384,6 +387,7 @@ def _drawn(
     return names, found._replace(
         rows=np.array([position[scored[row]] for row in found.rows]),
         errors=[(name, failed[name]) for name in names if name in failed] + found.errors,
+        notes=tuple(remarks.notes(made.remarks)),
     )
 
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result, guard};
+use crate::findings::{Findings, Remark};
 pub use crate::job::{Job, Task};
 use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
@@ -211,9 +212,7 @@ impl<'a> Worker<'a> {
             // Nobody knows what it has left of the buffers.
             *self = Self::new(self.job, self.sink, self.monitor)?;
         }
-        let (kind, message) = (failed.kind().to_owned(), failed.to_string());
-        let offset = failed.offset();
-        entry.failure = Some(Box::new(Failure { kind, message, offset }));
+        entry.fail(&failed);
         Ok(entry)
     }
 
@@ -225,7 +224,9 @@ impl<'a> Worker<'a> {
         let bytes = &self.recording[..length];
         let name = task.name();
         let caption = self.job.caption(&name, &name);
-        let drawn = self.converter.convert(bytes, &caption, &mut self.picture, self.cancel)?;
+        let (drawn, findings) =
+            self.converter.convert(bytes, &caption, &mut self.picture, self.cancel)?;
+        entry.find(findings);
         let mut sha256 = Sha256::new();
         for part in bytes.chunks(IO_STRIDE) {
             self.cancel.check()?;
@@ -240,10 +241,13 @@ impl<'a> Worker<'a> {
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
         let stream = Mutex::new(self.opener.stream(source, &mut self.recording, self.cancel)?);
-        let (part, _) =
-            Segments::open(&stream, selection, limits, &mut self.resamplings, self.cancel)?
-                .next(&mut self.audio, self.cancel)?
-                .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        let kept = &mut self.resamplings;
+        let mut only = Segments::open(&stream, selection, limits, kept, self.cancel)?;
+        let (part, _) = only
+            .next(&mut self.audio, self.cancel)?
+            .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        entry.find(only.findings());
+        drop(only);
         let (audio, picture) = (&mut self.audio, &mut self.picture);
         let name = task.name();
         let caption = self.job.caption(&name, &name);
@@ -302,9 +306,13 @@ impl<'a> Worker<'a> {
         let mut pictures = Vec::new();
         let each = selection.channel == Channel::Each;
         let name = task.name();
+        let mut found = Findings::default();
         let mut draw = || {
             let mut cut = Segments::open(&stream, selection, limits, &mut kept, self.cancel)?;
-            while let Some((mut part, start_ms)) = cut.next(&mut self.audio, self.cancel)? {
+            loop {
+                let next = cut.next(&mut self.audio, self.cancel);
+                found = cut.findings();
+                let Some((mut part, start_ms)) = next? else { break };
                 // A recording of a day is not waited for: it is done anew.
                 self.monitor.stop.check()?;
                 for index in 0..self.audio.channels {
@@ -333,6 +341,7 @@ impl<'a> Worker<'a> {
             Ok(())
         };
         let drawn = draw();
+        entry.find(found);
         let some = !pictures.is_empty();
         entry.pictures = Pictures::Many(pictures);
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -370,18 +379,18 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The samples that are selected of a recording, without segments; several channels only where
-/// each is selected.
+/// The samples that are selected of a recording, without segments, and what was odd about it;
+/// several channels only where each is selected.
 ///
 /// # Errors
 /// Those of [`Selection::validate`], [`read`] and [`decode`](crate::audio::decode); [`Error::Decode`] if the
-/// recording ends before the selected part.
+/// recording ends before the selected part, or sound is missing.
 pub fn load(
     recording: &Origin,
     selection: &Selection,
     limits: &Limits,
     cancel: &Cancel,
-) -> Result<Audio> {
+) -> Result<(Audio, Vec<Remark>)> {
     selection.validate()?;
     let mut opener = Opener::default();
     let source = opener.open(recording)?;
@@ -389,6 +398,7 @@ pub fn load(
     let stream = Mutex::new(opener.stream(source, &mut bytes, cancel)?);
     let mut audio = Audio::default();
     let mut new = Resamplings::default();
-    Segments::open(&stream, selection, limits, &mut new, cancel)?.next(&mut audio, cancel)?;
-    Ok(audio)
+    let mut only = Segments::open(&stream, selection, limits, &mut new, cancel)?;
+    only.next(&mut audio, cancel)?;
+    Ok((audio, only.findings().whole()?))
 }

@@ -13,6 +13,7 @@ use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, guard};
 use crate::features::{self, Extractor, Scale};
 use crate::figure::Caption;
+use crate::findings::{Remark, Tally};
 use crate::limits::Limits;
 use crate::memory::fit;
 use crate::pipeline::{Canvas, Recording};
@@ -27,6 +28,8 @@ pub struct Described {
     pub rows: Vec<f64>,
     /// What was expected of each recording and found, where it failed.
     pub failures: Vec<Option<String>>,
+    /// What was odd about recordings that were described.
+    pub remarks: Tally,
 }
 
 /// Describes the pictures of whole recordings, each with what the caller calls it. The result does
@@ -45,22 +48,25 @@ pub fn describe_all<'a>(
     let count = features::count();
     let mut rows = Vec::new();
     fit(&mut rows, count * recordings.len(), &monitor.cancel)?;
-    let mut failures: Vec<Option<String>> = vec![None; recordings.len()];
-    let items = recordings.iter().zip(rows.chunks_exact_mut(count)).zip(&mut failures);
+    let mut told: Vec<Told> = vec![Ok(Vec::new()); recordings.len()];
+    let items = recordings.iter().zip(rows.chunks_exact_mut(count)).zip(&mut told);
     let threads = threads.min(recordings.len());
     let worker = || Describer::new(config, limits);
-    type Item<'i> = ((&'i (Origin, PathBuf), &'i mut [f64]), &'i mut Option<String>);
-    let work = |describer: &mut Describer<'a>, ((recording, row), failure): Item<'_>| {
+    type Item<'i> = ((&'i (Origin, PathBuf), &'i mut [f64]), &'i mut Told);
+    let work = |describer: &mut Describer<'a>, ((recording, row), told): Item<'_>| {
         monitor.check()?;
         match guard(|| describer.describe(recording, &monitor.cancel)) {
-            Ok(features) => row.copy_from_slice(&features),
+            Ok((features, remarks)) => {
+                row.copy_from_slice(&features);
+                *told = Ok(remarks);
+            }
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             Err(error) => {
                 if matches!(error, Error::Panic(_)) {
                     // Nobody knows what it has left of the buffers.
                     *describer = worker()?;
                 }
-                *failure = Some(error.to_string());
+                *told = Err(error.to_string());
                 monitor.failed.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -68,8 +74,16 @@ pub fn describe_all<'a>(
         Ok(())
     };
     share(items, threads, worker, work)?;
-    Ok(Described { rows, failures })
+    let mut remarks = Tally::default();
+    for (at, told) in told.iter().enumerate() {
+        remarks.add(at, told.as_deref().unwrap_or_default());
+    }
+    let failures = told.into_iter().map(|told| told.err()).collect();
+    Ok(Described { rows, failures, remarks })
 }
+
+/// What is said about a recording, or why there is nothing else.
+type Told = std::result::Result<Vec<Remark>, String>;
 
 /// One thread's plans and buffers.
 struct Describer<'a> {
@@ -101,17 +115,19 @@ impl<'a> Describer<'a> {
         &mut self,
         (origin, named): &(Origin, PathBuf),
         cancel: &Cancel,
-    ) -> Result<Vec<f64>> {
+    ) -> Result<(Vec<f64>, Vec<Remark>)> {
         let source = self.opener.open(origin)?;
         let length = self.opener.read(source, &mut self.recording, cancel)?;
-        audio::decode(&self.recording[..length], &mut self.audio, &self.limits, cancel)?;
+        let bytes = &self.recording[..length];
+        let remarks = audio::decode(bytes, &mut self.audio, &self.limits, cancel)?.whole()?;
         // A figure says what it is of.
         let title = named.file_stem().map_or(Cow::Borrowed(""), OsStr::to_string_lossy);
         let caption = Caption { title: &title, intervals: &[], contour: &[] };
         let (image, _, known) = self.canvas.draw(&mut self.audio, 0.0, &caption, cancel)?;
         let scale = scale(self.config, &known, image.width)?;
         let shape = (image.height, image.width);
-        self.extractor.describe(&levels(&image, self.config.invert), shape, &scale, cancel)
+        let levels = levels(&image, self.config.invert);
+        Ok((self.extractor.describe(&levels, shape, &scale, cancel)?, remarks))
     }
 }
 

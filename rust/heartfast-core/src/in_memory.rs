@@ -5,6 +5,7 @@ use crate::batch::Monitor;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, guard};
 use crate::figure::Caption;
+use crate::findings::Remark;
 use crate::limits::Limits;
 use crate::pipeline::{Converter, Recording};
 use crate::png::Preset;
@@ -23,8 +24,8 @@ pub struct Drawing<'a> {
     pub threads: usize,
 }
 
-/// A PNG, and what is known of its recording.
-pub type Drawn = Result<(Vec<u8>, Recording)>;
+/// A PNG, what is known of its recording, and what was odd about it.
+pub type Drawn = Result<(Vec<u8>, Recording, Vec<Remark>)>;
 
 /// Draws each of some recordings, given with its name, which figures show. A failed one is only its
 /// own failure. The result does not depend on the number of threads.
@@ -46,7 +47,7 @@ pub fn draw_all<'a>(
         let caption = Caption { title, intervals: &[], contour: &[] };
         let mut picture = Vec::new();
         *drawn = guard(|| converter.convert(bytes, &caption, &mut picture, &monitor.cancel))
-            .map(|known| (picture, known));
+            .and_then(|(known, findings)| Ok((picture, known, findings.whole()?)));
         match drawn {
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             // Nobody knows what it has left of the buffers.

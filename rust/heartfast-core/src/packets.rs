@@ -17,8 +17,9 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 use crate::audio::Audio;
-use crate::cancel::Cancel;
+use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result, guard};
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::pcm::{Input, Sound, skip_id3};
@@ -66,6 +67,9 @@ pub(crate) struct Packets<'s> {
     used: usize,
     /// Samples of one channel that have been read.
     frames: u64,
+    /// Samples of one channel that are missing in front of the packet: silence.
+    silence: u64,
+    pub(crate) findings: Findings,
     /// Of the file, for errors: a little more than was decoded.
     progress: Arc<Progress>,
 }
@@ -130,14 +134,16 @@ impl<'s> Packets<'s> {
     /// [`Error::Unsupported`] for what symphonia does not decode.
     pub(crate) fn of_blocks(
         source: Box<dyn MediaSource + 's>,
-        sound: Sound,
+        mut sound: Sound,
         limits: &Limits,
     ) -> Result<Self> {
+        let findings = std::mem::take(&mut sound.findings);
         let progress = Arc::default();
         let source = Box::new(Bytes::new(source, 0, &progress)?);
         let blocks = Blocks::new(source, sound)?;
         let decoder = blocks.decoder()?;
-        Ok(Self::of(Container::Blocks(blocks), decoder, progress, limits))
+        let packets = Self::of(Container::Blocks(blocks), decoder, progress, limits);
+        Ok(Self { findings, ..packets })
     }
 
     fn of(
@@ -146,9 +152,19 @@ impl<'s> Packets<'s> {
         progress: Arc<Progress>,
         limits: &Limits,
     ) -> Self {
-        let (packet, limits) = (Vec::new(), *limits);
-        let (channels, sample_rate, used, frames) = (0, 0, 0, 0);
-        Self { container, decoder, limits, channels, sample_rate, packet, used, frames, progress }
+        Self {
+            container,
+            decoder,
+            limits: *limits,
+            channels: 0,
+            sample_rate: 0,
+            packet: Vec::new(),
+            used: 0,
+            frames: 0,
+            silence: 0,
+            findings: Findings::default(),
+            progress,
+        }
     }
 
     /// # Errors
@@ -181,18 +197,14 @@ impl<'s> Packets<'s> {
         audio.interleaved.clear();
         loop {
             cancel.check()?;
-            if self.used < self.packet.len() {
+            // Where sound is missing at the start, it is the first packet that tells the channels.
+            while self.channels > 0 && (self.silence > 0 || self.used < self.packet.len()) {
+                cancel.check()?;
                 let full = most(self.sample_rate).saturating_mul(self.channels);
-                let left = &self.packet[self.used..];
-                let taken = &left[..left.len().min(full - audio.interleaved.len())];
-                let frames = (audio.interleaved.len() + taken.len()) / self.channels;
-                self.limits.check_duration(frames as u64, self.sample_rate)?;
-                reserve(&mut audio.interleaved, taken.len())?;
-                audio.interleaved.extend_from_slice(taken);
-                self.used += taken.len();
-                self.frames += (taken.len() / self.channels) as u64;
+                self.take(full - audio.interleaved.len(), &mut audio.interleaved)?;
                 if audio.interleaved.len() == full {
-                    break;
+                    (audio.channels, audio.sample_rate) = (self.channels, self.sample_rate);
+                    return Ok(true);
                 }
             }
             let more = guarded(|| self.next_packet());
@@ -205,6 +217,54 @@ impl<'s> Packets<'s> {
         }
         (audio.channels, audio.sample_rate) = (self.channels, self.sample_rate);
         Ok(!audio.interleaved.is_empty())
+    }
+
+    /// Appends up to so many values: silence where sound is missing, else of the packet.
+    fn take(&mut self, most: usize, out: &mut Vec<f32>) -> Result<()> {
+        let left = &self.packet[self.used..];
+        let silent = (self.silence as usize).min(STRIDE / self.channels + 1) * self.channels;
+        let n = if silent > 0 { silent } else { left.len() }.min(most);
+        let frames = (out.len() + n) / self.channels;
+        self.limits.check_duration(frames as u64, self.sample_rate)?;
+        reserve(out, n)?;
+        if silent > 0 {
+            out.resize(out.len() + n, 0.0);
+            self.silence -= (n / self.channels) as u64;
+        } else {
+            out.extend_from_slice(&left[..n]);
+            self.used += n;
+        }
+        self.frames += (n / self.channels) as u64;
+        Ok(())
+    }
+
+    /// Puts silence for so many samples of each channel that are missing here, and notes the gap.
+    /// Nothing longer is believed than the recording is said to be, or than a picture may be.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for a longer gap.
+    fn lose(&mut self, missing: u64) -> Result<()> {
+        let place = self.frames + self.silence;
+        let rate = match self.sample_rate {
+            0 => self.decoder.codec_params().sample_rate.unwrap_or(0),
+            rate => rate,
+        };
+        let rate = f64::from(rate.max(1));
+        let (at_s, missing_s) = (place as f64 / rate, missing as f64 / rate);
+        let declared = match &self.container {
+            Container::Format { declared, .. } => declared.unwrap_or(u64::MAX),
+            Container::Blocks(_) => u64::MAX,
+        };
+        // Where a caller sets no limit, the default one holds here: silence takes no bytes of the
+        // file, so that a few of them could ask for any amount of memory.
+        let most_s = self.limits.max_duration_s.min(Limits::default().max_duration_s);
+        if place.saturating_add(missing) > declared || at_s + missing_s > most_s {
+            let found = format!("{missing} samples missing, {at_s:.3} s in");
+            return Err(Error::decode("sound data", found));
+        }
+        self.silence += missing;
+        self.findings.lose(at_s, missing_s, self.progress.position());
+        Ok(())
     }
 
     /// Decodes the next packet of the track, whatever is in it; `false` at the end.
@@ -225,14 +285,11 @@ impl<'s> Packets<'s> {
         self.used = 0;
         // Whether its end is not there.
         let mut cut = false;
+        let mut missing = 0;
         match &mut self.container {
             Container::Format { track_id, .. } if packet.track_id != *track_id => return Ok(true),
             Container::Format { expected: Some(expected), .. } => {
-                let missing = packet.pts.get() - *expected;
-                if missing > 0 {
-                    let found = format!("{missing} samples missing, {at:.3} s in");
-                    return Err(Error::decode("sound data", found));
-                }
+                missing = u64::try_from(packet.pts.get() - *expected).unwrap_or(0);
                 *expected = packet.pts.get() + packet.dur.get() as i64;
             }
             Container::Format { frame, .. } => {
@@ -246,6 +303,9 @@ impl<'s> Packets<'s> {
                 *frame = head;
             }
             Container::Blocks(_) => {}
+        }
+        if missing > 0 {
+            self.lose(missing)?;
         }
         let decoded = match self.decoder.decode(&packet) {
             Ok(decoded) => decoded,

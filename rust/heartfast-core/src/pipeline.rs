@@ -8,6 +8,7 @@ use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result};
 use crate::figure::{Axes, Caption, Drawer, Osc, Scene};
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::png::{Encoder, Preset};
 use crate::raster::{Color, Image};
@@ -137,7 +138,7 @@ impl<'a> Converter<'a> {
         self.canvas.config
     }
 
-    /// The PNG, into `file`, of a recording's bytes.
+    /// The PNG, into `file`, of a recording's bytes, and what was odd about them.
     ///
     /// # Errors
     /// Those of [`audio::decode`] and [`Converter::draw`].
@@ -147,10 +148,13 @@ impl<'a> Converter<'a> {
         caption: &Caption,
         file: &mut Vec<u8>,
         cancel: &Cancel,
-    ) -> Result<Recording> {
+    ) -> Result<(Recording, Findings)> {
         let mut audio = std::mem::take(&mut self.audio);
-        let drawn = audio::decode(recording, &mut audio, &self.limits, cancel)
-            .and_then(|()| self.draw(&mut audio, &Part::default(), caption, file, cancel));
+        let drawn =
+            audio::decode(recording, &mut audio, &self.limits, cancel).and_then(|findings| {
+                let known = self.draw(&mut audio, &Part::default(), caption, file, cancel)?;
+                Ok((known, findings))
+            });
         self.audio = audio;
         drawn
     }

@@ -7,6 +7,7 @@ use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::channels::reduce;
 use crate::error::{Error, Result};
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::memory::{fit, reserve};
 use crate::packets::{Outline, Packets};
@@ -79,6 +80,14 @@ impl<'l, 'i> Signal<'l, 'i> {
         };
         let frame = (sound.channels * coding.bytes) as u64;
         Some(((sound.data.end - sound.data.start) / frame).min(*left))
+    }
+
+    /// What was odd so far.
+    pub(crate) fn findings(&self) -> Findings {
+        match &self.taken.reader {
+            Reader::Samples { sound, .. } => sound.findings.clone(),
+            Reader::Packets { packets, .. } => packets.findings.clone(),
+        }
     }
 
     /// Appends so many samples of each channel to `out`; fewer only at the end.

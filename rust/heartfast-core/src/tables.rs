@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::findings::Tally;
 use crate::lines::Lines;
 use crate::manifest::{self, Entry, Failure, Subject};
 use crate::sink::replace;
@@ -42,6 +43,8 @@ pub struct Totals {
     pub with_silenced: usize,
     /// These samples.
     pub silenced: u64,
+    /// What was odd about recordings, by their place among the tasks.
+    pub remarks: Tally,
 }
 
 /// A picture by its name, where that is not its task's, its row, and its place there.
@@ -89,6 +92,7 @@ impl Rows<'_> {
             totals.finished += 1;
             totals.with_silenced += usize::from(entry.silenced > 0);
             totals.silenced += entry.silenced;
+            totals.remarks.add(row as usize, &entry.remarks);
             let failed = entry.failure.as_deref().cloned();
             totals.failures.extend(failed.map(|failure| (row as usize, failure)));
         }

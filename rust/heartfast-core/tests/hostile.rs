@@ -11,7 +11,7 @@ use heartfast_core::{Cancel, Error};
 
 fn decoded(bytes: &[u8]) -> heartfast_core::Result<Audio> {
     let mut audio = Audio::default();
-    decode(bytes, &mut audio, &Limits::default(), &Cancel::new()).map(|()| audio)
+    decode(bytes, &mut audio, &Limits::default(), &Cancel::new()).map(|_| audio)
 }
 
 /// The samples, as whole numbers of 16 bits.
@@ -264,7 +264,7 @@ fn not_a_number_and_infinity_are_silence_and_counted() {
     let mut converter = Converter::new(&config).unwrap();
     let mut convert = |values: &[f32]| {
         let mut picture = Vec::new();
-        let known = converter
+        let (known, _) = converter
             .convert(&file(values), &Caption::default(), &mut picture, &Cancel::new())
             .unwrap();
         (known.silenced, picture)
@@ -328,7 +328,7 @@ fn flac_with_absurd_block_sizes() {
 fn limits_by_their_names() {
     let read = |bytes: &[u8], limits: Limits| {
         let mut audio = Audio::default();
-        decode(bytes, &mut audio, &limits, &Cancel::new()).map(|()| audio)
+        decode(bytes, &mut audio, &limits, &Cancel::new()).map(|_| audio)
     };
     let most = Limits::default();
     let (kind, text) = said(&wav((1, u16::MAX, 4000, u16::MAX, 8), &vec![0; 70_000]));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
 use heartfast_core::batch::{Origin, load as load_part, read};
+use heartfast_core::findings::Remark;
 use heartfast_core::limits::Limits;
 use heartfast_core::selection::{Channel, Selection};
 use numpy::{PyArray1, PyArrayMethods};
@@ -13,8 +14,11 @@ use pyo3::prelude::*;
 use crate::errors::raise_for;
 use crate::interrupt;
 
-/// Interleaved samples of shape (n, channels), and the sample rate; `duration` seconds from
-/// `offset` on, or all.
+/// Samples, their rate, and the remarks (kind, text).
+type Loaded<'py> = (Bound<'py, PyAny>, u32, Vec<(String, String)>);
+
+/// Interleaved samples of shape (n, channels), the sample rate, and what was odd; `duration`
+/// seconds from `offset` on, or all.
 #[pyfunction]
 pub(crate) fn load<'py>(
     py: Python<'py>,
@@ -23,7 +27,7 @@ pub(crate) fn load<'py>(
     mono: bool,
     offset: f64,
     duration: Option<f64>,
-) -> PyResult<(Bound<'py, PyAny>, u32)> {
+) -> PyResult<Loaded<'py>> {
     let cancel = Cancel::new();
     let origin = Origin::File(path.clone());
     // One recording, that someone asked for: as long as it is.
@@ -38,18 +42,20 @@ pub(crate) fn load<'py>(
         let mut bytes = Vec::new();
         read(&origin, &mut bytes, &cancel)?;
         let mut audio = Audio::default();
-        decode(&bytes, &mut audio, &limits, &cancel)?;
+        let remarks = decode(&bytes, &mut audio, &limits, &cancel)?.whole()?;
         if mono {
             audio.mix(&cancel)?;
         }
         if let Some(sr) = sr {
             audio.resample(sr, &cancel)?;
         }
-        Ok(audio)
+        Ok((audio, remarks))
     };
-    let audio = interrupt::run(py, &cancel, |_| Ok(()), work)?
+    let (audio, remarks) = interrupt::run(py, &cancel, |_| Ok(()), work)?
         .map_err(|e| raise_for(py, e, Some(&path)))?;
     let (frames, channels) = (audio.frames(), audio.channels);
     let samples = PyArray1::from_vec(py, audio.interleaved);
-    Ok((samples.reshape([frames, channels])?.into_any(), audio.sample_rate))
+    let samples = samples.reshape([frames, channels])?.into_any();
+    let remarks = remarks.into_iter().map(|Remark { kind, text }| (kind, text));
+    Ok((samples, audio.sample_rate, remarks.collect()))
 }

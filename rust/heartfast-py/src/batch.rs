@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use heartfast_core::batch::{
     Form, Job, Monitor, Origin, ReadAt, Stamp, Storage, Subject, Task, Tasks, run,
 };
+use heartfast_core::findings::{Count, Tally};
 use heartfast_core::limits;
 use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
@@ -142,6 +143,15 @@ type Row = (Recording, PathBuf, PathBuf, OsString, OsString, OsString);
 /// (path, kind, message, offset) of a recording that failed.
 type Failure = (OsString, String, String, Option<u64>);
 
+/// Remarks of one kind: (kind, how many recordings have one, the first of them, its text).
+pub(crate) type Remarks = (String, usize, OsString, String);
+
+/// Remarks by kind; `named` says what a recording is called.
+pub(crate) fn remarks(tally: Tally, named: impl Fn(usize) -> OsString) -> Vec<Remarks> {
+    let told = |Count { kind, recordings, first, text }| (kind, recordings, named(first), text);
+    tally.0.into_iter().map(told).collect()
+}
+
 /// The recordings of a batch, for as long as somebody may ask what they were called.
 #[pyclass(frozen, module = "heartfast._core")]
 pub(crate) struct Recordings(Arc<Tasks>);
@@ -166,6 +176,7 @@ pub(crate) struct Outcome {
     known: usize,
     remade: usize,
     silenced: (usize, u64),
+    remarks: Vec<Remarks>,
     interrupted: bool,
     too_many_errors: bool,
     notes: Vec<String>,
@@ -246,6 +257,7 @@ pub(crate) fn convert(
         known: outcome.known,
         remade: outcome.remade,
         silenced: (totals.with_silenced, totals.silenced),
+        remarks: remarks(totals.remarks, |at| tasks.named(at).into_owned()),
         interrupted: monitor.stop.is_requested(),
         too_many_errors: outcome.too_many_errors,
         notes: outcome.notes,

@@ -10,7 +10,7 @@ use heartfast_core::features::{self, Extractor, Scale};
 use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use crate::batch::{Limits, Recording, reporter};
+use crate::batch::{Limits, Recording, Remarks, remarks, reporter};
 use crate::config::SpectrogramConfig;
 use crate::errors::raise;
 use crate::interrupt;
@@ -46,8 +46,8 @@ pub(crate) fn feature_families() -> [(&'static str, Vec<String>); 10] {
     features::families()
 }
 
-/// Features (n, features), and what is wrong with each of n recordings or None.
-type Described<'py> = (Bound<'py, PyArray2<f64>>, Vec<Option<String>>);
+/// Features (n, features), what is wrong with each of n recordings or None, and what was odd.
+type Described<'py> = (Bound<'py, PyArray2<f64>>, Vec<Option<String>>, Vec<Remarks>);
 
 /// The features of recordings, given with what the caller calls them; `progress` gets (done, failed) now and then.
 #[pyfunction]
@@ -67,5 +67,6 @@ pub(crate) fn describe_recordings<'py>(
     let found = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
     report(py)?;
     let shape = [recordings.len(), features::count()];
-    Ok((PyArray1::from_vec(py, found.rows).reshape(shape)?, found.failures))
+    let odd = remarks(found.remarks, |at| recordings[at].1.clone().into_os_string());
+    Ok((PyArray1::from_vec(py, found.rows).reshape(shape)?, found.failures, odd))
 }

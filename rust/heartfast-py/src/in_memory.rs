@@ -1,21 +1,26 @@
 //! `convert_batch`: recordings and pictures in memory.
 
+use std::ffi::OsString;
 use std::path::Path;
 
 use heartfast_core::batch::Monitor;
+use heartfast_core::findings::Tally;
 use heartfast_core::in_memory::{Drawing, draw_all};
 use heartfast_core::png::Preset;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
-use crate::batch::Limits;
+use crate::batch::{Limits, Remarks, remarks};
 use crate::config::SpectrogramConfig;
 use crate::errors::raise;
 use crate::interrupt;
 
 /// PNG or None, sample rate, seconds, and the kind of a failure and what it says or None.
 type Drawn<'py> = (Option<Bound<'py, PyBytes>>, u32, f64, Option<(&'static str, String)>);
+
+/// A row for each recording, and what was odd.
+type Rows<'py> = (Vec<Drawn<'py>>, Vec<Remarks>);
 
 /// The pictures of recordings, each all bytes of a file, given with their names.
 #[pyfunction]
@@ -27,7 +32,7 @@ pub(crate) fn convert_bytes<'py>(
     png: &str,
     limits: Limits,
     threads: usize,
-) -> PyResult<Vec<Drawn<'py>>> {
+) -> PyResult<Rows<'py>> {
     let png = Preset::from_name(png).map_err(|e| raise(py, e))?;
     let drawing = Drawing { config: &config.core, png, limits: limits.into(), threads };
     // As a figure of the file has it.
@@ -40,11 +45,16 @@ pub(crate) fn convert_bytes<'py>(
     let monitor = Monitor::default();
     let work = || draw_all(&given, &drawing, &monitor);
     let drawn = interrupt::run(py, &monitor.cancel, |_| Ok(()), work)?.map_err(|e| raise(py, e))?;
+    let mut tally = Tally::default();
+    for (at, one) in drawn.iter().enumerate() {
+        tally.add(at, one.as_ref().map_or(&[][..], |(_, _, remarks)| remarks));
+    }
     let row = |one: heartfast_core::in_memory::Drawn| match one {
-        Ok((picture, known)) => {
+        Ok((picture, known, _)) => {
             (Some(PyBytes::new(py, &picture)), known.sample_rate, known.duration_s, None)
         }
         Err(error) => (None, 0, 0.0, Some((error.kind(), error.to_string()))),
     };
-    Ok(drawn.into_iter().map(row).collect())
+    let name = |at: usize| OsString::from(&*names[at]);
+    Ok((drawn.into_iter().map(row).collect(), remarks(tally, name)))
 }

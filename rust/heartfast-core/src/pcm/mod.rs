@@ -13,6 +13,7 @@ mod riff;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::findings::{Findings, Remark};
 use crate::limits::Limits;
 pub(crate) use coding::Coding;
 pub(crate) use riff::skip_id3;
@@ -57,6 +58,8 @@ pub(crate) struct Sound {
     pub(crate) content: Content,
     /// Where in the file it is: whole frames, or blocks of which the last may be cut off.
     pub(crate) data: Range<u64>,
+    /// What is odd about it.
+    pub(crate) findings: Findings,
 }
 
 /// What the bytes of a [`Sound`] are.
@@ -64,6 +67,20 @@ pub(crate) struct Sound {
 pub(crate) enum Content {
     Samples(Coding),
     Blocks(Adpcm),
+}
+
+impl Content {
+    /// Samples of each channel in so many bytes.
+    pub(crate) fn frames(self, bytes: u64, channels: usize) -> u64 {
+        match self {
+            Self::Samples(coding) => bytes / (channels * coding.bytes) as u64,
+            Self::Blocks(adpcm) => {
+                let block = u64::from(adpcm.block_bytes);
+                let whole = bytes / block * adpcm.frames(block, channels);
+                whole + adpcm.frames(bytes % block, channels)
+            }
+        }
+    }
 }
 
 /// The two kinds of ADPCM that WAV has.
@@ -126,7 +143,16 @@ impl Sound {
         if !some {
             return Err(Error::decode("at least one sample", "none").at(start));
         }
-        Ok(Self { channels, sample_rate, content, data: start..start + bytes })
+        let mut findings = Findings::default();
+        if let Some(declared) = declared.filter(|&declared| declared > left) {
+            let frames = |bytes| content.frames(bytes, channels);
+            let (declared, found) = (frames(declared), frames(bytes));
+            if declared > found {
+                findings.remark(Remark::cut(declared, found, sample_rate));
+            }
+        }
+        let data = start..start + bytes;
+        Ok(Self { channels, sample_rate, content, data, findings })
     }
 }
 
