@@ -14,6 +14,7 @@ _KINDS = {
         "has a size in its header that does not fit the file",
         "have sizes in their headers that do not fit the files",
     ),
+    "extra": ("has data that is not read", "have data that is not read"),
 }
 
 

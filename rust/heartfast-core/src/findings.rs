@@ -6,6 +6,8 @@ use crate::error::Error;
 pub const CUT: &str = "cut";
 /// The kind of remark about a recording whose header gives a size that does not fit the file.
 pub const SIZE: &str = "size";
+/// The kind of remark about a file with data that is not read.
+pub const EXTRA: &str = "extra";
 
 /// Something odd about a recording that was read all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +31,8 @@ impl Remark {
         Self { kind: CUT.into(), text }
     }
 
-    /// The remark about a size in the header that does not fit the file.
-    #[allow(dead_code)]
-    pub(crate) fn size(text: String) -> Self {
-        Self { kind: SIZE.into(), text }
+    pub(crate) fn new(kind: &str, text: String) -> Self {
+        Self { kind: kind.into(), text }
     }
 }
 

@@ -2,16 +2,17 @@
 
 mod blocks;
 mod bytes;
+mod flac;
 mod mp4;
 mod trim;
 
 use std::sync::Arc;
 
-use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_ALAC};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
+use symphonia::core::formats::well_known::{FORMAT_ID_MP3, FORMAT_ID_OGG};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
@@ -19,7 +20,7 @@ use symphonia::core::meta::MetadataOptions;
 use crate::audio::Audio;
 use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result, guard};
-use crate::findings::Findings;
+use crate::findings::{EXTRA, Findings, Remark, SIZE};
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::pcm::{Input, Sound, skip_id3};
@@ -27,6 +28,7 @@ use crate::sniff;
 pub(crate) use crate::sniff::Start;
 use blocks::Blocks;
 use bytes::{Bytes, Progress};
+use flac::{End, Flac, Step};
 use mp4::Movie;
 use trim::Trim;
 
@@ -34,13 +36,25 @@ type Decoder = Box<dyn AudioDecoder>;
 
 /// What a frame of MPEG audio has in common with the one before: version, layer and rate.
 const SAME_FRAMES: u32 = 0xfffe_0c00;
+/// Samples by which encoders and headers of lossy formats disagree about a length.
+const SLACK: u64 = 4096;
 
 /// What is read of a file by position, before symphonia gets it.
 #[derive(Default)]
 pub(crate) struct Outline {
-    /// Where its MPEG audio begins, behind tags.
+    /// Where its MPEG audio or FLAC begins, behind tags.
     start: u64,
+    kind: Kind,
     movie: Movie,
+}
+
+/// What begins behind tags.
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Kind {
+    Mpeg,
+    Flac,
+    #[default]
+    Other,
 }
 
 impl Outline {
@@ -49,8 +63,13 @@ impl Outline {
     pub(crate) fn find(input: &mut Input<'_>) -> Result<Self> {
         // Symphonia would search a tag that it does not understand for the marks of a frame.
         let start = skip_id3(input)?;
-        let mpeg = input.get::<2>(start)?.is_some_and(|[a, b]| a == 0xff && b >= 0xe0);
-        Ok(Self { start: if mpeg { start } else { 0 }, movie: Movie::find(input)? })
+        let kind = match input.get_some::<4>(start, 4)?.0 {
+            [b'f', b'L', b'a', b'C'] => Kind::Flac,
+            [0xff, 0xe0..=0xff, ..] => Kind::Mpeg,
+            _ => Kind::Other,
+        };
+        let start = if kind == Kind::Other { 0 } else { start };
+        Ok(Self { start, kind, movie: Movie::find(input)? })
     }
 }
 
@@ -70,6 +89,8 @@ pub(crate) struct Packets<'s> {
     /// Samples of one channel that are missing in front of the packet: silence.
     silence: u64,
     pub(crate) findings: Findings,
+    /// Whether the end is reached.
+    finished: bool,
     /// Of the file, for errors: a little more than was decoded.
     progress: Arc<Progress>,
 }
@@ -79,15 +100,14 @@ enum Container<'s> {
     Format {
         reader: Box<dyn FormatReader + 's>,
         track_id: u32,
-        /// Samples of one channel, by the header.
-        declared: Option<u64>,
-        /// Where the next packet should begin, in samples: of formats that pass over damage.
-        expected: Option<i64>,
+        /// Seconds, by the header, and how many samples may be missing at the end.
+        declared: Option<(f64, u64)>,
         /// The beginning of the last frame of MPEG audio.
         frame: Option<u32>,
         trim: Trim,
     },
     Blocks(Blocks<'s>),
+    Flac(Box<Flac<'s>>),
 }
 
 impl<'s> Packets<'s> {
@@ -102,8 +122,15 @@ impl<'s> Packets<'s> {
         limits: &Limits,
     ) -> Result<Self> {
         let progress = Arc::default();
-        let source = Box::new(Bytes::new(source, outline.start, &progress)?);
+        let mut source = Box::new(Bytes::new(source, outline.start, &progress)?);
+        if outline.kind == Kind::Mpeg {
+            // Where it is not told how long a recording is, symphonia would guess it.
+            source.hide_length();
+        }
         let opened = guarded(|| {
+            if outline.kind == Kind::Flac {
+                return flac(source, outline.start, limits);
+            }
             let stream = MediaSourceStream::new(source, Default::default());
             let format = symphonia::default::get_probe().probe(
                 &Hint::new(),
@@ -163,23 +190,9 @@ impl<'s> Packets<'s> {
             frames: 0,
             silence: 0,
             findings: Findings::default(),
+            finished: false,
             progress,
         }
-    }
-
-    /// # Errors
-    /// [`Error::Limit`] if the header says that the recording is too long for one picture.
-    pub(crate) fn check_duration(&self) -> Result<()> {
-        let (frames, sample_rate) = match &self.container {
-            Container::Format { declared, .. } => {
-                (declared.unwrap_or(0), self.decoder.codec_params().sample_rate.unwrap_or(0))
-            }
-            Container::Blocks(blocks) => (blocks.frames(), blocks.sound.sample_rate),
-        };
-        if sample_rate == 0 {
-            return Ok(());
-        }
-        self.limits.check_duration(frames, sample_rate)
     }
 
     /// Reads on, into `audio`, as many samples of a channel as `most` says for the sample rate,
@@ -208,7 +221,7 @@ impl<'s> Packets<'s> {
                 }
             }
             let more = guarded(|| self.next_packet());
-            if !more.map_err(|error| error.at(self.progress.position()))? {
+            if !more.map_err(|error| error.at(self.position()))? {
                 break;
             }
         }
@@ -245,16 +258,9 @@ impl<'s> Packets<'s> {
     /// [`Error::Decode`] for a longer gap.
     fn lose(&mut self, missing: u64) -> Result<()> {
         let place = self.frames + self.silence;
-        let rate = match self.sample_rate {
-            0 => self.decoder.codec_params().sample_rate.unwrap_or(0),
-            rate => rate,
-        };
-        let rate = f64::from(rate.max(1));
+        let rate = f64::from(self.rate().max(1));
         let (at_s, missing_s) = (place as f64 / rate, missing as f64 / rate);
-        let declared = match &self.container {
-            Container::Format { declared, .. } => declared.unwrap_or(u64::MAX),
-            Container::Blocks(_) => u64::MAX,
-        };
+        let declared = self.declared().map_or(u64::MAX, |(frames, _)| frames);
         // Where a caller sets no limit, the default one holds here: silence takes no bytes of the
         // file, so that a few of them could ask for any amount of memory.
         let most_s = self.limits.max_duration_s.min(Limits::default().max_duration_s);
@@ -263,53 +269,134 @@ impl<'s> Packets<'s> {
             return Err(Error::decode("sound data", found));
         }
         self.silence += missing;
-        self.findings.lose(at_s, missing_s, self.progress.position());
+        let offset = match &self.container {
+            Container::Flac(flac) => flac.before,
+            _ => self.position(),
+        };
+        self.findings.lose(at_s, missing_s, offset);
         Ok(())
+    }
+
+    /// Samples of one channel, by the header, and by how many they may be fewer.
+    fn declared(&self) -> Option<(u64, u64)> {
+        match &self.container {
+            Container::Format { declared, .. } => declared
+                .map(|(seconds, slack)| ((seconds * f64::from(self.rate())).round() as u64, slack)),
+            Container::Blocks(_) => None,
+            Container::Flac(flac) => flac.declared().map(|frames| (frames, 0)),
+        }
+    }
+
+    /// Samples per second, as far as known.
+    fn rate(&self) -> u32 {
+        match self.sample_rate {
+            0 => self.decoder.codec_params().sample_rate.unwrap_or(0),
+            rate => rate,
+        }
+    }
+
+    /// How far the file is read.
+    fn position(&self) -> u64 {
+        match &self.container {
+            Container::Flac(flac) => flac.offset,
+            _ => self.progress.position(),
+        }
+    }
+
+    /// Notes what is odd about the end, once it is reached: `false`.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for damage at the end of a recording of unknown length.
+    fn finish(&mut self) -> Result<bool> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(false);
+        }
+        let (found, rate) = (self.frames, self.sample_rate);
+        let mut is_cut = true;
+        if let Container::Flac(flac) = &self.container {
+            is_cut = flac.end == End::Cut;
+            let seconds = |frames: u64| frames as f64 / f64::from(rate.max(1));
+            match flac.left() {
+                None if flac.ends_damaged => {
+                    let found = format!("damage, {:.3} s in", seconds(found));
+                    return Err(Error::decode("sound data", found));
+                }
+                Some(left @ 1..) if !is_cut => {
+                    self.findings.lose(seconds(found), seconds(left as u64), flac.good);
+                }
+                Some(left) if left < 0 => {
+                    let declared = seconds(flac.declared().unwrap_or(0));
+                    let text = format!("header {declared:.3} s, found {:.3} s", seconds(found));
+                    self.findings.remark(Remark::new(SIZE, text));
+                }
+                _ => {}
+            }
+            if let Some(repeated) = flac.repeated {
+                let text = format!("a block {:.3} s in is there twice", seconds(repeated));
+                self.findings.remark(Remark::new(EXTRA, text));
+            }
+            if flac.end == End::Followed {
+                let text = "another FLAC stream behind the end".to_owned();
+                self.findings.remark(Remark::new(EXTRA, text));
+            }
+        }
+        if let Some((declared, slack)) = self.declared()
+            && is_cut
+            && found + slack < declared
+        {
+            self.findings.remark(Remark::cut(declared, found, rate));
+        }
+        Ok(false)
     }
 
     /// Decodes the next packet of the track, whatever is in it; `false` at the end.
     fn next_packet(&mut self) -> Result<bool> {
         let at = self.frames as f64 / f64::from(self.sample_rate.max(1));
+        let mut missing = 0;
         let next = match &mut self.container {
             Container::Format { reader, .. } => reader.next_packet(),
             Container::Blocks(blocks) => blocks.next_packet(),
+            Container::Flac(flac) => match flac.step() {
+                Ok(Step::Frame(packet, before)) => {
+                    missing = before;
+                    Ok(Some(packet))
+                }
+                Ok(Step::Nothing) => return Ok(true),
+                Ok(Step::End) => Ok(None),
+                Err(error) => Err(error),
+            },
         };
         let packet = match next {
             Ok(Some(packet)) => packet,
-            Ok(None) => return Ok(false),
+            Ok(None) => return self.finish(),
             // The header promised more than is there; what is there counts.
-            Err(SymphoniaError::IoError(_)) if self.frames > 0 => return Ok(false),
+            Err(SymphoniaError::IoError(_)) if self.frames > 0 => return self.finish(),
             Err(e) => return Err(damaged(&e, at)),
         };
         self.packet.clear();
         self.used = 0;
         // Whether its end is not there.
         let mut cut = false;
-        let mut missing = 0;
         match &mut self.container {
             Container::Format { track_id, .. } if packet.track_id != *track_id => return Ok(true),
-            Container::Format { expected: Some(expected), .. } => {
-                missing = u64::try_from(packet.pts.get() - *expected).unwrap_or(0);
-                *expected = packet.pts.get() + packet.dur.get() as i64;
-            }
             Container::Format { frame, .. } => {
                 let head = packet.data.first_chunk().map(|&head| u32::from_be_bytes(head));
                 cut = self.progress.is_beyond();
                 // What looks like a frame, in a tag at the end.
                 let same = |(a, b): (u32, u32)| (a ^ b) & SAME_FRAMES == 0;
                 if cut && !head.zip(*frame).is_some_and(same) {
-                    return Ok(false);
+                    return self.finish();
                 }
                 *frame = head;
             }
-            Container::Blocks(_) => {}
+            Container::Blocks(_) | Container::Flac(_) => {}
         }
         if missing > 0 {
             self.lose(missing)?;
         }
         let decoded = match self.decoder.decode(&packet) {
             Ok(decoded) => decoded,
-            Err(_) if cut => return Ok(false),
+            Err(_) if cut => return self.finish(),
             Err(e) => return Err(damaged(&e, at)),
         };
         let (channels, rate) = (decoded.spec().channels().count(), decoded.spec().rate());
@@ -324,6 +411,7 @@ impl<'s> Packets<'s> {
         let kept = match &mut self.container {
             Container::Format { trim, .. } => trim.keep(&packet, decoded.frames(), rate),
             Container::Blocks(_) => 0..packet.dur.get() as usize,
+            Container::Flac(_) => 0..decoded.frames(),
         };
         decoded.copy_to_vec_interleaved(&mut self.packet);
         self.packet.truncate(kept.end.saturating_mul(channels));
@@ -343,6 +431,9 @@ fn container<'s>(
         .default_track(TrackType::Audio)
         .ok_or_else(|| Error::decode("an audio track", "none"))?;
     let (track_id, declared) = (track.id, track.num_frames);
+    let unit_s = track
+        .time_base
+        .map_or(0.0, |base| f64::from(base.numer.get()) / f64::from(base.denom.get()));
     let parameters = track
         .codec_params
         .as_ref()
@@ -362,10 +453,28 @@ fn container<'s>(
     let decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(!mp3))
         .map_err(|e| Error::unsupported(format!("a codec that is not read ({e})")))?;
-    // A FLAC reader passes over frames that are damaged; each says where it belongs. Without a
-    // length, it may be a piece of a longer one.
-    let expected = (format == FORMAT_ID_FLAC && declared.is_some()).then_some(0);
-    Ok((Container::Format { reader, track_id, declared, expected, frame: None, trim }, decoder))
+    let slack = if parameters.codec == CODEC_ID_ALAC { 0 } else { SLACK };
+    // The last page of Ogg tells where the recording ends, not how long it is.
+    let declared = declared.filter(|_| format != FORMAT_ID_OGG);
+    let declared = declared.map(|units| (trim.played(units) as f64 * unit_s, slack));
+    Ok((Container::Format { reader, track_id, declared, frame: None, trim }, decoder))
+}
+
+/// A FLAC stream that begins at byte `start` of the file, and the decoder for it.
+fn flac<'s>(
+    source: Box<Bytes<'s>>,
+    start: u64,
+    limits: &Limits,
+) -> Result<symphonia::core::errors::Result<(Container<'s>, Decoder)>> {
+    let opened = Flac::open(source, start).and_then(|flac| Ok((flac.decoder()?, flac)));
+    Ok(match opened {
+        Ok((decoder, flac)) => {
+            let (channels, rate) = flac.signal();
+            limits.check_signal(channels, rate)?;
+            Ok((Container::Flac(Box::new(flac)), decoder))
+        }
+        Err(error) => Err(error),
+    })
 }
 
 /// Calls a decoder, all of which have defects that only damaged files show.
