@@ -145,7 +145,7 @@ TRAILING = {
     "APEv2": b"APETAGEX" + b"\x01" * 100_000,
     "another WAV": wav(tone(3 * N, 1)),
     "zeros": bytes(200_000),
-    "some junk": b"\x11\x22\x33" * 30,
+    "a few bytes": b"\x11\x22\x33\x44",
 }
 
 
@@ -165,10 +165,12 @@ def test_nor_where_the_size_is_wrong(tmp_path, tail, size):
     assert np.array_equal(load(tmp_path, wav(y, size, TRAILING[tail]), FITS_NOT), samples(y))
 
 
-def test_much_that_is_not_read_is_told(tmp_path):
+def test_what_is_not_read_is_told(tmp_path):
     y = tone(N)
-    data = wav(y, tail=b"\x91\x02\xf3" * 4000)
-    assert np.array_equal(load(tmp_path, data, "12000 bytes behind the sound"), samples(y))
+    for n in (90, 12_000):
+        data = wav(y, tail=b"\x91\x02\xf3" * (n // 3))
+        said = f"data that is not read .{n} bytes behind the sound"
+        assert np.array_equal(load(tmp_path, data, said), samples(y))
 
 
 def test_sizes_that_wrapped_around(tmp_path):
@@ -301,3 +303,25 @@ def test_half_a_file_in_segments(tmp_path):
     assert "header 10.000 s, found 5.000 s" in done.notes[0]
     with pytest.raises(DecodeError, match="expected a recording of more than the 6"):
         heartfast.load(path, offset=6.0)
+
+
+@pytest.mark.parametrize(("codec", "at", "value"), [("ima", 3, 7), ("ima", 2, 200), ("ms", 0, 99)])
+def test_a_block_of_adpcm_that_is_none(tmp_path, tool, codec, at, value):
+    """What is before and after it stays in place."""
+    soundfile.write(tmp_path / "y.wav", tone(3 * SR), SR)
+    path = tmp_path / "x.wav"
+    command = [tool("ffmpeg"), "-v", "error", "-i", tmp_path / "y.wav", "-c:a", f"adpcm_{codec}"]
+    command[-1] += "_wav" if codec == "ima" else ""
+    subprocess.run([*command, path], check=True)
+    data = bytearray(path.read_bytes())
+    size = int.from_bytes(data[32:34], "little")
+    start = data.index(b"data") + 8
+    data[start + 2 * size + at] = value
+    path.write_bytes(data)
+    block = 1 + (size - 4) * 2 if codec == "ima" else 2 + (size - 7) * 2
+    lost = f"found {block / SR:.3f} s missing, {2 * block / SR:.3f} s in"
+    with pytest.raises(DecodeError, match=lost):
+        heartfast.load(path)
+    done = heartfast.convert(path, tmp_path / "out")
+    assert done.records[0].duration_s >= 3
+    assert lost in done.errors[0].message

@@ -376,7 +376,7 @@ impl<'s> Packets<'s> {
         self.packet.clear();
         self.used = 0;
         // Whether its end is not there.
-        let mut cut = false;
+        let (mut cut, mut damaged_block) = (false, false);
         match &mut self.container {
             Container::Format { track_id, .. } if packet.track_id != *track_id => return Ok(true),
             Container::Format { frame, .. } => {
@@ -389,14 +389,22 @@ impl<'s> Packets<'s> {
                 }
                 *frame = head;
             }
-            Container::Blocks(_) | Container::Flac(_) => {}
+            Container::Blocks(blocks) => damaged_block = blocks.is_damaged(&packet.data),
+            Container::Flac(_) => {}
         }
         if missing > 0 {
             self.lose(missing)?;
         }
+        let is_block = matches!(self.container, Container::Blocks(_));
         let decoded = match self.decoder.decode(&packet) {
-            Ok(decoded) => decoded,
+            Ok(decoded) if !damaged_block => decoded,
             Err(_) if cut => return self.finish(),
+            // Each block begins anew.
+            Ok(_) | Err(_) if is_block => {
+                self.lose(packet.dur.get())?;
+                return Ok(true);
+            }
+            Ok(decoded) => decoded,
             Err(e) => return Err(damaged(&e, at)),
         };
         let (channels, rate) = (decoded.spec().channels().count(), decoded.spec().rate());

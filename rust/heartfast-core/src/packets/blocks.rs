@@ -54,6 +54,12 @@ impl<'s> Blocks<'s> {
             .map_err(|e| Error::unsupported(format!("ADPCM that is not read ({e})")))
     }
 
+    /// Whether a block is none: the header of each channel ends with a zero in IMA's.
+    pub(super) fn is_damaged(&self, block: &[u8]) -> bool {
+        let headers = block.as_chunks::<4>().0.iter().take(self.sound.channels);
+        self.adpcm.ima && headers.into_iter().any(|header| header[3] != 0)
+    }
+
     /// The next block. One that is cut off is filled up with zeros; its duration tells how much
     /// of it counts.
     pub(super) fn next_packet(&mut self) -> symphonia::core::errors::Result<Option<Packet>> {

@@ -9,8 +9,8 @@ use crate::findings::{EXTRA, Remark, SIZE};
 
 /// Sizes that close below 2^31 or 2^32 stand for one that was not known.
 const NEAR: u64 = 1 << 16;
-/// Fewer bytes than these behind the sound are not told of.
-const FEW: u64 = 256;
+/// So many bytes behind the sound fill up a chunk, and are not told of.
+const FEW: u64 = 8;
 /// Bytes of the end of a file in which chunks behind the sound are looked for.
 const TAIL: u64 = 1 << 16;
 /// Where the claim is a smaller part of the file, zeros behind it are sound, too.
@@ -60,7 +60,7 @@ impl Claim<'_> {
             return if unknown { self.all(input, rest) } else { Ok((Some(claim), None)) };
         }
         let end = self.start + claim;
-        if !input.reaches(end + FEW) {
+        if !input.reaches(end + 32) {
             // What is there cannot be seen yet, in what is compressed.
             return Ok((Some(claim), (rest - claim > claim).then(|| extra(rest - claim))));
         }
@@ -79,10 +79,10 @@ impl Claim<'_> {
         if !foreign && !unknown && claim > rest / MOST_TIMES {
             foreign = is_zero(input, end..input.length)?;
         }
-        if !foreign && (unknown || rest - claim >= claim) {
+        if !foreign && (unknown || claim == 0 || rest - claim >= claim.max(FEW)) {
             return self.all(input, rest);
         }
-        let told = !foreign && rest - claim > FEW.max(claim / 100);
+        let told = !foreign && rest - claim > FEW;
         Ok((Some(claim), told.then(|| extra(rest - claim))))
     }
 
