@@ -11,7 +11,8 @@ use heartfast_core::{Cancel, Error};
 
 fn decoded(bytes: &[u8]) -> heartfast_core::Result<Audio> {
     let mut audio = Audio::default();
-    decode(bytes, &mut audio, &Limits::default(), &Cancel::new()).map(|_| audio)
+    decode(bytes, &mut audio, &Limits::default(), &Cancel::new())?.whole()?;
+    Ok(audio)
 }
 
 /// The samples, as whole numbers of 16 bits.
@@ -229,6 +230,7 @@ fn ima_adpcm_over_read_cve_2019_7574() {
             let mut block = vec![0x77; 256];
             block[2] = index;
             block[6] = index;
+            (block[3], block[7]) = (0, 0);
             let read = decoded(&adpcm(0x11, channels, 256, &block));
             assert_eq!(read.is_ok(), index <= 88);
         }
