@@ -14,6 +14,11 @@ _KINDS = {
         "has a size in its header that does not fit the file",
         "have sizes in their headers that do not fit the files",
     ),
+    "stream": (
+        "has pages, frames or packets that do not fit together",
+        "have pages, frames or packets that do not fit together",
+    ),
+    "junk": ("has bytes that are no sound", "have bytes that are no sound"),
 }
 
 

@@ -7,6 +7,11 @@ pub const CUT: &str = "cut";
 /// The kind of remark about a recording whose header gives a size that does not fit the file.
 pub const SIZE: &str = "size";
 
+/// The kind of remark about a recording whose pages, frames or packets do not fit together.
+pub const STREAM: &str = "stream";
+/// The kind of remark about bytes in a recording that are no sound.
+pub const JUNK: &str = "junk";
+
 /// Something odd about a recording that was read all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remark {
@@ -27,6 +32,16 @@ impl Remark {
         };
         let text = format!("header {}, found {}", seconds(declared), seconds(found));
         Self { kind: CUT.into(), text }
+    }
+
+    /// The remark about a recording whose pages, frames or packets do not fit together.
+    pub(crate) fn stream(text: &str) -> Self {
+        Self { kind: STREAM.into(), text: text.into() }
+    }
+
+    /// The remark about bytes in a recording that are no sound.
+    pub(crate) fn junk(text: String) -> Self {
+        Self { kind: JUNK.into(), text }
     }
 
     /// The remark about a size in the header that does not fit the file.

@@ -3,6 +3,8 @@
 mod blocks;
 mod bytes;
 mod mp4;
+mod mpeg;
+mod ogg;
 mod trim;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
+use symphonia::core::packet::Packet;
 
 use crate::audio::Audio;
 use crate::cancel::{Cancel, STRIDE};
@@ -28,18 +31,20 @@ pub(crate) use crate::sniff::Start;
 use blocks::Blocks;
 use bytes::{Bytes, Progress};
 use mp4::Movie;
+use mpeg::Mpeg;
+use ogg::Ogg;
 use trim::Trim;
 
 type Decoder = Box<dyn AudioDecoder>;
 
-/// What a frame of MPEG audio has in common with the one before: version, layer and rate.
-const SAME_FRAMES: u32 = 0xfffe_0c00;
-
 /// What is read of a file by position, before symphonia gets it.
 #[derive(Default)]
 pub(crate) struct Outline {
-    /// Where its MPEG audio begins, behind tags.
+    /// Where its MPEG audio or its Ogg begins, behind tags.
     start: u64,
+    /// Which of the two it is.
+    mpeg: bool,
+    ogg: bool,
     movie: Movie,
 }
 
@@ -50,14 +55,15 @@ impl Outline {
         // Symphonia would search a tag that it does not understand for the marks of a frame.
         let start = skip_id3(input)?;
         let mpeg = input.get::<2>(start)?.is_some_and(|[a, b]| a == 0xff && b >= 0xe0);
-        Ok(Self { start: if mpeg { start } else { 0 }, movie: Movie::find(input)? })
+        let ogg = input.get::<4>(start)?.is_some_and(|mark| mark == *b"OggS");
+        let start = if mpeg || ogg { start } else { 0 };
+        Ok(Self { start, mpeg, ogg, movie: Movie::find(input)? })
     }
 }
 
 /// A recording, and where in it the reader is.
 pub(crate) struct Packets<'s> {
     container: Container<'s>,
-    decoder: Decoder,
     limits: Limits,
     /// Of the whole recording, once a packet has told them.
     channels: usize,
@@ -78,16 +84,64 @@ pub(crate) struct Packets<'s> {
 enum Container<'s> {
     Format {
         reader: Box<dyn FormatReader + 's>,
+        decoder: Decoder,
         track_id: u32,
         /// Samples of one channel, by the header.
         declared: Option<u64>,
-        /// Where the next packet should begin, in samples: of formats that pass over damage.
-        expected: Option<i64>,
-        /// The beginning of the last frame of MPEG audio.
-        frame: Option<u32>,
+        clock: Clock,
         trim: Trim,
     },
-    Blocks(Blocks<'s>),
+    Blocks(Blocks<'s>, Decoder),
+    Ogg(Box<Ogg<'s>>),
+    Mpeg(Box<Mpeg<'s>>),
+}
+
+impl Container<'_> {
+    /// What the header says.
+    fn sample_rate(&self) -> u32 {
+        match self {
+            Self::Format { decoder, .. } | Self::Blocks(_, decoder) => {
+                decoder.codec_params().sample_rate.unwrap_or(0)
+            }
+            Self::Ogg(ogg) => ogg.shape().1,
+            Self::Mpeg(mpeg) => mpeg.shape().1,
+        }
+    }
+}
+
+/// Where packets should begin, of formats that tell the time of each in samples.
+#[derive(Debug)]
+struct Clock {
+    /// Units of their times in a second.
+    timescale: u32,
+    /// Where the next one should begin.
+    next: Option<i64>,
+    /// Whether times may be a little off.
+    loose: bool,
+}
+
+impl Clock {
+    /// How many samples of a channel are missing in front of a packet.
+    fn missing(&self, packet: &Packet, sample_rate: u32) -> u64 {
+        let next = self.next.filter(|_| sample_rate == self.timescale || sample_rate == 0);
+        let missing = next.map_or(0, |next| packet.pts.get().saturating_sub(next));
+        let missing = u64::try_from(missing).unwrap_or(0);
+        if self.loose && missing * 2 < packet.dur.get() { 0 } else { missing }
+    }
+
+    /// Goes on behind a packet of so many samples.
+    fn advance(&mut self, packet: &Packet, frames: u64) {
+        self.next = Some(packet.pts.get().saturating_add_unsigned(frames));
+    }
+}
+
+/// What a reader of pages or frames has read: sound, or nothing yet.
+#[derive(Debug, Default)]
+struct Piece {
+    /// Samples of a channel that are missing in front.
+    missing: u64,
+    /// Whether there is no more.
+    end: bool,
 }
 
 impl<'s> Packets<'s> {
@@ -102,8 +156,14 @@ impl<'s> Packets<'s> {
         limits: &Limits,
     ) -> Result<Self> {
         let progress = Arc::default();
-        let source = Box::new(Bytes::new(source, outline.start, &progress)?);
+        let bytes = Bytes::new(source, outline.start, &progress)?;
         let opened = guarded(|| {
+            if outline.ogg {
+                let ogg = Ogg::open(Box::new(bytes), limits)?;
+                return Ok(Ok(Container::Ogg(Box::new(ogg))));
+            }
+            // Of MPEG audio, symphonia would guess the length.
+            let source = Box::new(if outline.mpeg { bytes.in_order() } else { bytes });
             let stream = MediaSourceStream::new(source, Default::default());
             let format = symphonia::default::get_probe().probe(
                 &Hint::new(),
@@ -112,13 +172,13 @@ impl<'s> Packets<'s> {
                 MetadataOptions::default(),
             );
             Ok(match format {
-                Ok(reader) => Ok(container(reader, &outline.movie, &progress, limits)?),
+                Ok(reader) => Ok(container(reader, outline, limits)?),
                 Err(error) => Err(error),
             })
         });
         let at = progress.position();
         match opened {
-            Ok(Ok((container, decoder))) => Ok(Self::of(container, decoder, progress, limits)),
+            Ok(Ok(container)) => Ok(Self::of(container, progress, limits)),
             Ok(Err(error)) => Err(sniff::not_recognised(&error, &start()).at(at)),
             // The container is read, what is in it is not.
             Err(Error::Unsupported { found, .. }) => {
@@ -142,22 +202,21 @@ impl<'s> Packets<'s> {
         let source = Box::new(Bytes::new(source, 0, &progress)?);
         let blocks = Blocks::new(source, sound)?;
         let decoder = blocks.decoder()?;
-        let packets = Self::of(Container::Blocks(blocks), decoder, progress, limits);
+        let packets = Self::of(Container::Blocks(blocks, decoder), progress, limits);
         Ok(Self { findings, ..packets })
     }
 
-    fn of(
-        container: Container<'s>,
-        decoder: Decoder,
-        progress: Arc<Progress>,
-        limits: &Limits,
-    ) -> Self {
+    fn of(container: Container<'s>, progress: Arc<Progress>, limits: &Limits) -> Self {
+        let (channels, sample_rate) = match &container {
+            Container::Ogg(ogg) => ogg.shape(),
+            Container::Mpeg(mpeg) => mpeg.shape(),
+            _ => (0, 0),
+        };
         Self {
             container,
-            decoder,
             limits: *limits,
-            channels: 0,
-            sample_rate: 0,
+            channels,
+            sample_rate,
             packet: Vec::new(),
             used: 0,
             frames: 0,
@@ -171,10 +230,12 @@ impl<'s> Packets<'s> {
     /// [`Error::Limit`] if the header says that the recording is too long for one picture.
     pub(crate) fn check_duration(&self) -> Result<()> {
         let (frames, sample_rate) = match &self.container {
-            Container::Format { declared, .. } => {
-                (declared.unwrap_or(0), self.decoder.codec_params().sample_rate.unwrap_or(0))
+            Container::Format { declared, decoder, .. } => {
+                (declared.unwrap_or(0), decoder.codec_params().sample_rate.unwrap_or(0))
             }
-            Container::Blocks(blocks) => (blocks.frames(), blocks.sound.sample_rate),
+            Container::Blocks(blocks, _) => (blocks.frames(), blocks.sound.sample_rate),
+            // Decoded samples count.
+            Container::Ogg(_) | Container::Mpeg(_) => return Ok(()),
         };
         if sample_rate == 0 {
             return Ok(());
@@ -246,19 +307,20 @@ impl<'s> Packets<'s> {
     fn lose(&mut self, missing: u64) -> Result<()> {
         let place = self.frames + self.silence;
         let rate = match self.sample_rate {
-            0 => self.decoder.codec_params().sample_rate.unwrap_or(0),
+            0 => self.container.sample_rate(),
             rate => rate,
         };
         let rate = f64::from(rate.max(1));
         let (at_s, missing_s) = (place as f64 / rate, missing as f64 / rate);
         let declared = match &self.container {
             Container::Format { declared, .. } => declared.unwrap_or(u64::MAX),
-            Container::Blocks(_) => u64::MAX,
+            _ => u64::MAX,
         };
         // Where a caller sets no limit, the default one holds here: silence takes no bytes of the
         // file, so that a few of them could ask for any amount of memory.
         let most_s = self.limits.max_duration_s.min(Limits::default().max_duration_s);
-        if place.saturating_add(missing) > declared || at_s + missing_s > most_s {
+        let lost_s = self.findings.lost.map_or(0.0, |lost| lost.total_s) + missing_s;
+        if place.saturating_add(missing) > declared || lost_s > most_s {
             let found = format!("{missing} samples missing, {at_s:.3} s in");
             return Err(Error::decode("sound data", found));
         }
@@ -272,7 +334,15 @@ impl<'s> Packets<'s> {
         let at = self.frames as f64 / f64::from(self.sample_rate.max(1));
         let next = match &mut self.container {
             Container::Format { reader, .. } => reader.next_packet(),
-            Container::Blocks(blocks) => blocks.next_packet(),
+            Container::Blocks(blocks, _) => blocks.next_packet(),
+            Container::Ogg(ogg) => {
+                let piece = ogg.next(&mut self.packet, &mut self.findings)?;
+                return self.take_piece(&piece);
+            }
+            Container::Mpeg(mpeg) => {
+                let piece = mpeg.next(&mut self.packet, &mut self.findings)?;
+                return self.take_piece(&piece);
+            }
         };
         let packet = match next {
             Ok(Some(packet)) => packet,
@@ -283,33 +353,39 @@ impl<'s> Packets<'s> {
         };
         self.packet.clear();
         self.used = 0;
-        // Whether its end is not there.
-        let mut cut = false;
-        let mut missing = 0;
-        match &mut self.container {
+        let missing = match &mut self.container {
             Container::Format { track_id, .. } if packet.track_id != *track_id => return Ok(true),
-            Container::Format { expected: Some(expected), .. } => {
-                missing = u64::try_from(packet.pts.get() - *expected).unwrap_or(0);
-                *expected = packet.pts.get() + packet.dur.get() as i64;
-            }
-            Container::Format { frame, .. } => {
-                let head = packet.data.first_chunk().map(|&head| u32::from_be_bytes(head));
-                cut = self.progress.is_beyond();
-                // What looks like a frame, in a tag at the end.
-                let same = |(a, b): (u32, u32)| (a ^ b) & SAME_FRAMES == 0;
-                if cut && !head.zip(*frame).is_some_and(same) {
-                    return Ok(false);
-                }
-                *frame = head;
-            }
-            Container::Blocks(_) => {}
-        }
+            Container::Format { clock, .. } => clock.missing(&packet, self.sample_rate),
+            _ => 0,
+        };
         if missing > 0 {
             self.lose(missing)?;
         }
-        let decoded = match self.decoder.decode(&packet) {
+        self.decode(&packet, at)
+    }
+
+    /// Decodes a packet. What cannot be decoded is missing, once something could.
+    fn decode(&mut self, packet: &Packet, at: f64) -> Result<bool> {
+        let (decoder, mut timed) = match &mut self.container {
+            Container::Format { decoder, trim, clock, .. } => (decoder, Some((trim, clock))),
+            Container::Blocks(_, decoder) => (decoder, None),
+            Container::Ogg(_) | Container::Mpeg(_) => return Ok(false),
+        };
+        let mut keep = |frames: usize, rate: u32| match &mut timed {
+            Some((trim, clock)) => {
+                clock.advance(packet, frames as u64);
+                trim.keep(packet, frames, rate)
+            }
+            None => 0..packet.dur.get() as usize,
+        };
+        let decoded = match decoder.decode(packet) {
             Ok(decoded) => decoded,
-            Err(_) if cut => return Ok(false),
+            Err(SymphoniaError::DecodeError(_)) if self.channels > 0 && packet.dur.get() > 0 => {
+                let kept = keep(packet.dur.get() as usize, self.sample_rate);
+                decoder.reset();
+                self.lose(kept.len() as u64)?;
+                return Ok(true);
+            }
             Err(e) => return Err(damaged(&e, at)),
         };
         let (channels, rate) = (decoded.spec().channels().count(), decoded.spec().rate());
@@ -321,24 +397,29 @@ impl<'s> Packets<'s> {
             let found = format!("{channels} at {rate} Hz after {at:.3} s of the recording");
             return Err(Error::decode(expected, found));
         }
-        let kept = match &mut self.container {
-            Container::Format { trim, .. } => trim.keep(&packet, decoded.frames(), rate),
-            Container::Blocks(_) => 0..packet.dur.get() as usize,
-        };
+        let kept = keep(decoded.frames(), rate);
         decoded.copy_to_vec_interleaved(&mut self.packet);
         self.packet.truncate(kept.end.saturating_mul(channels));
         self.used = (kept.start * channels).min(self.packet.len());
         Ok(true)
     }
+
+    /// Notes what is missing in front of the samples in hand; `false` at the end.
+    fn take_piece(&mut self, piece: &Piece) -> Result<bool> {
+        self.used = 0;
+        if piece.missing > 0 {
+            self.lose(piece.missing)?;
+        }
+        Ok(!piece.end || !self.packet.is_empty())
+    }
 }
 
-/// A format's first track of sound, and the decoder for it.
+/// A format's first track of sound, with the decoder for it.
 fn container<'s>(
     reader: Box<dyn FormatReader + 's>,
-    movie: &Movie,
-    progress: &Progress,
+    outline: &Outline,
     limits: &Limits,
-) -> Result<(Container<'s>, Decoder)> {
+) -> Result<Container<'s>> {
     let track = reader
         .default_track(TrackType::Audio)
         .ok_or_else(|| Error::decode("an audio track", "none"))?;
@@ -354,18 +435,27 @@ fn container<'s>(
     let format = reader.format_info().format;
     let mp3 = format == FORMAT_ID_MP3;
     let trim = if mp3 {
-        progress.fill_up();
         Trim::of_mp3(track)
     } else {
-        movie.trim(track_id, parameters.codec == CODEC_ID_AAC)?
+        outline.movie.trim(track_id, parameters.codec == CODEC_ID_AAC)?
     };
     let decoder = symphonia::default::get_codecs()
         .make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(!mp3))
         .map_err(|e| Error::unsupported(format!("a codec that is not read ({e})")))?;
+    if mp3 {
+        let delay = track.delay.unwrap_or(0);
+        let declared = declared.filter(|_| outline.mpeg);
+        let mpeg = Mpeg::new(Box::new(reader.into_inner()), decoder, trim, declared, delay);
+        return Ok(Container::Mpeg(Box::new(mpeg)));
+    }
     // A FLAC reader passes over frames that are damaged; each says where it belongs. Without a
     // length, it may be a piece of a longer one.
-    let expected = (format == FORMAT_ID_FLAC && declared.is_some()).then_some(0);
-    Ok((Container::Format { reader, track_id, declared, expected, frame: None, trim }, decoder))
+    let clock = Clock {
+        timescale: track.time_base.map_or(0, |base| base.denom.get() / base.numer.get()),
+        next: (format == FORMAT_ID_FLAC && declared.is_some()).then_some(0),
+        loose: parameters.codec == CODEC_ID_AAC,
+    };
+    Ok(Container::Format { reader, decoder, track_id, declared, clock, trim })
 }
 
 /// Calls a decoder, all of which have defects that only damaged files show.

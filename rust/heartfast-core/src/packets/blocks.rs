@@ -38,7 +38,8 @@ impl<'s> Blocks<'s> {
     /// Samples of a channel that are left.
     pub(super) fn frames(&self) -> u64 {
         let bytes = self.sound.data.end - self.sound.data.start;
-        self.sound.content.frames(bytes, self.sound.channels)
+        let block = u64::from(self.adpcm.block_bytes);
+        bytes / block * self.block_frames() + self.adpcm.frames(bytes % block, self.sound.channels)
     }
 
     pub(super) fn decoder(&self) -> Result<Decoder> {
