@@ -9,7 +9,7 @@ mod trim;
 
 use std::sync::Arc;
 
-use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_ALAC};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
@@ -22,7 +22,7 @@ use symphonia::core::packet::Packet;
 use crate::audio::Audio;
 use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result, guard};
-use crate::findings::Findings;
+use crate::findings::{Findings, Remark};
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::pcm::{Input, Sound, skip_id3};
@@ -178,7 +178,14 @@ impl<'s> Packets<'s> {
         });
         let at = progress.position();
         match opened {
-            Ok(Ok(container)) => Ok(Self::of(container, progress, limits)),
+            Ok(Ok(container)) => {
+                let mut packets = Self::of(container, progress, limits);
+                if !outline.mpeg && matches!(packets.container, Container::Mpeg(_)) {
+                    let text = "bytes in front of its first frame".to_owned();
+                    packets.findings.remark(Remark::junk(text));
+                }
+                Ok(packets)
+            }
             Ok(Err(error)) => Err(sniff::not_recognised(&error, &start()).at(at)),
             // The container is read, what is in it is not.
             Err(Error::Unsupported { found, .. }) => {
@@ -378,10 +385,17 @@ impl<'s> Packets<'s> {
             }
             None => 0..packet.dur.get() as usize,
         };
+        let frames = packet.dur.get() as usize;
+        if frames > 0 && !ends_in_time(decoder, packet) {
+            let rate = decoder.codec_params().sample_rate.unwrap_or(0);
+            let kept = keep(frames, rate);
+            self.lose(kept.len() as u64)?;
+            return Ok(true);
+        }
         let decoded = match decoder.decode(packet) {
             Ok(decoded) => decoded,
-            Err(SymphoniaError::DecodeError(_)) if self.channels > 0 && packet.dur.get() > 0 => {
-                let kept = keep(packet.dur.get() as usize, self.sample_rate);
+            Err(SymphoniaError::DecodeError(_)) if self.channels > 0 && frames > 0 => {
+                let kept = keep(frames, self.sample_rate);
                 decoder.reset();
                 self.lose(kept.len() as u64)?;
                 return Ok(true);
@@ -456,6 +470,17 @@ fn container<'s>(
         loose: parameters.codec == CODEC_ID_AAC,
     };
     Ok(Container::Format { reader, decoder, track_id, declared, clock, trim })
+}
+
+/// Whether a packet of ALAC is used up by its sound, as far as can be told without the decoder's own
+/// place: it has no checksum, but what is damaged ends elsewhere. The last bits are a mark of the
+/// end, and up to seven zeros; with two bytes less, sound is missing.
+fn ends_in_time(decoder: &mut Decoder, packet: &Packet) -> bool {
+    if decoder.codec_params().codec != CODEC_ID_ALAC {
+        return true;
+    }
+    let bytes = packet.data.get(..packet.data.len().saturating_sub(2)).unwrap_or_default();
+    decoder.decode(&Packet::new(0, packet.pts, packet.dur, bytes)).is_err()
 }
 
 /// Calls a decoder, all of which have defects that only damaged files show.
