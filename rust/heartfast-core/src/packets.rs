@@ -85,6 +85,8 @@ enum Container<'s> {
     Format {
         reader: Box<dyn FormatReader + 's>,
         decoder: Decoder,
+        /// Another one, that finds out whether packets are what they should be.
+        checker: Option<Decoder>,
         track_id: u32,
         /// Samples of one channel, by the header.
         declared: Option<u64>,
@@ -373,9 +375,11 @@ impl<'s> Packets<'s> {
 
     /// Decodes a packet. What cannot be decoded is missing, once something could.
     fn decode(&mut self, packet: &Packet, at: f64) -> Result<bool> {
-        let (decoder, mut timed) = match &mut self.container {
-            Container::Format { decoder, trim, clock, .. } => (decoder, Some((trim, clock))),
-            Container::Blocks(_, decoder) => (decoder, None),
+        let (decoder, checker, mut timed) = match &mut self.container {
+            Container::Format { decoder, checker, trim, clock, .. } => {
+                (decoder, checker, Some((trim, clock)))
+            }
+            Container::Blocks(_, decoder) => (decoder, &mut None, None),
             Container::Ogg(_) | Container::Mpeg(_) => return Ok(false),
         };
         let mut keep = |frames: usize, rate: u32| match &mut timed {
@@ -386,7 +390,11 @@ impl<'s> Packets<'s> {
             None => 0..packet.dur.get() as usize,
         };
         let frames = packet.dur.get() as usize;
-        if frames > 0 && !ends_in_time(decoder, packet) {
+        let ends = checker.as_mut().is_none_or(|checker| ends_in_time(checker, packet));
+        let lossless = decoder.codec_params().codec == CODEC_ID_ALAC;
+        if !ends && !lossless {
+            self.findings.remark(Remark::stream("packets that end before their bytes do"));
+        } else if !ends && frames > 0 {
             let rate = decoder.codec_params().sample_rate.unwrap_or(0);
             let kept = keep(frames, rate);
             self.lose(kept.len() as u64)?;
@@ -453,9 +461,14 @@ fn container<'s>(
     } else {
         outline.movie.trim(track_id, parameters.codec == CODEC_ID_AAC)?
     };
-    let decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(!mp3))
-        .map_err(|e| Error::unsupported(format!("a codec that is not read ({e})")))?;
+    let decoder = || {
+        symphonia::default::get_codecs()
+            .make_audio_decoder(parameters, &AudioDecoderOptions::default().gapless(!mp3))
+            .map_err(|e| Error::unsupported(format!("a codec that is not read ({e})")))
+    };
+    let checked = matches!(parameters.codec, CODEC_ID_AAC | CODEC_ID_ALAC);
+    let checker = checked.then(decoder).transpose()?;
+    let decoder = decoder()?;
     if mp3 {
         let delay = track.delay.unwrap_or(0);
         let declared = declared.filter(|_| outline.mpeg);
@@ -469,16 +482,13 @@ fn container<'s>(
         next: (format == FORMAT_ID_FLAC && declared.is_some()).then_some(0),
         loose: parameters.codec == CODEC_ID_AAC,
     };
-    Ok(Container::Format { reader, decoder, track_id, declared, clock, trim })
+    Ok(Container::Format { reader, decoder, checker, track_id, declared, clock, trim })
 }
 
-/// Whether a packet of ALAC is used up by its sound, as far as can be told without the decoder's own
-/// place: it has no checksum, but what is damaged ends elsewhere. The last bits are a mark of the
-/// end, and up to seven zeros; with two bytes less, sound is missing.
+/// Whether the sound of a packet of AAC or ALAC uses it up. They have no checksum, but what is
+/// damaged mostly ends elsewhere. The last bits are a mark of the end and up to seven zeros: with
+/// two bytes less, the decoder has to miss some.
 fn ends_in_time(decoder: &mut Decoder, packet: &Packet) -> bool {
-    if decoder.codec_params().codec != CODEC_ID_ALAC {
-        return true;
-    }
     let bytes = packet.data.get(..packet.data.len().saturating_sub(2)).unwrap_or_default();
     decoder.decode(&Packet::new(0, packet.pts, packet.dur, bytes)).is_err()
 }

@@ -130,6 +130,10 @@ impl<'s> Mpeg<'s> {
         if let Some(declared) = self.declared.filter(|&declared| declared > there && missing == 0) {
             findings.remark(Remark::cut(declared, there, self.shape().1));
         }
+        let most = self.declared.map_or(u64::MAX, |declared| declared + self.trim.padded());
+        if there > most {
+            findings.remark(Remark::stream("more frames than its tag counts"));
+        }
         Piece { missing, end: true }
     }
 }

@@ -45,6 +45,11 @@ impl Trim {
         Self { padding, ..Self::default() }
     }
 
+    /// How many samples fill up the last frame of an MP3.
+    pub(super) fn padded(&self) -> u64 {
+        self.padding.end.abs_diff(self.padding.start)
+    }
+
     /// Which of the samples of a channel count that the next packet was decoded to.
     pub(super) fn keep(&mut self, packet: &Packet, frames: usize, rate: u32) -> Range<usize> {
         let time = packet.pts.get();
