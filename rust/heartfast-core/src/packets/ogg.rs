@@ -18,6 +18,8 @@ const MOST_STREAMS: usize = 256;
 /// Pages in front of a recording's sound: each has up to 64 KB.
 const MOST_HEADERS: u32 = 4096;
 
+const TWICE: &str = "pages that are there twice, of which one counts";
+
 /// The sound of a file: that of the first stream that is read, and of those that follow it.
 pub(super) struct Ogg<'s> {
     pages: Pages<'s>,
@@ -28,6 +30,8 @@ pub(super) struct Ogg<'s> {
     beginning: bool,
     /// Bytes since the last page of the recording that are no page.
     other: u64,
+    /// What was said of the headers.
+    said: Findings,
     limits: Limits,
 }
 
@@ -42,17 +46,18 @@ impl<'s> Ogg<'s> {
             serials: Vec::new(),
             beginning: false,
             other: 0,
+            said: Findings::default(),
             limits: *limits,
         };
-        let (mut nothing, mut remarks) = (Vec::new(), Findings::default());
+        let (mut nothing, mut said) = (Vec::new(), Findings::default());
         for _ in 0..MOST_HEADERS {
             if ogg.link.is_ready() {
-                return Ok(ogg);
+                return Ok(Self { said, ..ogg });
             }
             if ogg.serials.is_empty() && ogg.other > 0 {
                 break;
             }
-            if ogg.next(&mut nothing, &mut remarks)?.end {
+            if ogg.next(&mut nothing, &mut said)?.end {
                 break;
             }
         }
@@ -71,6 +76,7 @@ impl<'s> Ogg<'s> {
     /// together; [`Error::Unsupported`]; [`Error::Limit`].
     pub(super) fn next(&mut self, out: &mut Vec<f32>, findings: &mut Findings) -> Result<Piece> {
         out.clear();
+        self.said.remarks.drain(..).for_each(|remark| findings.remark(remark));
         if let Some(missing) = self.link.held(out) {
             return Ok(Piece { missing, end: false });
         }
@@ -106,7 +112,7 @@ impl<'s> Ogg<'s> {
         let other = std::mem::take(&mut self.other);
         match self.link.order(page) {
             Order::Again => {
-                findings.remark(Remark::stream("pages that are there twice, of which one counts"));
+                findings.remark(Remark::stream(TWICE));
                 return Ok(Piece::default());
             }
             Order::Later(count) => self.link.lose_pages(count, other > 0),
@@ -130,6 +136,9 @@ impl<'s> Ogg<'s> {
         if self.serials.len() == MOST_STREAMS {
             let expected = format!("at most {MOST_STREAMS} Ogg streams beside each other");
             return Err(Error::decode(expected, "more"));
+        }
+        if self.serials.contains(&page.serial) {
+            findings.remark(Remark::stream(TWICE));
         }
         let known = !self.serials.is_empty() && self.link.is_known();
         self.serials.push(page.serial);
