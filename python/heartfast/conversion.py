@@ -80,7 +80,7 @@ class Conversion:
     remarks : list of (kind, count, first, text)
         What was odd about recordings that were read all the same: how many are ``cut`` (shorter
         than their headers say), the path of the first, and what is said of it; or have a ``size``
-        in the header that does not fit the file.
+        in the header that does not fit the file, or ``extra`` data that is not read.
 
     A notebook shows a dozen of the pictures.
     """

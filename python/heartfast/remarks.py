@@ -18,7 +18,7 @@ _KINDS = {
         "has pages, frames or packets that do not fit together",
         "have pages, frames or packets that do not fit together",
     ),
-    "junk": ("has bytes that are no sound", "have bytes that are no sound"),
+    "extra": ("has data that is not read", "have data that is not read"),
 }
 
 

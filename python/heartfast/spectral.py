@@ -62,7 +62,8 @@ def load(
     Warns
     -----
     HeartfastWarning
-        The recording is shorter than its header says, or a size in there does not fit the file.
+        The recording is shorter than its header says, a size in there does not fit the file, or
+        there is data that is not read.
 
     Notes
     -----

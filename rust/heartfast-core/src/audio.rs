@@ -104,7 +104,8 @@ pub fn decode(
         buffer.copy_from_slice(&bytes[start..start + buffer.len()]);
         Ok(())
     };
-    let mut input = Input { length: bytes.len() as u64, read_at: &mut read_at };
+    let length = bytes.len() as u64;
+    let mut input = Input { length, reach: length, read_at: &mut read_at };
     let source = || Box::new(Cursor::new(bytes));
     let mut packets = match pcm::open(&mut input, limits)? {
         Some(Sound {
@@ -127,7 +128,6 @@ pub fn decode(
             Packets::open(source(), &outline, start, limits)?
         }
     };
-    packets.check_duration()?;
     packets.read(&|_| usize::MAX, audio, cancel)?;
     Ok(packets.findings)
 }

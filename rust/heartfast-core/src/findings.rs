@@ -6,11 +6,10 @@ use crate::error::Error;
 pub const CUT: &str = "cut";
 /// The kind of remark about a recording whose header gives a size that does not fit the file.
 pub const SIZE: &str = "size";
-
+/// The kind of remark about a file with data that is not read.
+pub const EXTRA: &str = "extra";
 /// The kind of remark about a recording whose pages, frames or packets do not fit together.
 pub const STREAM: &str = "stream";
-/// The kind of remark about bytes in a recording that are no sound.
-pub const JUNK: &str = "junk";
 
 /// Something odd about a recording that was read all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,20 +33,12 @@ impl Remark {
         Self { kind: CUT.into(), text }
     }
 
-    /// The remark about a recording whose pages, frames or packets do not fit together.
     pub(crate) fn stream(text: &str) -> Self {
-        Self { kind: STREAM.into(), text: text.into() }
+        Self::new(STREAM, text.to_owned())
     }
 
-    /// The remark about bytes in a recording that are no sound.
-    pub(crate) fn junk(text: String) -> Self {
-        Self { kind: JUNK.into(), text }
-    }
-
-    /// The remark about a size in the header that does not fit the file.
-    #[allow(dead_code)]
-    pub(crate) fn size(text: String) -> Self {
-        Self { kind: SIZE.into(), text }
+    pub(crate) fn new(kind: &str, text: String) -> Self {
+        Self { kind: kind.into(), text }
     }
 }
 

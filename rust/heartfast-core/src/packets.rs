@@ -2,6 +2,7 @@
 
 mod blocks;
 mod bytes;
+mod flac;
 mod mp4;
 mod mpeg;
 mod ogg;
@@ -13,7 +14,7 @@ use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_ALAC};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
+use symphonia::core::formats::well_known::FORMAT_ID_MP3;
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
@@ -22,7 +23,7 @@ use symphonia::core::packet::Packet;
 use crate::audio::Audio;
 use crate::cancel::{Cancel, STRIDE};
 use crate::error::{Error, Result, guard};
-use crate::findings::{Findings, Remark};
+use crate::findings::{EXTRA, Findings, Remark, SIZE};
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::pcm::{Input, Sound, skip_id3};
@@ -30,6 +31,7 @@ use crate::sniff;
 pub(crate) use crate::sniff::Start;
 use blocks::Blocks;
 use bytes::{Bytes, Progress};
+use flac::{End, Flac, Step};
 use mp4::Movie;
 use mpeg::Mpeg;
 use ogg::Ogg;
@@ -37,15 +39,26 @@ use trim::Trim;
 
 type Decoder = Box<dyn AudioDecoder>;
 
+/// Samples by which encoders and headers of lossy formats disagree about a length.
+const SLACK: u64 = 4096;
+
 /// What is read of a file by position, before symphonia gets it.
 #[derive(Default)]
 pub(crate) struct Outline {
-    /// Where its MPEG audio or its Ogg begins, behind tags.
+    /// Where its MPEG audio, FLAC or Ogg begins, behind tags.
     start: u64,
-    /// Which of the two it is.
-    mpeg: bool,
-    ogg: bool,
+    kind: Kind,
     movie: Movie,
+}
+
+/// What begins behind tags.
+#[derive(Default, Clone, Copy, PartialEq)]
+enum Kind {
+    Mpeg,
+    Flac,
+    Ogg,
+    #[default]
+    Other,
 }
 
 impl Outline {
@@ -54,10 +67,14 @@ impl Outline {
     pub(crate) fn find(input: &mut Input<'_>) -> Result<Self> {
         // Symphonia would search a tag that it does not understand for the marks of a frame.
         let start = skip_id3(input)?;
-        let mpeg = input.get::<2>(start)?.is_some_and(|[a, b]| a == 0xff && b >= 0xe0);
-        let ogg = input.get::<4>(start)?.is_some_and(|mark| mark == *b"OggS");
-        let start = if mpeg || ogg { start } else { 0 };
-        Ok(Self { start, mpeg, ogg, movie: Movie::find(input)? })
+        let kind = match input.get_some::<4>(start, 4)?.0 {
+            [b'f', b'L', b'a', b'C'] => Kind::Flac,
+            [b'O', b'g', b'g', b'S'] => Kind::Ogg,
+            [0xff, 0xe0..=0xff, ..] => Kind::Mpeg,
+            _ => Kind::Other,
+        };
+        let start = if kind == Kind::Other { 0 } else { start };
+        Ok(Self { start, kind, movie: Movie::find(input)? })
     }
 }
 
@@ -76,6 +93,8 @@ pub(crate) struct Packets<'s> {
     /// Samples of one channel that are missing in front of the packet: silence.
     silence: u64,
     pub(crate) findings: Findings,
+    /// Whether the end is reached.
+    finished: bool,
     /// Of the file, for errors: a little more than was decoded.
     progress: Arc<Progress>,
 }
@@ -88,12 +107,13 @@ enum Container<'s> {
         /// Another one, that finds out whether packets are what they should be.
         checker: Option<Decoder>,
         track_id: u32,
-        /// Samples of one channel, by the header.
-        declared: Option<u64>,
+        /// Seconds, by the header, and how many samples may be missing at the end.
+        declared: Option<(f64, u64)>,
         clock: Clock,
         trim: Trim,
     },
     Blocks(Blocks<'s>, Decoder),
+    Flac(Box<Flac<'s>>, Decoder),
     Ogg(Box<Ogg<'s>>),
     Mpeg(Box<Mpeg<'s>>),
 }
@@ -102,7 +122,7 @@ impl Container<'_> {
     /// What the header says.
     fn sample_rate(&self) -> u32 {
         match self {
-            Self::Format { decoder, .. } | Self::Blocks(_, decoder) => {
+            Self::Format { decoder, .. } | Self::Blocks(_, decoder) | Self::Flac(_, decoder) => {
                 decoder.codec_params().sample_rate.unwrap_or(0)
             }
             Self::Ogg(ogg) => ogg.shape().1,
@@ -158,14 +178,19 @@ impl<'s> Packets<'s> {
         limits: &Limits,
     ) -> Result<Self> {
         let progress = Arc::default();
-        let bytes = Bytes::new(source, outline.start, &progress)?;
+        let mut source = Box::new(Bytes::new(source, outline.start, &progress)?);
+        if outline.kind == Kind::Mpeg {
+            // Where it is not told how long a recording is, symphonia would guess it.
+            source.hide_length();
+        }
         let opened = guarded(|| {
-            if outline.ogg {
-                let ogg = Ogg::open(Box::new(bytes), limits)?;
-                return Ok(Ok(Container::Ogg(Box::new(ogg))));
+            match outline.kind {
+                Kind::Flac => return flac(source, outline.start, limits),
+                Kind::Ogg => {
+                    return Ok(Ok(Container::Ogg(Box::new(Ogg::open(source, limits)?))));
+                }
+                Kind::Mpeg | Kind::Other => {}
             }
-            // Of MPEG audio, symphonia would guess the length.
-            let source = Box::new(if outline.mpeg { bytes.in_order() } else { bytes });
             let stream = MediaSourceStream::new(source, Default::default());
             let format = symphonia::default::get_probe().probe(
                 &Hint::new(),
@@ -182,9 +207,9 @@ impl<'s> Packets<'s> {
         match opened {
             Ok(Ok(container)) => {
                 let mut packets = Self::of(container, progress, limits);
-                if !outline.mpeg && matches!(packets.container, Container::Mpeg(_)) {
+                if outline.kind != Kind::Mpeg && matches!(packets.container, Container::Mpeg(_)) {
                     let text = "bytes in front of its first frame".to_owned();
-                    packets.findings.remark(Remark::junk(text));
+                    packets.findings.remark(Remark::new(EXTRA, text));
                 }
                 Ok(packets)
             }
@@ -231,25 +256,9 @@ impl<'s> Packets<'s> {
             frames: 0,
             silence: 0,
             findings: Findings::default(),
+            finished: false,
             progress,
         }
-    }
-
-    /// # Errors
-    /// [`Error::Limit`] if the header says that the recording is too long for one picture.
-    pub(crate) fn check_duration(&self) -> Result<()> {
-        let (frames, sample_rate) = match &self.container {
-            Container::Format { declared, decoder, .. } => {
-                (declared.unwrap_or(0), decoder.codec_params().sample_rate.unwrap_or(0))
-            }
-            Container::Blocks(blocks, _) => (blocks.frames(), blocks.sound.sample_rate),
-            // Decoded samples count.
-            Container::Ogg(_) | Container::Mpeg(_) => return Ok(()),
-        };
-        if sample_rate == 0 {
-            return Ok(());
-        }
-        self.limits.check_duration(frames, sample_rate)
     }
 
     /// Reads on, into `audio`, as many samples of a channel as `most` says for the sample rate,
@@ -278,7 +287,7 @@ impl<'s> Packets<'s> {
                 }
             }
             let more = guarded(|| self.next_packet());
-            if !more.map_err(|error| error.at(self.progress.position()))? {
+            if !more.map_err(|error| error.at(self.position()))? {
                 break;
             }
         }
@@ -315,16 +324,9 @@ impl<'s> Packets<'s> {
     /// [`Error::Decode`] for a longer gap.
     fn lose(&mut self, missing: u64) -> Result<()> {
         let place = self.frames + self.silence;
-        let rate = match self.sample_rate {
-            0 => self.container.sample_rate(),
-            rate => rate,
-        };
-        let rate = f64::from(rate.max(1));
+        let rate = f64::from(self.rate().max(1));
         let (at_s, missing_s) = (place as f64 / rate, missing as f64 / rate);
-        let declared = match &self.container {
-            Container::Format { declared, .. } => declared.unwrap_or(u64::MAX),
-            _ => u64::MAX,
-        };
+        let declared = self.declared().map_or(u64::MAX, |(frames, _)| frames);
         // Where a caller sets no limit, the default one holds here: silence takes no bytes of the
         // file, so that a few of them could ask for any amount of memory.
         let most_s = self.limits.max_duration_s.min(Limits::default().max_duration_s);
@@ -334,13 +336,90 @@ impl<'s> Packets<'s> {
             return Err(Error::decode("sound data", found));
         }
         self.silence += missing;
-        self.findings.lose(at_s, missing_s, self.progress.position());
+        let offset = match &self.container {
+            Container::Flac(flac, _) => flac.before,
+            _ => self.position(),
+        };
+        self.findings.lose(at_s, missing_s, offset);
         Ok(())
+    }
+
+    /// Samples of one channel, by the header, and by how many they may be fewer.
+    fn declared(&self) -> Option<(u64, u64)> {
+        match &self.container {
+            Container::Format { declared, .. } => declared
+                .map(|(seconds, slack)| ((seconds * f64::from(self.rate())).round() as u64, slack)),
+            Container::Blocks(..) | Container::Ogg(_) | Container::Mpeg(_) => None,
+            Container::Flac(flac, _) => flac.declared().map(|frames| (frames, 0)),
+        }
+    }
+
+    /// Samples per second, as far as known.
+    fn rate(&self) -> u32 {
+        match self.sample_rate {
+            0 => self.container.sample_rate(),
+            rate => rate,
+        }
+    }
+
+    /// How far the file is read.
+    fn position(&self) -> u64 {
+        match &self.container {
+            Container::Flac(flac, _) => flac.offset,
+            _ => self.progress.position(),
+        }
+    }
+
+    /// Notes what is odd about the end, once it is reached: `false`.
+    ///
+    /// # Errors
+    /// [`Error::Decode`] for damage at the end of a recording of unknown length.
+    fn finish(&mut self) -> Result<bool> {
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(false);
+        }
+        let (found, rate) = (self.frames, self.sample_rate);
+        let mut is_cut = true;
+        if let Container::Flac(flac, _) = &self.container {
+            is_cut = flac.end == End::Cut;
+            let seconds = |frames: u64| frames as f64 / f64::from(rate.max(1));
+            match flac.left() {
+                None if flac.ends_damaged => {
+                    let found = format!("damage, {:.3} s in", seconds(found));
+                    return Err(Error::decode("sound data", found));
+                }
+                Some(left @ 1..) if !is_cut => {
+                    self.findings.lose(seconds(found), seconds(left as u64), flac.good);
+                }
+                Some(left) if left < 0 => {
+                    let declared = seconds(flac.declared().unwrap_or(0));
+                    let text = format!("header {declared:.3} s, found {:.3} s", seconds(found));
+                    self.findings.remark(Remark::new(SIZE, text));
+                }
+                _ => {}
+            }
+            if let Some(repeated) = flac.repeated {
+                let text = format!("a block {:.3} s in is there twice", seconds(repeated));
+                self.findings.remark(Remark::new(EXTRA, text));
+            }
+            if flac.end == End::Followed {
+                let text = "another FLAC stream behind the end".to_owned();
+                self.findings.remark(Remark::new(EXTRA, text));
+            }
+        }
+        if let Some((declared, slack)) = self.declared()
+            && is_cut
+            && found + slack < declared
+        {
+            self.findings.remark(Remark::cut(declared, found, rate));
+        }
+        Ok(false)
     }
 
     /// Decodes the next packet of the track, whatever is in it; `false` at the end.
     fn next_packet(&mut self) -> Result<bool> {
         let at = self.frames as f64 / f64::from(self.sample_rate.max(1));
+        let mut missing = 0;
         let next = match &mut self.container {
             Container::Format { reader, .. } => reader.next_packet(),
             Container::Blocks(blocks, _) => blocks.next_packet(),
@@ -352,21 +431,30 @@ impl<'s> Packets<'s> {
                 let piece = mpeg.next(&mut self.packet, &mut self.findings)?;
                 return self.take_piece(&piece);
             }
+            Container::Flac(flac, _) => match flac.step() {
+                Ok(Step::Frame(packet, before)) => {
+                    missing = before;
+                    Ok(Some(packet))
+                }
+                Ok(Step::Nothing) => return Ok(true),
+                Ok(Step::End) => Ok(None),
+                Err(error) => Err(error),
+            },
         };
         let packet = match next {
             Ok(Some(packet)) => packet,
-            Ok(None) => return Ok(false),
+            Ok(None) => return self.finish(),
             // The header promised more than is there; what is there counts.
-            Err(SymphoniaError::IoError(_)) if self.frames > 0 => return Ok(false),
+            Err(SymphoniaError::IoError(_)) if self.frames > 0 => return self.finish(),
             Err(e) => return Err(damaged(&e, at)),
         };
         self.packet.clear();
         self.used = 0;
-        let missing = match &mut self.container {
+        match &mut self.container {
             Container::Format { track_id, .. } if packet.track_id != *track_id => return Ok(true),
-            Container::Format { clock, .. } => clock.missing(&packet, self.sample_rate),
-            _ => 0,
-        };
+            Container::Format { clock, .. } => missing = clock.missing(&packet, self.sample_rate),
+            _ => {}
+        }
         if missing > 0 {
             self.lose(missing)?;
         }
@@ -379,7 +467,9 @@ impl<'s> Packets<'s> {
             Container::Format { decoder, checker, trim, clock, .. } => {
                 (decoder, checker, Some((trim, clock)))
             }
-            Container::Blocks(_, decoder) => (decoder, &mut None, None),
+            Container::Blocks(_, decoder) | Container::Flac(_, decoder) => {
+                (decoder, &mut None, None)
+            }
             Container::Ogg(_) | Container::Mpeg(_) => return Ok(false),
         };
         let mut keep = |frames: usize, rate: u32| match &mut timed {
@@ -446,6 +536,9 @@ fn container<'s>(
         .default_track(TrackType::Audio)
         .ok_or_else(|| Error::decode("an audio track", "none"))?;
     let (track_id, declared) = (track.id, track.num_frames);
+    let unit_s = track
+        .time_base
+        .map_or(0.0, |base| f64::from(base.numer.get()) / f64::from(base.denom.get()));
     let parameters = track
         .codec_params
         .as_ref()
@@ -471,18 +564,35 @@ fn container<'s>(
     let decoder = decoder()?;
     if mp3 {
         let delay = track.delay.unwrap_or(0);
-        let declared = declared.filter(|_| outline.mpeg);
+        let declared = declared.filter(|_| outline.kind == Kind::Mpeg);
         let mpeg = Mpeg::new(Box::new(reader.into_inner()), decoder, trim, declared, delay);
         return Ok(Container::Mpeg(Box::new(mpeg)));
     }
-    // A FLAC reader passes over frames that are damaged; each says where it belongs. Without a
-    // length, it may be a piece of a longer one.
+    let slack = if parameters.codec == CODEC_ID_ALAC { 0 } else { SLACK };
+    let declared = declared.map(|units| (trim.played(units) as f64 * unit_s, slack));
     let clock = Clock {
         timescale: track.time_base.map_or(0, |base| base.denom.get() / base.numer.get()),
-        next: (format == FORMAT_ID_FLAC && declared.is_some()).then_some(0),
+        next: None,
         loose: parameters.codec == CODEC_ID_AAC,
     };
     Ok(Container::Format { reader, decoder, checker, track_id, declared, clock, trim })
+}
+
+/// A FLAC stream that begins at byte `start` of the file, and the decoder for it.
+fn flac<'s>(
+    source: Box<Bytes<'s>>,
+    start: u64,
+    limits: &Limits,
+) -> Result<symphonia::core::errors::Result<Container<'s>>> {
+    let opened = Flac::open(source, start).and_then(|flac| Ok((flac.decoder()?, flac)));
+    Ok(match opened {
+        Ok((decoder, flac)) => {
+            let (channels, rate) = flac.signal();
+            limits.check_signal(channels, rate)?;
+            Ok(Container::Flac(Box::new(flac), decoder))
+        }
+        Err(error) => Err(error),
+    })
 }
 
 /// Whether the sound of a packet of AAC or ALAC uses it up. They have no checksum, but what is

@@ -231,9 +231,9 @@ impl<'l> Reader<'l> {
     fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits) -> Result<Self> {
         let (found, outline) = {
             let mut stream = lock(stream);
-            let length = stream.length;
+            let (length, reach) = (stream.length, stream.reach());
             let mut read_at = |at, to: &mut [u8]| stream.read_header_at(at, to);
-            let mut input = Input { length, read_at: &mut read_at };
+            let mut input = Input { length, reach, read_at: &mut read_at };
             match pcm::open(&mut input, limits)? {
                 None => (None, Outline::find(&mut input)?),
                 found => (found, Outline::default()),

@@ -55,6 +55,9 @@ pub(crate) fn convert_bytes<'py>(
         }
         Err(error) => (None, 0, 0.0, Some((error.kind(), error.to_string()))),
     };
-    let name = |at: usize| OsString::from(&*names[at]);
+    let name = |at: usize| match &*names[at] {
+        "" => format!("row {at}").into(),
+        name => OsString::from(name),
+    };
     Ok((drawn.into_iter().map(row).collect(), remarks(tally, name)))
 }

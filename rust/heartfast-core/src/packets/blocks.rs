@@ -35,13 +35,6 @@ impl<'s> Blocks<'s> {
         self.adpcm.frames(self.adpcm.block_bytes.into(), self.sound.channels)
     }
 
-    /// Samples of a channel that are left.
-    pub(super) fn frames(&self) -> u64 {
-        let bytes = self.sound.data.end - self.sound.data.start;
-        let block = u64::from(self.adpcm.block_bytes);
-        bytes / block * self.block_frames() + self.adpcm.frames(bytes % block, self.sound.channels)
-    }
-
     pub(super) fn decoder(&self) -> Result<Decoder> {
         let codec = if self.adpcm.ima { CODEC_ID_ADPCM_IMA_WAV } else { CODEC_ID_ADPCM_MS };
         let mut parameters = AudioCodecParameters::new();

@@ -25,8 +25,8 @@ impl Progress {
 pub(super) struct Bytes<'s> {
     source: Box<dyn MediaSource + 's>,
     start: u64,
-    /// Whether it may be read from anywhere.
-    seekable: bool,
+    /// Whether a reader gets to know how long the file is.
+    tells_length: bool,
     progress: Arc<Progress>,
 }
 
@@ -43,13 +43,12 @@ impl<'s> Bytes<'s> {
         // By reading, since not all sources can be read from anywhere.
         io::copy(&mut source.by_ref().take(start), &mut io::sink()).map_err(Error::Read)?;
         progress.position.store(start, Ordering::Relaxed);
-        let seekable = source.is_seekable();
-        Ok(Self { source, start, seekable, progress: Arc::clone(progress) })
+        Ok(Self { source, start, tells_length: true, progress: Arc::clone(progress) })
     }
 
-    /// The same, but read in its order.
-    pub(super) fn in_order(self) -> Self {
-        Self { seekable: false, ..self }
+    /// Keeps the file's length to itself; then it can only be read on.
+    pub(super) fn hide_length(&mut self) {
+        self.tells_length = false;
     }
 }
 
@@ -75,10 +74,11 @@ impl Seek for Bytes<'_> {
 
 impl MediaSource for Bytes<'_> {
     fn is_seekable(&self) -> bool {
-        self.seekable
+        self.tells_length && self.source.is_seekable()
     }
 
     fn byte_len(&self) -> Option<u64> {
-        Some(self.source.byte_len()?.saturating_sub(self.start))
+        let length = self.tells_length.then(|| self.source.byte_len())??;
+        Some(length.saturating_sub(self.start))
     }
 }

@@ -10,7 +10,7 @@ use symphonia::core::units::{Duration, Timestamp};
 use super::trim::Trim;
 use super::{Decoder, Piece};
 use crate::error::{Error, Result};
-use crate::findings::{Findings, Remark};
+use crate::findings::{EXTRA, Findings, Remark};
 
 /// The longest frame: of 320 kbit/s at 32 kHz.
 const MOST_BYTES: usize = 1441;
@@ -83,7 +83,7 @@ impl<'s> Mpeg<'s> {
             // What it borrows is not that of the frame before.
             self.decoder.reset();
         } else if frame.other > 0 {
-            findings.remark(Remark::junk(format!("{} bytes between frames", frame.other)));
+            findings.remark(Remark::new(EXTRA, format!("{} bytes between frames", frame.other)));
         }
         let (time, samples) = (Timestamp::new(self.time), Duration::from(frame.samples));
         let packet = Packet::new(0, time, samples, frame.bytes);
@@ -125,7 +125,7 @@ impl<'s> Mpeg<'s> {
         let missing = missing.min(most);
         if missing == 0 && self.frames.other > 0 {
             let other = self.frames.other;
-            findings.remark(Remark::junk(format!("{other} bytes behind its last frame")));
+            findings.remark(Remark::new(EXTRA, format!("{other} bytes behind its last frame")));
         }
         if let Some(declared) = self.declared.filter(|&declared| declared > there && missing == 0) {
             findings.remark(Remark::cut(declared, there, self.shape().1));

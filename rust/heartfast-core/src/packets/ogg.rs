@@ -8,7 +8,7 @@ use symphonia::core::io::MediaSource;
 
 use super::Piece;
 use crate::error::{Error, Result};
-use crate::findings::{Findings, Remark};
+use crate::findings::{EXTRA, Findings, Remark};
 use crate::limits::Limits;
 use link::{Link, Order};
 use pages::{Next, Page, Pages};
@@ -117,7 +117,7 @@ impl<'s> Ogg<'s> {
             }
             Order::Later(count) => self.link.lose_pages(count, other > 0),
             Order::Next if other > 0 => {
-                findings.remark(Remark::junk(format!("{other} bytes between pages")));
+                findings.remark(Remark::new(EXTRA, format!("{other} bytes between pages")));
             }
             Order::Next => {}
         }
@@ -156,7 +156,7 @@ impl<'s> Ogg<'s> {
         }
         if self.link.is_ended() {
             if other > 0 {
-                findings.remark(Remark::junk(format!("{other} bytes behind its end")));
+                findings.remark(Remark::new(EXTRA, format!("{other} bytes behind its end")));
             }
             return Ok(0);
         }
