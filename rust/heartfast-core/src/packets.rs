@@ -14,7 +14,7 @@ use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_ALAC};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
 use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::well_known::FORMAT_ID_MP3;
+use symphonia::core::formats::well_known::{FORMAT_ID_ISOMP4, FORMAT_ID_MP3};
 use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
@@ -568,7 +568,9 @@ fn container<'s>(
         let mpeg = Mpeg::new(Box::new(reader.into_inner()), decoder, trim, declared, delay);
         return Ok(Container::Mpeg(Box::new(mpeg)));
     }
-    let slack = if parameters.codec == CODEC_ID_ALAC { 0 } else { SLACK };
+    // ffmpeg fills up the last packet of a CAF in its table.
+    let exact = parameters.codec == CODEC_ID_ALAC && format == FORMAT_ID_ISOMP4;
+    let slack = if exact { 0 } else { SLACK };
     let declared = declared.map(|units| (trim.played(units) as f64 * unit_s, slack));
     let clock = Clock {
         timescale: track.time_base.map_or(0, |base| base.denom.get() / base.numer.get()),
