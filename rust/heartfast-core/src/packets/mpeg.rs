@@ -364,12 +364,11 @@ impl<'s> Frames<'s> {
         self.other += passed as u64;
         self.used += passed;
         let next = Header::read(&self.bytes[self.used..]);
-        if let Some((first, next)) = self.first.zip(next).filter(|_| found.is_some()) {
-            if !first.is_like(next) {
-                let shape =
-                    |h: Header| format!("{} channels at {} Hz", h.channels(), h.sample_rate);
-                return Err(Error::decode(shape(first), format!("{} behind them", shape(next))));
-            }
+        if let Some((first, next)) = self.first.zip(next).filter(|_| found.is_some())
+            && !first.is_like(next)
+        {
+            let shape = |h: Header| format!("{} channels at {} Hz", h.channels(), h.sample_rate);
+            return Err(Error::decode(shape(first), format!("{} behind them", shape(next))));
         }
         Ok(Next::Other)
     }

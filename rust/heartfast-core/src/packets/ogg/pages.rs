@@ -91,10 +91,10 @@ impl<'s> Pages<'s> {
         if header.is_empty() {
             return Ok(Next::End);
         }
-        if header.starts_with(MARK) {
-            if let Some(page) = self.page()? {
-                return Ok(Next::Page(page));
-            }
+        if header.starts_with(MARK)
+            && let Some(page) = self.page()?
+        {
+            return Ok(Next::Page(page));
         }
         // The search goes on behind the mark, within what may have been a page.
         let rest = &self.bytes[self.used + 1..];
