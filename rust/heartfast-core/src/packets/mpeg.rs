@@ -16,6 +16,8 @@ use crate::findings::{EXTRA, Findings, Remark};
 const MOST_BYTES: usize = 1441;
 /// Read at a time.
 const STEP: usize = 1 << 15;
+/// Of a tag of the kind Lyrics3, in bytes.
+const MOST_LYRICS: usize = 5120;
 /// The footer of a tag of the kind APE, and its header.
 const APE_FOOTER: u64 = 32;
 /// What frames of one stream have in common: version, layer and rate.
@@ -475,6 +477,8 @@ fn tag(bytes: &[u8]) -> Option<u64> {
             Some(if header { APE_FOOTER + items } else { APE_FOOTER })
         }
         _ if head.starts_with(b"LYRICSBEGI") => {
+            // Searched for no further than the first version of it goes.
+            let bytes = bytes.get(..MOST_LYRICS).unwrap_or(bytes);
             let end = bytes.windows(9).position(|at| at == b"LYRICS200" || at == b"LYRICSEND")?;
             Some(end as u64 + 9)
         }
