@@ -22,6 +22,8 @@ class BatchOptions(NamedTuple):
     shard_bytes: int | None
     fsync: bool
     check: bool
+    overwrite: bool
+    prune: bool
     png: str
     selection: Selection
     limits: Limits

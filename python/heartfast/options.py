@@ -72,6 +72,11 @@ def make_parser() -> argparse.ArgumentParser:
         "--overwrite", action="store_true", help="remove what an earlier run has made in OUT"
     )
     p.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove the pictures of recordings that are not among the sources any more",
+    )
+    p.add_argument(
         "--check", action="store_true", help="compare pictures that are there with the manifest"
     )
     p.add_argument(
@@ -218,7 +223,7 @@ def make_parser() -> argparse.ArgumentParser:
         "run", "do all of it: convert, pack, train, score, evaluate, report, gallery",
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
-    _add_sources(p, None, "a new or empty folder")
+    _add_sources(p, None, "a new or empty folder, or one to continue")
     _add_selection(p)
     add_join_duplicates(p)
     add_test_size(p)

@@ -100,6 +100,19 @@ class Folder:
         os.makedirs(os.path.dirname(target), exist_ok=True)
         os.replace(file, target)
 
+    def put_new(self, name: str, file: str) -> bool:
+        """`put`, unless there is a file of this name; return whether it was put."""
+        target = os.path.join(self.path, *name.split("/"))
+        try:
+            os.link(file, target)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if os.path.lexists(target):
+                return False
+            self.put(name, file)
+        return True
+
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
         with contextlib.suppress(FileNotFoundError):
@@ -168,6 +181,22 @@ class Store:
         with self._failures(name):
             obstore.put(_store(self.url), name, Path(file), chunk_size=16 << 20)
         os.unlink(file)
+
+    def put_new(self, name: str, file: str) -> bool:
+        """`put`, unless there is an object of this name; return whether it was put."""
+        from pathlib import Path
+
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, NotSupportedError
+
+        with self._failures(name):
+            try:
+                obstore.put(_store(self.url), name, Path(file), mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+            except NotSupportedError:  # a store that cannot compare
+                self.put(name, file)
+        return True
 
     def delete(self, name: str) -> None:
         """Remove an object, if it is there."""

@@ -110,6 +110,20 @@ def find_recordings(
     return recordings
 
 
+def require_recordings(
+    sources: Sequence[str], recursive: bool, any_extension: bool, limits: Limits | None = None
+) -> None:
+    """Raise `DatasetError` where a source that is no list has no recording in it."""
+    for source in sources:
+        if source == "-":
+            continue
+        if next(search([source], recursive, any_extension, limits), None) is None:
+            raise DatasetError(
+                f"{source}: expected recordings in every source, or all of its pictures would be "
+                "removed, found none; check that its drive is mounted, or leave the source out"
+            )
+
+
 def is_single(paths: Sequence[str]) -> bool:
     """Whether there is one source, in which nothing can be found twice."""
     return len(paths) == 1 and paths[0] != "-" and not is_pattern(paths[0])

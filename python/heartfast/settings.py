@@ -66,8 +66,8 @@ def conversion(options: Namespace) -> dict[str, Any]:
     """How recordings are found and named, and where and by whom their pictures are made."""
     same = (
         "labels", "group_regex", "recursive", "any_extension", "jobs", "to", "png", "shard_mb",
-        "overwrite", "check", "fsync", "gallery", "intervals", "engine", "address", "shard",
-        "features",
+        "overwrite", "prune", "check", "fsync", "gallery", "intervals", "engine", "address",
+        "shard", "features",
     )  # fmt: skip
     most = 0 if options.on_error == "stop" else options.max_errors
     given = {name: getattr(options, name) for name in same}

@@ -17,12 +17,13 @@ from heartfast.cluster.plan_file import (
     require_plan,
     write_plan,
 )
-from heartfast.cluster.task import Work, part_name, run_task
+from heartfast.cluster.task import Work, manifest_of, part_name, pictures_in, run_task
 from heartfast.conversion import Conversion, Converted, Failed
 from heartfast.errors import StoppedError
 from heartfast.files import is_url
 from heartfast.places import Folder, Store, check_url, open_place
 from heartfast.progress import Progress
+from heartfast.recordings import require_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,8 +144,9 @@ def convert_in_tasks(
         work = work._replace(out=os.path.abspath(work.out))  # who does a task may work elsewhere
     if overwrite:
         clear_place(place)
-    else:
-        require_plan(place, work.header)
+    elif require_plan(place, work.header):
+        # What is not among the sources any more is removed: a drive may not be mounted.
+        require_recordings(*request[:3], work.limits)
     with Plan(request._replace(shares=shares), work.limits) as plan:
         names = [part_name(work.header, number, plan.task(number)) for number in range(plan.tasks)]
         write_plan(place, work.header, names, replace=shares == 1)
@@ -189,6 +191,11 @@ def convert_in_tasks(
             )
             return TasksConversion(str(place), totals, known, notes, plan.tasks, len(mine))
         merged = merge_parts([place], read_plan(place), place)
+        if merged.gone:
+            notes.append(
+                f"{merged.gone} recordings of earlier runs are not among the sources: their "
+                "pictures and rows are removed"
+            )
         with_silenced, silenced = merged.silenced
         if silenced:
             notes.append(
@@ -213,11 +220,8 @@ def clear_place(place: Folder | Store) -> None:
         return
     if plan.header["settings"]["to"] == "dir":
         for name in finished(place):
-            first, _, rest = place.read(name).partition(b"\n")
-            manifest = rest[: json.loads(first)["lengths"][0]]
-            for line in manifest.splitlines():
-                for picture, *_ in json.loads(line)["pictures"]:
-                    place.delete(picture)
+            for picture in pictures_in(manifest_of(place.read(name))):
+                place.delete(picture)
     for name in (*archives_in(place), "manifest.jsonl", "metadata.csv", "errors.jsonl"):
         place.delete(name)
     for name in finished(place):

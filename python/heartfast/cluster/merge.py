@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
-from heartfast.cluster.task import Part
+from heartfast.cluster.task import Part, pictures_in
 from heartfast.errors import ConfigMismatchError, DatasetError
 from heartfast.manifest import MANIFEST
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
@@ -27,7 +27,11 @@ _SHOWN = 8
 
 
 class Merged(NamedTuple):
-    """What a conversion in tasks has made, all of it together."""
+    """What a conversion in tasks has made, all of it together.
+
+    `gone` counts recordings of an earlier plan that are not among the sources any more; those that
+    have another name now do not count.
+    """
 
     out: str
     recordings: int
@@ -36,6 +40,7 @@ class Merged(NamedTuple):
     failed: int
     silenced: tuple[int, int]
     tasks: int
+    gone: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """The result as JSON can hold it."""
@@ -118,6 +123,7 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
             f"{', '.join(map(str, places))}: expected all {len(names)} tasks, found no part of "
             f"{len(missing)}: {_ranges(missing)}; the same commands go on from there"
         )
+    earlier = _Earlier(strangers)
     totals = [0, 0, 0.0, 0, 0, 0]
     archives: set[str] = set()
     with scratch(out) as folder, contextlib.ExitStack() as files:
@@ -126,6 +132,7 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
         tables[0].write(json.dumps(plan.header).encode() + b"\n")
         tables[1].write(_HEAD)
         for part, texts in _read_ahead([where[name] for name in names]):
+            earlier.see(texts[0])
             texts[1] = texts[1].removeprefix(_HEAD)
             for table, text in zip(tables, texts, strict=True):
                 table.write(text)
@@ -139,6 +146,8 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
             out.delete("errors.jsonl")
         out.put("metadata.csv", paths[1])
         out.put(MANIFEST, paths[0])
+    if plan.header["settings"]["to"] == "dir":
+        earlier.remove_pictures()
     for place, name in strangers:
         place.delete(name)
     for place in places:
@@ -146,8 +155,45 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
     recordings, pictures, duration_s, failed, *silenced = totals
     return Merged(
         str(out), int(recordings), int(pictures), float(duration_s), int(failed),
-        (int(silenced[0]), int(silenced[1])), len(names),
+        (int(silenced[0]), int(silenced[1])), len(names), earlier.gone(),
     )  # fmt: skip
+
+
+class _Earlier:
+    """What parts of an earlier plan tell of, and those of this plan do not."""
+
+    def __init__(self, parts: Sequence[tuple[Folder | Store, str]]) -> None:
+        self._pictures: dict[str, Folder | Store] = {}
+        self._recordings: dict[str, str] = {}
+        self._found: set[str] = set()
+        for place, name in parts:
+            try:
+                _, (manifest, *_) = _read(place, name)
+            except DatasetError:
+                continue  # it is damaged, and nothing is known of it
+            self._pictures.update(dict.fromkeys(pictures_in(manifest), place))
+            for entry in map(json.loads, manifest.splitlines()):
+                self._recordings[entry["path"]] = entry["sha256"]
+        self._digests = set(self._recordings.values())
+
+    def see(self, manifest: bytes) -> None:
+        """Take away what these lines tell of."""
+        if not self._recordings:
+            return
+        for entry in map(json.loads, manifest.splitlines()):
+            self._recordings.pop(entry["path"], None)
+            if entry["sha256"] in self._digests:
+                self._found.add(entry["sha256"])
+            for picture, *_ in entry["pictures"]:
+                self._pictures.pop(picture, None)
+
+    def remove_pictures(self) -> None:
+        for picture, place in self._pictures.items():
+            place.delete(picture)
+
+    def gone(self) -> int:
+        """Count recordings whose bytes are under no name any more, and that had a picture."""
+        return sum(bool(s) and s not in self._found for s in self._recordings.values())
 
 
 def _read_ahead(

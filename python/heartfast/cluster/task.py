@@ -111,8 +111,6 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
     with scratch(place) as folder:
         listed = [Row(*row) for row in json.loads(rows)]
         far = is_url(listed[0].archive or listed[0].path)
-        for below in {os.path.dirname(row.file_name) for row in listed}:
-            os.makedirs(os.path.join(folder, below), exist_ok=True)
         packed = work.to in ("zip", "tar")
         outcome = _core.convert(
             _recordings(listed, work.limits),
@@ -124,6 +122,8 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
                 shard_bytes=work.shard_bytes if packed else None,
                 fsync=False,
                 check=False,
+                overwrite=False,
+                prune=False,
                 png=work.png,
                 selection=work.selection,
                 limits=work.limits,
@@ -165,6 +165,8 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
             file.writelines(tables)
         name = part_name(work.header, number, rows)
         again = any(kind in _PASSING for _, kind, *_ in failures)
+        if work.to == "dir":
+            _remove_left(place, name + AGAIN, tables[0])
         place.put(name + AGAIN * again, path)
         if not again:
             place.delete(name + AGAIN)  # of an earlier time
@@ -228,6 +230,31 @@ def _commit_files(place: Folder | Store, folder: str, manifest: bytes) -> list[s
     jobs = 1 if isinstance(place, Folder) else 2 * _WAITING
     for_each(put, names, lambda _: None, jobs=jobs)
     return []  # none is one of several pictures
+
+
+def _remove_left(place: Folder | Store, earlier: str, manifest: bytes) -> None:
+    """Remove the pictures of an earlier try of the task that this one has not."""
+    try:
+        lines = manifest_of(place.read(earlier))
+    except FileNotFoundError:
+        return
+    for name in pictures_in(lines) - pictures_in(manifest):
+        place.delete(name)
+
+
+def manifest_of(part: bytes) -> bytes:
+    """Return the lines of the manifest that are in a part."""
+    first, _, rest = part.partition(b"\n")
+    return rest[: json.loads(first)["lengths"][0]]
+
+
+def pictures_in(manifest: bytes) -> set[str]:
+    """Return the names of all pictures that lines of a manifest tell of.
+
+    Names that lead out of the place are left out: pictures are removed by these.
+    """
+    names = (name for line in manifest.splitlines() for name, *_ in json.loads(line)["pictures"])
+    return {name for name in names if not {"", ".."} & set(name.split("/"))}
 
 
 def _commit_parquet(place: Folder | Store, folder: str, number: int, metadata: bytes) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,16 @@ from heartfast import _core
 from heartfast._core import SpectrogramConfig
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
-from heartfast.errors import StoppedError
+from heartfast.errors import ConfigMismatchError, StoppedError
 from heartfast.files import is_url, webdataset_name
 from heartfast.intervals import digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
-from heartfast.manifest import clear, header, require_own
+from heartfast.manifest import header, require_own
 from heartfast.naming import name_groups
 from heartfast.parallel import cores
 from heartfast.progress import Progress
-from heartfast.recordings import find_recordings, picture_names
+from heartfast.recordings import find_recordings, picture_names, require_recordings
 from heartfast.selection import Selection
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def convert(
     png: Literal["fast", "small"] = "fast",
     shard_mb: float | None = None,
     overwrite: bool = False,
+    prune: bool = False,
     check: bool = False,
     fsync: bool = False,
     max_errors: int | None = None,
@@ -139,6 +141,10 @@ def convert(
         (see `engine`) so many of recordings are one at most; 256 by default.
     overwrite : bool
         Remove the pictures of an earlier run first, whatever its settings were.
+    prune : bool
+        Remove the pictures and rows of recordings that are not among the sources any more, which
+        otherwise stay; a note counts them. A source without a recording then is an error: a
+        drive may not be mounted. In tasks (see `engine`) it is always so.
     check : bool
         Read the pictures of an earlier run, and make those anew that are not as the manifest says.
     fsync : bool
@@ -292,8 +298,9 @@ def convert(
             progress=progress,
         )
     line = header(settings, checked)
-    if not overwrite:
-        require_own(folder, line)
+    require_own(folder, line, overwrite=overwrite)
+    if prune:
+        require_recordings(paths, recursive, any_extension, limits)
     recordings = find_recordings(
         paths, recursive=recursive, any_extension=any_extension, limits=limits
     )
@@ -310,38 +317,35 @@ def convert(
     else:
         folders = [label.label or UNLABELLED for label in known]
     names, renamed = picture_names(recordings, folders, webdataset_name if packed else None, room)
-    if overwrite:
-        clear(folder)
-
-    places = [] if packed else sorted({name.rpartition("/")[0] for name in names})
-    for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
-        os.makedirs(place, exist_ok=True)
-
+    os.makedirs(folder, exist_ok=True)
     total = len(recordings)
 
     def report(done: int, failed: int) -> None:
         if progress:
             progress(Progress("convert", done, total, failed))
 
-    outcome = _core.convert(
-        _rows(recordings, names, known, grouped=selection.cuts),
-        config,
-        BatchOptions(
-            folder,
-            line,
-            to,
-            None if shard_mb is None else max(1, round(shard_mb * 1e6)),
-            fsync,
-            check,
-            png,
-            selection,
-            limits or Limits(),
-            max_errors,
-            threads,
-            marks,
-        ),
-        report,
+    batch = BatchOptions(
+        folder,
+        line,
+        to,
+        None if shard_mb is None else max(1, round(shard_mb * 1e6)),
+        fsync,
+        check,
+        overwrite,
+        prune,
+        png,
+        selection,
+        limits or Limits(),
+        max_errors,
+        threads,
+        marks,
     )
+    rows = _rows(recordings, names, known, grouped=selection.cuts)
+    try:
+        outcome = _core.convert(rows, config, batch, report)
+    except ConfigMismatchError:
+        require_own(folder, line)  # a run that began in between; this names the difference
+        raise
     errors = [Failed(*failure) for failure in outcome["failures"]]
     count = f"{outcome['finished']} of {total} recordings"
     if outcome["too_many_errors"]:
@@ -364,11 +368,21 @@ def convert(
             f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
             "they count as silence"
         )
-    if gallery and outcome["pictures"]:
-        from heartfast.stages.gallery import write_gallery
-
-        write_gallery(folder)
+    if gallery:
+        _write_gallery(folder)
     return Conversion(folder, outcome, errors, notes + outcome["notes"] + renamed)
+
+
+def _write_gallery(folder: str) -> None:
+    """Write the page of all pictures in a folder; without any, there is none."""
+    from heartfast.manifest import read_entries
+    from heartfast.stages.gallery import write_gallery
+
+    if any(entry["pictures"] for entry in read_entries(folder)):
+        write_gallery(folder)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, "gallery.html"))
 
 
 def _rows(

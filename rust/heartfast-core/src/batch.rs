@@ -1,6 +1,5 @@
 //! Many recordings into many pictures, on all cores.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,8 +10,8 @@ use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result, guard};
 pub use crate::job::{Job, Task};
-use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
+use crate::ledger::{Ledger, hash, stands};
 use crate::limits::Limits;
 use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
@@ -79,7 +78,6 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.selection.validate()?;
     let mut ledger = Ledger::open(tasks, job, monitor)?;
     let (place, members) = ledger.place();
-    let notes = ledger.notes();
     if job.storage.form != Form::Folder {
         let shards = Shards::new(&job.folder, job.storage, place, Directory::default());
         shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
@@ -95,10 +93,12 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
         }
         let task = &tasks.get(turn);
         let failed = match ledger.known(turn) {
-            Some(entry) if stands(task, &entry, job) => {
+            Some((subject, entry)) if stands(task, &entry, job) => {
                 known.fetch_add(1, Ordering::Relaxed);
-                sink.finish(turn, None, &ledger);
-                entry.failure.is_some()
+                let failed = entry.failure.is_some();
+                // A label or group that was corrected is written down anew.
+                sink.finish(turn, (subject != task.subject).then_some(entry), &ledger);
+                failed
             }
             earlier => {
                 remade.fetch_add(usize::from(earlier.is_some()), Ordering::Relaxed);
@@ -128,36 +128,12 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     {
         return Err(error);
     }
+    let notes = ledger.notes();
     // Tables tell of pictures that can be seen.
     let totals = ledger.finish(complete || job.storage.form == Form::Folder)?;
     let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
     Ok(Outcome { totals, known, remade, too_many_errors: too_many() && !complete, notes })
 }
-
-/// Whether an earlier run's entry holds: the recording is the same, and its pictures are there.
-fn stands(task: &Task, entry: &Entry, job: &Job) -> bool {
-    // In the middle of an archive nothing is made once more.
-    if entry.place.is_some() {
-        return true;
-    }
-    let passing = |failure: &Failure| PASSING.contains(&failure.kind.as_str());
-    if entry.failure.as_deref().is_some_and(passing) || task.stamp() != Some(entry.stamp) {
-        return false;
-    }
-    entry.pictures.as_slice().iter().all(|picture| {
-        let path = job.folder.join(picture.name_in(&task.subject));
-        if job.check {
-            fs::read(path).is_ok_and(|file| {
-                file.len() as u64 == picture.bytes && crc32fast::hash(&file) == picture.crc32
-            })
-        } else {
-            fs::metadata(path).is_ok_and(|known| known.len() == picture.bytes)
-        }
-    })
-}
-
-/// Kinds of failures that may be gone the next time.
-const PASSING: [&str; 4] = ["missing", "permission", "io", "internal"];
 
 /// One thread's converter and buffers.
 struct Worker<'a> {
@@ -269,19 +245,13 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// SHA-256 of a recording, and what its file was like then.
-    fn hash(&mut self, task: &Task) -> Result<([u8; 32], Stamp)> {
-        let source = self.opener.open(&task.recording)?;
-        let stamp = source.stamp;
-        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
-        Ok((stream.finish(self.cancel)?, stamp))
-    }
-
     /// The recording into a picture of each segment and channel. Those before an error stay.
     fn cut(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
         let Job { selection, limits, storage, .. } = self.job;
         // In an archive each picture's text has it, the first one's, too.
-        let mut ahead = (storage.form != Form::Folder).then(|| self.hash(task));
+        let Self { opener, recording, cancel, .. } = self;
+        let mut ahead = (storage.form != Form::Folder)
+            .then(|| hash(opener, &task.recording, recording, cancel));
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
         match &ahead {

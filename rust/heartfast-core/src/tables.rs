@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::lines::Lines;
 use crate::manifest::{self, Entry, Failure, Subject};
-use crate::sink::replace;
+use crate::sink::{remove_picture, replace};
 use crate::source::Extent;
 use crate::tasks::{Tasks, by_path};
 
@@ -98,7 +98,7 @@ impl Rows<'_> {
     /// Removes those of some pictures that nothing tells of any more.
     ///
     /// # Errors
-    /// [`Error::File`] of the manifest.
+    /// [`Error::File`] of the manifest, or of a picture that cannot be removed.
     pub(crate) fn remove_left(&self, folder: &Path, left: Vec<PathBuf>) -> Result<()> {
         let mut left: HashSet<PathBuf> = left.into_iter().collect();
         let mut lines = Lines::of(self.manifest);
@@ -111,10 +111,10 @@ impl Rows<'_> {
                 left.remove(picture.name_in(subject));
             }
         }
-        for name in left {
-            let _ = fs::remove_file(folder.join(name));
-        }
-        Ok(())
+        left.into_iter().try_for_each(|name| {
+            let removed = remove_picture(folder, &name);
+            removed.map_err(|error| Error::File { path: folder.join(name), error })
+        })
     }
 }
 

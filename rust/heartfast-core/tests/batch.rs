@@ -81,6 +81,8 @@ fn job(folder: &Path, threads: usize) -> Job {
         storage: Storage { form: Form::Folder, shard_bytes: None, fsync: false },
         header: "{}".to_owned(),
         check: false,
+        overwrite: false,
+        prune: false,
         limits: Limits::default(),
         max_errors: None,
         threads,

@@ -128,6 +128,8 @@ pub(crate) struct Options {
     shard_bytes: Option<u64>,
     fsync: bool,
     check: bool,
+    overwrite: bool,
+    prune: bool,
     png: String,
     selection: Selection,
     limits: Limits,
@@ -212,8 +214,9 @@ pub(crate) fn convert(
         tasks.push(&task(row?.extract()?)?);
     }
     let tasks = Arc::new(tasks);
-    let Options { folder, header, check, selection, max_errors, threads, .. } = options;
+    let Options { folder, header, selection, max_errors, threads, .. } = options;
     let (shard_bytes, fsync) = (options.shard_bytes, options.fsync);
+    let (check, overwrite, prune) = (options.check, options.overwrite, options.prune);
     let job = Job {
         config: config.core.clone(),
         png: Preset::from_name(&options.png).map_err(raised)?,
@@ -222,6 +225,8 @@ pub(crate) fn convert(
         storage: Storage { form, shard_bytes, fsync },
         header,
         check,
+        overwrite,
+        prune,
         limits: options.limits.into(),
         max_errors,
         threads,

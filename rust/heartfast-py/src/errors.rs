@@ -38,6 +38,7 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
                 None => PyOSError::new_err(format!("{}: {text}", path.display())),
             }
         }
+        Error::Settings(_) => ours(py, "ConfigMismatchError", message),
         Error::Value { .. } => ours(py, "UsageError", message),
         Error::Panic(_) => PyRuntimeError::new_err(message),
         Error::Cancelled => PyKeyboardInterrupt::new_err(message),
