@@ -92,6 +92,59 @@ def require_empty(folder: Path) -> None:
 
 
 @contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Make a folder, and keep other commands from working in it until the block ends.
+
+    After a failure, a folder that was made for it and is empty is removed.
+
+    Raises
+    ------
+    OSError
+        Another command is at work in there; or the folder is not the same at the end.
+    """
+    name = os.fspath(folder)
+    made = not os.path.lexists(name)
+    os.makedirs(name, exist_ok=True)
+    try:
+        with _held(name):
+            yield
+    except BaseException:
+        if made:
+            with contextlib.suppress(OSError):
+                os.rmdir(name)
+        raise
+
+
+@contextlib.contextmanager
+def _held(name: str) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows opens no folders
+        yield
+        return
+    held = os.open(name, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = "another run is at work in this folder"
+            raise OSError(errno.EBUSY, message, name) from None
+        except OSError:
+            pass  # a file system that knows no locks
+        yield
+        known = os.fstat(held)
+        try:
+            same = os.path.samestat(known, os.stat(name))
+        except FileNotFoundError:
+            same = False
+        if not same:
+            message = "expected the folder that this run began in, found another or none"
+            raise OSError(errno.ESTALE, message, name)
+    finally:
+        os.close(held)
+
+
+@contextlib.contextmanager
 def replacing(path: Path) -> Iterator[str]:
     """Give the name of a file to write; it becomes `path` once the block ends well."""
     target = os.fspath(path)

@@ -62,6 +62,19 @@ def head_of(file: BinaryIO) -> Head:
         return unknown  # whoever wrote it, a picture is still to be seen
 
 
+def part_of(file: BinaryIO) -> tuple[object, ...]:
+    """Return which part of its recording an open file shows: channel, start and duration in s.
+
+    A file that is not heartfast's shows an unknown part, which is the same for all such files.
+    """
+    _, _, text = _chunks(file)
+    try:
+        made = json.loads(text) if text else {}
+        return made.get("channel"), made.get("start_s", 0), made.get("duration_s")
+    except (ValueError, AttributeError):
+        return ()
+
+
 def _chunks(file: BinaryIO) -> tuple[int, int, bytes]:
     """Width, height and the text of heartfast's chunk, from what is before the pixels."""
     if file.read(8) != _MAGIC:

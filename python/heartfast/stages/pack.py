@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import duplicates
 from heartfast.errors import DatasetError
-from heartfast.files import replacing, require_empty, zip_member
+from heartfast.files import holding, replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
 from heartfast.matching import flat_names
@@ -132,8 +132,8 @@ def pack(
     OSError
         `images` is missing, or `out` cannot be written or is not empty.
     DatasetError
-        No labelled pictures, none that can be read, a class with fewer than two groups, or a
-        pattern that matches no name.
+        No labelled pictures, none that can be read, a class with fewer than two groups, two
+        labels for the same bytes, or a pattern that matches no name.
     ValueError
         An argument out of range, or no regular expression.
 
@@ -153,17 +153,19 @@ def pack(
     """
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
-    return pack_into(
-        os.fspath(out),
-        images,
-        test_size=test_size,
-        seed=seed,
-        groups=groups,
-        group_regex=group_regex,
-        join_duplicates=join_duplicates,
-        jobs=jobs,
-        progress=progress,
-    )
+    with holding(out):
+        require_empty(out)  # nobody can have come in between
+        return pack_into(
+            os.fspath(out),
+            images,
+            test_size=test_size,
+            seed=seed,
+            groups=groups,
+            group_regex=group_regex,
+            join_duplicates=join_duplicates,
+            jobs=jobs,
+            progress=progress,
+        )
 
 
 def check_split(*, test_size: float, seed: int) -> None:
@@ -200,6 +202,7 @@ def pack_into(
         labelled, found = name_groups(labelled, [p.name for p in labelled], group_regex)
         notes += found
         labelled, contents, errors = _read_all(pictures, labelled, jobs, progress)
+        duplicates.require_one_label(pictures, labelled, f"{images}: {METADATA}")
         if errors:
             first = ": ".join(errors[0])
             if not labelled:
