@@ -176,8 +176,7 @@ def test_a_failed_run_does_not_block_the_next(ran, tmp_path: Path) -> None:
     for source, options in failing:
         with pytest.raises((heartfast.DatasetError, OSError, ValueError)):
             heartfast.run(source, out, **options)
-        for name in ("train.zip", "model.heartfast"):
-            assert source == folder / "wav" or not (out / name).exists()
+        assert not (out / "model.heartfast").exists()
     result = heartfast.run(folder / "wav", out, labels="folders", **QUICK)
     assert len(result.conversion.records) == 60
     for path in sorted((folder / "out").rglob("*")):
