@@ -23,6 +23,17 @@ class HeartfastWarning(UserWarning):
     """What a user should know of a result that is there all the same."""
 
 
+def warn(text: str) -> None:
+    """Warn with a `HeartfastWarning` that names the caller's line, not one of heartfast's."""
+    import sys
+    import warnings
+
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] == "heartfast":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, HeartfastWarning, stacklevel=level)
+
+
 class UsageError(ValueError):
     """An argument that a function or a configuration does not take.
 
