@@ -327,17 +327,17 @@ def convert_bytes(
     png: str,
     limits: Limits,
     threads: int,
-) -> list[tuple[bytes | None, int, float, tuple[str, str] | None]]: ...
+) -> tuple[list[tuple[bytes | None, int, float, tuple[str, str] | None]], list[str]]: ...
 def figure(
     samples: NDArray[np.float32], sr: int, config: SpectrogramConfig, caption: Caption
-) -> bytes: ...
+) -> tuple[bytes, list[str]]: ...
 def figure_of_levels(
     levels: NDArray[np.uint8],
     samples: NDArray[np.float32] | None,
     sr: int,
     config: SpectrogramConfig,
     caption: Caption,
-) -> bytes: ...
+) -> tuple[bytes, list[str]]: ...
 def encode_png(
     pixels: NDArray[np.uint8],
     palette: NDArray[np.uint8] | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import warn
 from heartfast.limits import Limits
 from heartfast.parallel import cores
 
@@ -75,7 +76,7 @@ def convert_batch(
     if there := [name for name in _MADE if name in columns]:
         raise ValueError(f"batch: expected no column {there[0]!r}, which is to be made, found one")
     recordings, names = columns["bytes"], columns.get("path")
-    drawn = _core.convert_bytes(
+    drawn, notes = _core.convert_bytes(
         recordings,
         [""] * len(recordings) if names is None else [str(name) for name in names],
         config or SpectrogramConfig(),
@@ -83,6 +84,8 @@ def convert_batch(
         limits or Limits(),
         cores(jobs),
     )
+    for note in notes:
+        warn(note)
     rows = [(image, rate, seconds, error and error[1]) for image, rate, seconds, error in drawn]
     new: dict[str, list[Any]] = {name: [row[i] for row in rows] for i, name in enumerate(_MADE)}
     made: Batch = (_with_arrow if arrow else _with_arrays)(batch, new)

@@ -94,6 +94,12 @@ def add_figure(p: argparse.ArgumentParser) -> None:
     group.add_argument("--title", metavar="TEXT", help="(the recording's name)")
     group.add_argument("--xlab", metavar="TEXT", help="name of the time axis")
     group.add_argument("--ylab", metavar="TEXT", help="name of the frequency axis")
+    group.add_argument(
+        "--time-unit", metavar="NAME", help="of the time axis: auto (default), ms, s, min"
+    )
+    group.add_argument(
+        "--frequency-unit", metavar="NAME", help="of the frequency axis: auto (default), Hz, kHz"
+    )
     group.add_argument("--grid", action="store_true", help="dotted lines at the ticks")
     group.add_argument("--colorbar", action="store_true", help="a scale of decibels")
     group.add_argument("--theme", metavar="NAME", help="light (default), dark")

@@ -9,7 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
+use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, guard};
+use crate::figure::Remarks;
 pub use crate::job::{Job, Task};
 use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
@@ -26,7 +28,7 @@ use crate::source::{IO_STRIDE, Opener};
 pub use crate::source::{Origin, ReadAt, read};
 pub use crate::tables::Totals;
 pub use crate::tasks::Tasks;
-use crate::threads::share;
+use crate::threads::{lock, share};
 
 /// A running batch, seen from another thread.
 #[derive(Debug, Default)]
@@ -39,6 +41,8 @@ pub struct Monitor {
     pub stop: Cancel,
     /// Set to stop at once: what is in hand is dropped.
     pub cancel: Cancel,
+    /// What a user should know of figures.
+    remarks: Mutex<Remarks>,
 }
 
 impl Monitor {
@@ -47,6 +51,17 @@ impl Monitor {
     pub(crate) fn check(&self) -> Result<()> {
         self.stop.check()?;
         self.cancel.check()
+    }
+
+    /// Adds what a converter has to remark.
+    pub(crate) fn remark(&self, converter: &mut Converter) {
+        lock(&self.remarks).add(&converter.take_remarks());
+    }
+
+    /// What a user should know of the figures of this configuration.
+    #[must_use]
+    pub fn notes(&self, config: &SpectrogramConfig) -> Vec<String> {
+        config.figure.as_ref().map(|figure| lock(&self.remarks).notes(figure)).unwrap_or_default()
     }
 }
 
@@ -79,7 +94,7 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.selection.validate()?;
     let mut ledger = Ledger::open(tasks, job, monitor)?;
     let (place, members) = ledger.place();
-    let notes = ledger.notes();
+    let mut notes = ledger.notes();
     if job.storage.form != Form::Folder {
         let shards = Shards::new(&job.folder, job.storage, place, Directory::default());
         shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
@@ -130,6 +145,7 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     }
     // Tables tell of pictures that can be seen.
     let totals = ledger.finish(complete || job.storage.form == Form::Folder)?;
+    notes.extend(monitor.notes(&job.config));
     let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
     Ok(Outcome { totals, known, remade, too_many_errors: too_many() && !complete, notes })
 }
@@ -202,6 +218,7 @@ impl<'a> Worker<'a> {
             (_, false) => self.convert_part(turn, task, &mut entry),
             (_, true) => self.cut(turn, task, &mut entry),
         });
+        self.monitor.remark(&mut self.converter);
         let failed = match converted {
             Ok(()) => return Ok(entry),
             Err(Error::Cancelled) => return Err(Error::Cancelled),

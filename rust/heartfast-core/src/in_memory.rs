@@ -47,6 +47,7 @@ pub fn draw_all<'a>(
         let mut picture = Vec::new();
         *drawn = guard(|| converter.convert(bytes, &caption, &mut picture, &monitor.cancel))
             .map(|known| (picture, known));
+        monitor.remark(converter);
         match drawn {
             Err(Error::Cancelled) => return Err(Error::Cancelled),
             // Nobody knows what it has left of the buffers.

@@ -7,7 +7,7 @@ use crate::audio::{self, Audio};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result};
-use crate::figure::{Axes, Caption, Drawer, Osc, Scene};
+use crate::figure::{Axes, Caption, Drawer, Osc, Remarks, Scene};
 use crate::limits::Limits;
 use crate::png::{Encoder, Preset};
 use crate::raster::{Color, Image};
@@ -137,6 +137,11 @@ impl<'a> Converter<'a> {
         self.canvas.config
     }
 
+    /// What a user should know of the figures drawn since the last call.
+    pub fn take_remarks(&mut self) -> Remarks {
+        self.canvas.drawer.as_mut().map(Drawer::take_remarks).unwrap_or_default()
+    }
+
     /// The PNG, into `file`, of a recording's bytes.
     ///
     /// # Errors
@@ -178,7 +183,7 @@ impl<'a> Converter<'a> {
 }
 
 /// The PNG of a figure of levels that are there already, in rows of so many `columns`, the highest
-/// frequency first. Without `samples` there is no oscillogram.
+/// frequency first, and what a user should know of it. Without `samples` there is no oscillogram.
 ///
 /// # Errors
 /// [`Error::Value`](crate::Error::Value) if the configuration has no figure; those of
@@ -189,7 +194,7 @@ pub fn figure(
     (samples, sample_rate): (Option<&[f32]>, u32),
     caption: &Caption,
     cancel: &Cancel,
-) -> Result<Vec<u8>> {
+) -> Result<(Vec<u8>, Remarks)> {
     let geometry = config.geometry(sample_rate)?;
     let Some(figure) = &config.figure else {
         return Err(Error::value("figure", "the settings of one", "none"));
@@ -215,7 +220,7 @@ pub fn figure(
     let text = provenance(config, &config.to_json(), &known, &Part::default(), Some(&axes))?;
     let mut file = Vec::new();
     Encoder::default().encode_into(&image, &[("heartfast", &text)], &mut file, cancel)?;
-    Ok(file)
+    Ok((file, drawer.take_remarks()))
 }
 
 /// What a picture says of its making, as JSON.

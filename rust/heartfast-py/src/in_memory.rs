@@ -17,7 +17,7 @@ use crate::interrupt;
 /// PNG or None, sample rate, seconds, and the kind of a failure and what it says or None.
 type Drawn<'py> = (Option<Bound<'py, PyBytes>>, u32, f64, Option<(&'static str, String)>);
 
-/// The pictures of recordings, each all bytes of a file, given with their names.
+/// The pictures of recordings, each all bytes of a file, given with their names; and notes.
 #[pyfunction]
 pub(crate) fn convert_bytes<'py>(
     py: Python<'py>,
@@ -27,7 +27,7 @@ pub(crate) fn convert_bytes<'py>(
     png: &str,
     limits: Limits,
     threads: usize,
-) -> PyResult<Vec<Drawn<'py>>> {
+) -> PyResult<(Vec<Drawn<'py>>, Vec<String>)> {
     let png = Preset::from_name(png).map_err(|e| raise(py, e))?;
     let drawing = Drawing { config: &config.core, png, limits: limits.into(), threads };
     // As a figure of the file has it.
@@ -40,11 +40,21 @@ pub(crate) fn convert_bytes<'py>(
     let monitor = Monitor::default();
     let work = || draw_all(&given, &drawing, &monitor);
     let drawn = interrupt::run(py, &monitor.cancel, |_| Ok(()), work)?.map_err(|e| raise(py, e))?;
+    let mut notes = monitor.notes(&config.core);
+    let silenced: Vec<u64> =
+        drawn.iter().flatten().map(|(_, known)| known.silenced).filter(|n| *n > 0).collect();
+    if !silenced.is_empty() {
+        notes.push(format!(
+            "{} recordings have {} samples that are no finite numbers: they count as silence",
+            silenced.len(),
+            silenced.iter().sum::<u64>(),
+        ));
+    }
     let row = |one: heartfast_core::in_memory::Drawn| match one {
         Ok((picture, known)) => {
             (Some(PyBytes::new(py, &picture)), known.sample_rate, known.duration_s, None)
         }
         Err(error) => (None, 0, 0.0, Some((error.kind(), error.to_string()))),
     };
-    Ok(drawn.into_iter().map(row).collect())
+    Ok((drawn.into_iter().map(row).collect(), notes))
 }
