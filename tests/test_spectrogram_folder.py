@@ -61,7 +61,8 @@ def test_pictures_and_page_are_beside_the_recordings(folder) -> None:
 def test_names_of_one_stem_do_not_overwrite_each_other(tmp_path) -> None:
     heartfast.synth.write_wav(tmp_path / "x.wav", *heartfast.synth.heart_sound(seed=1))
     heartfast.synth.write_wav(tmp_path / "x.mp3", *heartfast.synth.heart_sound(seed=2))
-    assert heartfast.spectrogram_folder(tmp_path, html_plots=False) == []
+    with pytest.warns(HeartfastWarning, match="share 1 picture names"):
+        assert heartfast.spectrogram_folder(tmp_path, html_plots=False) == []
     assert {path.name for path in tmp_path.glob("*.png")} == {"x.wav.png", "x.mp3.png"}
 
 
@@ -87,11 +88,18 @@ def one(tmp_path):
 
 
 def made(folder) -> dict:
-    return json.loads(Image.open(folder / "a.png").text["heartfast"])
+    with Image.open(folder / "a.png") as image:
+        return json.loads(image.text["heartfast"])
+
+
+def size_of(folder) -> tuple[int, int]:
+    with Image.open(folder / "a.png") as image:
+        return image.size
 
 
 def pixels(folder) -> np.ndarray:
-    return np.asarray(Image.open(folder / "a.png").convert("RGB"))
+    with Image.open(folder / "a.png") as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def test_the_published_line(one, capsys) -> None:
@@ -101,7 +109,7 @@ def test_the_published_line(one, capsys) -> None:
         res=math.nan,
     )  # fmt: skip
     assert failed == []
-    assert Image.open(one / "a.png").size == (900, 500)
+    assert size_of(one) == (900, 500)
     assert (one / "00_clickable_plots.html").exists()
     assert "1 of 1 recordings" in capsys.readouterr().err
     axes = made(one)["axes"]
@@ -204,7 +212,7 @@ def test_values_of_r(one, spelled, field: str, expected) -> None:
 def test_sizes_are_those_of_png(one, units, width, height, res, size) -> None:
     """Pixels: inches times `res`, 2.54 cm to an inch; text grows with `res` over 72."""
     heartfast.spectrogram_folder(one, width=width, height=height, units=units, res=res)
-    assert Image.open(one / "a.png").size == size
+    assert size_of(one) == size
     scale = made(one)["config"]["figure"].get("scale", 1)
     assert scale == pytest.approx((res or 72) / 72, rel=0.05)
 

@@ -172,8 +172,9 @@ def spectrogram_folder(
     Notes
     -----
     ``x.wav`` becomes ``x.png``, unless there is an ``x.mp3`` as well: then they are ``x.wav.png``
-    and ``x.mp3.png``. Of several channels their mean is drawn (soundgen takes the left one).
-    Pictures that are there are drawn anew. The file does not record `res`.
+    and ``x.mp3.png``. Every note of `convert`, this one too, is a `HeartfastWarning`. Of several
+    channels their mean is drawn (soundgen takes the left one). Pictures that are there are drawn
+    anew. The file does not record `res`.
 
     References
     ----------

@@ -86,19 +86,25 @@ fn by_fontconfig() -> Option<Vec<(PathBuf, u32)>> {
     if !cfg!(unix) {
         return None;
     }
-    let text = within(PATIENCE, || {
-        let mut child = Command::new("fc-match")
-            .args(["--all", "--format", "%{index}\t%{file}\n", "sans"])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .ok()?;
-        let mut text = Vec::new();
-        let read = child.stdout.take()?.take(MAX_LIST).read_to_end(&mut text);
-        let ended = child.wait().ok()?;
-        (read.is_ok() && ended.success()).then_some(text)
-    })??;
+    let mut child = Command::new("fc-match")
+        .args(["--all", "--format", "%{index}\t%{file}\n", "sans"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .ok()?;
+    let listed = child.stdout.take().and_then(|stdout| {
+        within(PATIENCE, move || {
+            let mut text = Vec::new();
+            stdout.take(MAX_LIST).read_to_end(&mut text).ok().map(|_| text)
+        })
+    });
+    if listed.is_none() {
+        // It may hang, on a pipe among the fonts for example.
+        let _ = child.kill();
+    }
+    let ended = child.wait().ok()?;
+    let text = listed.flatten().filter(|_| ended.success())?;
     let text = String::from_utf8_lossy(&text);
     let mut fonts: Vec<(PathBuf, u32)> = Vec::new();
     for line in text.lines().take(MOST_FONTS) {
