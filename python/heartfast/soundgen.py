@@ -16,6 +16,7 @@ from heartfast.soundgen_arguments import (
     flag,
     is_missing,
     number,
+    size_in_points,
     whole,
     within,
 )
@@ -51,13 +52,6 @@ _METHODS = {
     "spectrum": "", "spectralderivative": "derivative", "derivative": "derivative",
     "reassigned": "reassign",
 }  # fmt: skip
-_UNITS = {name: name for name in ("px", "in", "cm", "mm")}
-_INCH = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4}
-# Pixels to an inch at which a point of text is a pixel, as in R.
-_POINTS_PER_INCH = 72
-_DENSITIES = (0.5, 4.0)
-# How far a figure's points may be from what `res` says, for its pixels to be exact.
-_NEAR = 40
 
 
 def spectrogram_folder(
@@ -263,7 +257,7 @@ def _figure(taken: Mapping[str, Any]) -> FigureConfig:
     if flag("osc_dB", taken["osc_db"]):
         way = "db"
     scale: Any = choice("y_scale", taken["y_scale"], _SCALES)
-    width, height, density = _size(taken)
+    width, height, density = size_in_points(taken)
     xlab, ylab = taken["xlab"], taken["ylab"]
     # soundgen's own, as long as the axes are soundgen's.
     if xlab is None and taken["time_unit"] == "ms":
@@ -310,46 +304,6 @@ def _grid(grid: Any) -> bool:
     if lines > 0:
         warn(f"grid: expected lines at the ticks, found {grid!r} per kHz: they are at the ticks")
     return lines > 0
-
-
-def _size(taken: Mapping[str, Any]) -> tuple[int, int, float]:
-    """Width and height in points, and pixels to a point."""
-    units, res = choice("units", taken["units"], _UNITS), taken["res"]
-    sides = [number(name, taken[name]) for name in ("width", "height")]
-    if res is not None and not 0 < number("res", res, "pixels per inch") < float("inf"):
-        raise UsageError(f"res: expected pixels per inch, more than 0, found {res!r}")
-    if units in _INCH:
-        if res is None:
-            raise UsageError(f"res: expected pixels per inch with units {units!r}, found none")
-        sides = [side * _INCH[units] * float(res) for side in sides]
-    for name, side in zip(("width", "height"), sides, strict=True):
-        if not 0.5 <= side < 1e6:
-            raise UsageError(f"{name}: expected a size in {units}, found {taken[name]!r}")
-    pixels = round(sides[0]), round(sides[1])
-    if res is None:
-        return *pixels, 1.0
-    wanted = float(res) / _POINTS_PER_INCH
-    density = min(max(wanted, _DENSITIES[0]), _DENSITIES[1])
-    if density != wanted:
-        limit = density * _POINTS_PER_INCH
-        warn(f"res: expected 36 to 288, found {res!r}: text has the size of {limit:g}")
-    return _points(pixels, density)
-
-
-def _points(pixels: tuple[int, int], density: float) -> tuple[int, int, float]:
-    """Whole numbers of points, and a density near this one, that make just so many pixels."""
-    width, height = pixels
-    near = round(width / density)
-    best = near, round(height / density), density
-    for apart in range(_NEAR):
-        for across in (near + apart, near - apart):
-            if across < 1:
-                continue
-            exact = min(max(width / across, _DENSITIES[0]), _DENSITIES[1])
-            down = round(height / exact)
-            if round(across * exact) == width and round(down * exact) == height:
-                return across, down, exact
-    return best
 
 
 def _effects(taken: Mapping[str, Any]) -> dict[str, Any]:

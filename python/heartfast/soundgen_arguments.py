@@ -39,6 +39,13 @@ _GRAPHICAL = (
     "panel.last", "pch", "pin", "plt", "ps", "pty", "smo", "srt", "sub", "tck", "tcl", "tmag",
     "type", "usr", "xaxs", "xaxt", "xlim", "xlog", "xpd", "yaxp", "yaxs", "yaxt", "ylbias", "ylog",
 )  # fmt: skip
+_UNITS = {name: name for name in ("px", "in", "cm", "mm")}
+_INCH = {"in": 1.0, "cm": 1 / 2.54, "mm": 1 / 25.4}
+# Pixels to an inch at which a point of text is a pixel, as in R.
+_POINTS_PER_INCH = 72
+_DENSITIES = (0.5, 4.0)
+# How far a figure's points may be from what `res` says, for its pixels to be exact.
+_NEAR = 40
 
 
 def is_missing(value: object) -> bool:
@@ -158,3 +165,43 @@ def within(name: str, value: object, low: float, high: float) -> float:
     if kept != found:
         warn(f"{name}: expected {low:g} to {high:g}, found {value!r}: {kept:g} is taken")
     return kept
+
+
+def size_in_points(taken: Mapping[str, Any]) -> tuple[int, int, float]:
+    """Width and height in points, and pixels to a point."""
+    units, res = choice("units", taken["units"], _UNITS), taken["res"]
+    sides = [number(name, taken[name]) for name in ("width", "height")]
+    if res is not None and not 0 < number("res", res, "pixels per inch") < float("inf"):
+        raise UsageError(f"res: expected pixels per inch, more than 0, found {res!r}")
+    if units in _INCH:
+        if res is None:
+            raise UsageError(f"res: expected pixels per inch with units {units!r}, found none")
+        sides = [side * _INCH[units] * float(res) for side in sides]
+    for name, side in zip(("width", "height"), sides, strict=True):
+        if not 0.5 <= side < 1e6:
+            raise UsageError(f"{name}: expected a size in {units}, found {taken[name]!r}")
+    pixels = round(sides[0]), round(sides[1])
+    if res is None:
+        return *pixels, 1.0
+    wanted = float(res) / _POINTS_PER_INCH
+    density = min(max(wanted, _DENSITIES[0]), _DENSITIES[1])
+    if density != wanted:
+        limit = density * _POINTS_PER_INCH
+        warn(f"res: expected 36 to 288, found {res!r}: text has the size of {limit:g}")
+    return _points(pixels, density)
+
+
+def _points(pixels: tuple[int, int], density: float) -> tuple[int, int, float]:
+    """Whole numbers of points, and a density near this one, that make just so many pixels."""
+    width, height = pixels
+    near = round(width / density)
+    best = near, round(height / density), density
+    for apart in range(_NEAR):
+        for across in (near + apart, near - apart):
+            if across < 1:
+                continue
+            exact = min(max(width / across, _DENSITIES[0]), _DENSITIES[1])
+            down = round(height / exact)
+            if round(across * exact) == width and round(down * exact) == height:
+                return across, down, exact
+    return best
