@@ -15,6 +15,7 @@ from heartfast.selection import Selection
 __all__ = [
     "MAX_N_FFT",
     "Archive",
+    "Describer",
     "Recordings",
     "SpectrogramConfig",
     "__version__",
@@ -23,7 +24,6 @@ __all__ = [
     "convert",
     "convert_bytes",
     "describe",
-    "describe_recordings",
     "encode_png",
     "feature_families",
     "figure",
@@ -273,6 +273,25 @@ class Archive:
         """Bytes of a member, inflated."""
 
 @final
+class Describer:
+    """Describes recordings by one configuration and selection, from any thread."""
+
+    def __new__(
+        cls, config: SpectrogramConfig, selection: Selection, limits: Limits
+    ) -> Describer: ...
+    def describe(
+        self,
+        recordings: Sequence[tuple[str | bytes | tuple[Archive, int], str]],
+        threads: int,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> tuple[NDArray[np.float64], list[tuple[list[str], int, str | None]]]:
+        """The features (n, features) of all pictures that recordings would become.
+
+        Recordings are given with what the caller calls them. For each: what the name of each
+        picture has after its own, samples per second, and what is wrong with it or None.
+        """
+
+@final
 class Recordings:
     """The recordings of a batch."""
 
@@ -351,13 +370,6 @@ def describe(
     range_db: float,
     seconds_per_column: float,
 ) -> NDArray[np.float64]: ...
-def describe_recordings(
-    recordings: Sequence[tuple[str | tuple[Archive, int], str]],
-    config: SpectrogramConfig,
-    limits: Limits,
-    threads: int,
-    progress: Callable[[int, int], object] | None,
-) -> tuple[NDArray[np.float64], list[str | None]]: ...
 def feature_families() -> list[tuple[str, list[str]]]: ...
 def open_archive(
     place: str | os.PathLike[str] | _Remote, limits: Limits

@@ -165,6 +165,8 @@ def _made_of(bundle: Bundle) -> Iterable[str]:
         yield CAUTION
     if bundle.config:
         told = sorted((name, value) for name, value in bundle.config.items() if value is not None)
+        if bundle.selection is not None:
+            yield f"Recordings: {bundle.selection.words()}."
         yield f"Pictures: {', '.join(_text(f'{name} {value}') for name, value in told)}."
     if weights := training.get("class_weight"):
         yield f"Class weights: {weights}. Settings tried by tuning: {training['trials']} a fold."

@@ -221,9 +221,11 @@ def _score(options: Namespace) -> int:
             sensitivity=dict(options.sensitivity),
             costs=options.costs or dict(options.cost) or None,
             reject=options.reject,
+            by_recording=options.by_recording,
             by_group=options.by_group,
             group_regex=options.group_regex,
             embed=options.embed,
+            font=options.font,
             jobs=options.jobs,
             progress=progress,
         )

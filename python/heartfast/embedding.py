@@ -11,6 +11,7 @@ that are not ONNX's own, or loops, is refused. What is left can still take memor
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import BundleError, ConfigMismatchError, DatasetError
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heartfast.extraction import Extracted
-    from heartfast.images import PictureSet, Provenance
+    from heartfast.images import PictureSet
+    from heartfast.inputs import PicturesInMemory
     from heartfast.progress import ProgressCallback
+    from heartfast.provenance import Provenance
 
     Array = NDArray[np.float64]
 
@@ -68,6 +71,8 @@ class Described(NamedTuple):
         outputs, only, sha256 = found.get("outputs"), found.get("only"), found.get("sha256")
         if set(found) != set(cls._fields) or not isinstance(sha256, str) or type(only) is not bool:
             raise ValueError(f"expected an embedding with {', '.join(cls._fields)}")
+        if not re.fullmatch("[0-9a-f]{64}", sha256):
+            raise ValueError(f"expected the SHA-256 of an embedding's file, found {sha256:.70}")
         if type(outputs) is not int or not 1 <= outputs <= MAX_OUTPUTS:
             raise ValueError(f"expected an embedding of 1 to {MAX_OUTPUTS}, found {outputs!r}")
         return cls(sha256, outputs, only)
@@ -207,7 +212,7 @@ class Network:
 
 def embed(
     network: Network,
-    pictures: PictureSet,
+    pictures: PictureSet | PicturesInMemory,
     names: Sequence[str],
     *,
     jobs: int | None = None,
@@ -251,7 +256,7 @@ def widened(
     found: Extracted,
     network: Network | None,
     only: bool,
-    pictures: PictureSet,
+    pictures: PictureSet | PicturesInMemory,
     names: Sequence[str],
     *,
     jobs: int | None = None,

@@ -7,15 +7,14 @@ the name of their folder, and each is its own group.
 
 from __future__ import annotations
 
-import functools
 import io
-import json
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
+from heartfast.errors import DatasetError, DecodeError
 from heartfast.files import require_file
 from heartfast.labels import UNLABELLED
+from heartfast.provenance import Provenance
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 from heartfast.zips import open_zip, read_member, zip_members
 
@@ -27,58 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast import SpectrogramConfig
-
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
 MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
 MAX_SCANS = 100  # of a JPEG: each goes over the whole picture, and may have next to no bytes
-MAX_NUMBER = 2.0**53  # of a Provenance: hertz, samples, seconds
-_WHOLE = ("sample_rate", "n_fft", "hop_length")
-
-
-class Provenance(NamedTuple):
-    """How one of heartfast's pictures was made; `fmin` and `fmax` are its edge rows in Hz."""
-
-    config: dict[str, object]
-    sample_rate: int
-    duration_s: float
-    n_fft: int
-    hop_length: int
-    fmin: float
-    fmax: float
-    version: str
-
-    @classmethod
-    def from_json(cls, text: str) -> Provenance:
-        """Parse the text of a `heartfast` chunk; `ValueError` says what is wrong with it."""
-        fields = json.loads(text)
-        if not isinstance(fields, dict) or not fields.keys() >= set(cls._fields):
-            raise ValueError(f"expected the fields {', '.join(cls._fields)}")
-        if not isinstance(fields["config"], dict):
-            raise ValueError("expected config to be an object")
-        _check_config(json.dumps(fields["config"], sort_keys=True))
-        for name in cls._fields[1:7]:
-            value, whole = fields[name], name in _WHOLE
-            kind = int if whole else int | float
-            if isinstance(value, bool) or not isinstance(value, kind):
-                expected = "a whole number" if whole else "a number"
-                raise ValueError(f"expected {name} to be {expected}, found {value!r:.40}")
-            if not int(whole) <= value <= MAX_NUMBER:  # nor is NaN
-                expected = "above 0" if whole else "0 or more"
-                raise ValueError(
-                    f"expected {name} to be {expected} and finite, found {value!r:.40}"
-                )
-        if fields["fmin"] > fields["fmax"]:
-            raise ValueError("expected fmin not to be above fmax")
-        return cls(**{name: fields[name] for name in cls._fields})
-
-    def seconds_per_column(self, columns: int) -> float:
-        """Time between two columns of a picture with this many, in seconds."""
-        if self.config.get("size") is None or self.duration_s == 0:
-            return self.hop_length / self.sample_rate
-        return self.duration_s / columns
 
 
 class Picture(NamedTuple):
@@ -288,38 +240,6 @@ def one_line(error: Exception) -> str:
     """Return what an error says, of a file that may say anything, as one line of some length."""
     text = str(error)[:300] or type(error).__name__  # a MemoryError says nothing
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def spectrogram_config(fields: dict[str, object]) -> SpectrogramConfig:
-    """Take a configuration as JSON has it; `ValueError` says what is wrong with it."""
-    from heartfast import SpectrogramConfig
-
-    # JSON has no tuples, which the window and the size are.
-    taken = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
-    try:
-        return SpectrogramConfig.from_dict(taken)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"expected config to be valid, found: {error}") from None
-
-
-@functools.lru_cache(maxsize=64)  # most pictures of a set share one
-def _check_config(text: str) -> None:
-    spectrogram_config(json.loads(text))
-
-
-def require_config(
-    name: str, config: dict[str, object], owner: str, expected: dict[str, object]
-) -> None:
-    """Raise `ConfigMismatchError` unless a picture's configuration is that of `owner`."""
-    differing = [
-        f"{field}={expected.get(field)!r}, found {config.get(field)!r}"
-        for field in sorted(config.keys() | expected.keys())
-        if config.get(field) != expected.get(field)
-    ]
-    if differing:
-        raise ConfigMismatchError(
-            f"{name}: expected a picture made as for {owner}, with {'; '.join(differing)}"
-        )
 
 
 def _by_folder(name: str) -> Picture:

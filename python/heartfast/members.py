@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 MANIFEST = "bundle.json"
 CARD = "card.md"
 ARRAY = ".f64"
-# JSON's many small objects take twenty times their text in memory.
+# JSON's many small objects take thirty times their text in memory: they are counted first.
 MAX_JSON_BYTES = 16 << 20
+MAX_JSON_OBJECTS = 50_000  # and lists
+MAX_JSON_VALUES = 1_000_000
 MAX_CARD_BYTES = 1 << 20
 MAX_BYTES = 80 << 20  # of all members together
 MAX_FILE_BYTES = MAX_BYTES + (1 << 20)
@@ -130,6 +132,9 @@ def parse(content: bytes, name: str) -> dict[str, object]:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not a number")
 
+    objects, values = content.count(b"{") + content.count(b"["), content.count(b",")
+    if objects > MAX_JSON_OBJECTS or values > MAX_JSON_VALUES:
+        wrong(f"{name} of at most {MAX_JSON_OBJECTS} lists and {MAX_JSON_VALUES} values", "more")
     try:
         value = json.loads(text_of(content, name), parse_constant=refuse)
     except (ValueError, RecursionError) as error:

@@ -162,7 +162,13 @@ def make_parser() -> argparse.ArgumentParser:
         default="short",
         help="full adds file_name, the predicted class and the novelty",
     )
-    p.add_argument(
+    combined = p.add_mutually_exclusive_group()
+    combined.add_argument(
+        "--by-recording",
+        action="store_true",
+        help="a row for each recording, of its segments' and channels' probabilities combined",
+    )
+    combined.add_argument(
         "--by-group",
         action="store_true",
         help="a row for each group (patient), of its recordings' probabilities combined",
@@ -170,6 +176,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_group_regex(p)
     add_decisions(p)
     add_embed(p)
+    p.add_argument("--font", metavar="FILE", help="that of the figures that MODEL was trained on")
     _add_jobs(p)
 
     p = verb(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast import duplicates
 from heartfast import notes as notes_on
 from heartfast.augment import describe_copies
+from heartfast.bundle_checks import check_classes, check_plain
 from heartfast.cluster.feature_table import FeatureSet, has_features
 from heartfast.embedding import widened
 from heartfast.errors import DatasetError
@@ -67,6 +68,7 @@ def read_training_set(
                 f"{where}: expected pictures in class folders or labelled in "
                 f"metadata.csv, found {len(pictures)} without a class"
             )
+        _check_names(where, labelled)
         labelled, of_names = name_groups(labelled, names, group_regex)
         own = sum(not picture.group for picture in labelled)
         if isinstance(pictures, FeatureSet):
@@ -102,6 +104,17 @@ def read_training_set(
                     pictures, names, augment, seed=seed, jobs=jobs, progress=progress
                 )
     return TrainingSet(labelled, found, groups, company, copies, notes)
+
+
+def _check_names(where: str, labelled: list[Picture]) -> None:
+    """Raise `DatasetError` for names that no model can keep, before the work begins."""
+    labels = sorted({picture.label for picture in labelled})
+    try:
+        check_plain("sources", sorted({picture.source for picture in labelled}))
+        if len(labels) > 1:  # fewer are refused where it is known which pictures can be read
+            check_classes(labels)
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from None
 
 
 CHANGED = (

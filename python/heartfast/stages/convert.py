@@ -30,10 +30,6 @@ if TYPE_CHECKING:
     from heartfast.recordings import Recording
 
 
-# Bytes that channel and start take behind a name: `_ch256_`, and milliseconds of 300 years.
-_SUFFIX = 20
-
-
 def convert(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -247,7 +243,7 @@ def convert(
         settings["group_regex"] = group_regex
     packed = to in ("zip", "tar")
     # In an archive, a name ends in .json, too.
-    room = _SUFFIX * selection.cuts + packed
+    room = selection.room + packed
     if in_tasks:
         from heartfast.cluster.convert import convert_in_tasks
         from heartfast.cluster.plan import Request

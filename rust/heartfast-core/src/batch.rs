@@ -165,7 +165,7 @@ struct Worker<'a> {
     sink: &'a Sink,
     monitor: &'a Monitor,
     cancel: &'a Cancel,
-    converter: Converter<'a>,
+    converter: Converter,
     opener: Opener,
     recording: Vec<u8>,
     audio: Audio,
@@ -182,7 +182,9 @@ impl<'a> Worker<'a> {
             sink,
             monitor,
             cancel: &monitor.cancel,
-            converter: Converter::with_preset(&job.config, job.png)?.with_limits(job.limits),
+            converter: Converter::with_preset(&job.config, job.png)?
+                .with_limits(job.limits)
+                .with_selection(&job.selection),
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
@@ -308,18 +310,15 @@ impl<'a> Worker<'a> {
                 // A recording of a day is not waited for: it is done anew.
                 self.monitor.stop.check()?;
                 for index in 0..self.audio.channels {
-                    let (mut audio, mut suffix) = (&mut self.audio, String::new());
+                    let mut audio = &mut self.audio;
                     let mut title = name.clone();
                     if each {
                         audio.channel(index, &mut self.channel)?;
                         audio = &mut self.channel;
                         part.channel = Some(index as u32 + 1);
-                        suffix += &format!("_ch{}", index + 1);
-                        title = format!("{name}, channel {}", index + 1).into();
+                        title = Selection::title(&name, index as u32 + 1).into();
                     }
-                    if selection.segment_s.is_some() {
-                        suffix += &format!("_{start_ms}");
-                    }
+                    let suffix = selection.suffix(part.channel.filter(|_| each), start_ms);
                     let caption = self.job.caption(&name, &title);
                     let picture = &mut self.picture;
                     let drawn =

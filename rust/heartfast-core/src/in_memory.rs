@@ -31,16 +31,16 @@ pub type Drawn = Result<(Vec<u8>, Recording)>;
 ///
 /// # Errors
 /// Those of [`SpectrogramConfig::validate`]; [`Error::Cancelled`] once the monitor says so.
-pub fn draw_all<'a>(
+pub fn draw_all(
     recordings: &[(&[u8], &str)],
-    drawing: &Drawing<'a>,
+    drawing: &Drawing<'_>,
     monitor: &Monitor,
 ) -> Result<Vec<Drawn>> {
     let Drawing { config, png, limits, threads } = *drawing;
     let worker = || Ok(Converter::with_preset(config, png)?.with_limits(limits));
     worker()?;
     let mut drawn: Vec<Drawn> = recordings.iter().map(|_| Err(Error::Cancelled)).collect();
-    let work = |converter: &mut Converter<'a>,
+    let work = |converter: &mut Converter,
                 ((bytes, title), drawn): (&(&[u8], &str), &mut Drawn)| {
         monitor.check()?;
         let caption = Caption { title, intervals: &[], contour: &[] };

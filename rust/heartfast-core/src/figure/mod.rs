@@ -14,11 +14,14 @@ mod scene;
 mod text;
 mod ticks;
 
+use std::sync::Arc;
+
 pub use canvas::Rect;
 use canvas::{Canvas, MAP};
 pub use config::{DENSITIES, FigureConfig, Osc, SIDES, Theme};
 use layout::{Layout, Needs};
 pub use marks::Interval;
+pub(crate) use marks::digest;
 use plot::{Levels, Wave};
 use scale::Axis;
 pub use scale::Scale;
@@ -39,8 +42,8 @@ const MILLISECONDS_BELOW: f64 = 1.0;
 const OCTAVES: f64 = 10.0;
 
 /// Draws figures, one at a time, by one configuration.
-pub struct Drawer<'a> {
-    config: &'a FigureConfig,
+pub struct Drawer {
+    config: Arc<FigureConfig>,
     font: Font,
     canvas: Canvas,
     palette: Vec<[u8; 3]>,
@@ -48,15 +51,16 @@ pub struct Drawer<'a> {
     rgb: Vec<u8>,
 }
 
-impl<'a> Drawer<'a> {
+impl Drawer {
     /// A drawer for this configuration.
     ///
     /// # Errors
     /// Those of [`FigureConfig::validate`], and a font that cannot be read.
-    pub fn new(config: &'a FigureConfig) -> Result<Self> {
+    pub fn new(config: &FigureConfig) -> Result<Self> {
         config.validate()?;
         let font = Font::open(config.font.as_deref())?;
         let (canvas, palette) = (Canvas::default(), canvas::palette(config));
+        let config = Arc::new(config.clone());
         Ok(Self { config, font, canvas, palette, rgb: Vec::new() })
     }
 
@@ -66,12 +70,19 @@ impl<'a> Drawer<'a> {
         self.config.pixels().0
     }
 
+    /// SHA-256 of the font file in hexadecimal digits, where the configuration names one.
+    #[must_use]
+    pub fn font_sha256(&self) -> Option<&str> {
+        self.font.sha256()
+    }
+
     /// Draws the figure of a scene.
     ///
     /// # Errors
     /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
     pub fn draw(&mut self, scene: &Scene, cancel: &Cancel) -> Result<(Image<'_>, Axes)> {
-        let config = self.config;
+        let config = Arc::clone(&self.config);
+        let config = &*config;
         self.canvas.clear(config.pixels());
         let (begin, length) = scene.span;
         let (from, to) = config.xlim.unwrap_or((begin, begin + length));

@@ -6,8 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont as _};
+use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
+use crate::json::hex;
 
 /// Roboto, as `assets/README.md` says.
 const ROBOTO: &[u8] = include_bytes!("../../assets/Roboto-Regular.ttf");
@@ -31,6 +33,8 @@ struct Glyph {
 /// A font, and the shapes of glyphs that were drawn with it.
 pub(super) struct Font {
     font: FontVec,
+    /// Of its file, in hexadecimal digits.
+    sha256: Option<String>,
     /// By character, size and the quarter of a pixel at which it begins.
     glyphs: HashMap<(char, u32, u8), Glyph>,
 }
@@ -58,9 +62,15 @@ impl Font {
                 fs::read(path).map_err(|e| wrong(path, e.to_string()))?
             }
         };
+        let sha256 = path.map(|_| hex(&Sha256::digest(&bytes)));
         let font = FontVec::try_from_vec(bytes)
             .map_err(|e| wrong(path.unwrap_or(Path::new("Roboto")), e.to_string()))?;
-        Ok(Self { font, glyphs: HashMap::new() })
+        Ok(Self { font, sha256, glyphs: HashMap::new() })
+    }
+
+    /// SHA-256 of its file in hexadecimal digits; none of the font at hand.
+    pub(super) fn sha256(&self) -> Option<&str> {
+        self.sha256.as_deref()
     }
 
     /// The width of `text` in pixels.
