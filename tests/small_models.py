@@ -19,7 +19,7 @@ def bundle(config: heartfast.SpectrogramConfig | None = None, **selected: object
     rng = np.random.Generator(np.random.PCG64(0))
     width = len(feature_names())
     weights = rng.normal(size=(3, width))
-    model = LinearModel(np.zeros(width), np.full(width, 50.0), weights, np.zeros(3))
+    model = LinearModel(np.zeros(width), np.full(width, 500.0), weights, np.zeros(3))
     config = config or heartfast.SpectrogramConfig()
     return Bundle(
         model=model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_a_context_is_that_of_the_pictures(recordings, tmp_path):
     width = 2 * len(feature_names())
     rng = np.random.Generator(np.random.PCG64(1))
     wide = LinearModel(
-        np.zeros(width), np.full(width, 50.0), rng.normal(size=(3, width)), np.zeros(3)
+        np.zeros(width), np.full(width, 500.0), rng.normal(size=(3, width)), np.zeros(3)
     )
     model = model._replace(model=wide, training={"context": True})
     heartfast.convert(recordings, tmp_path / "png", labels="none", **selected)
@@ -235,8 +236,8 @@ def test_selections_read_back(tmp_path):
 
 
 def test_a_font_is_known_by_its_content(recordings, tmp_path):
-    matplotlib = pytest.importorskip("matplotlib")
-    font = f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf"
+    assets = Path(__file__).parent.parent / "rust" / "heartfast-core" / "assets"
+    font = str(assets / "Roboto-Regular.ttf")
     config = heartfast.SpectrogramConfig(figure=FIGURE._replace(font=font))
     heartfast.convert(recordings, tmp_path / "png", config=config)
     with PictureSet(tmp_path / "png") as pictures:
