@@ -145,7 +145,7 @@ def require_made(name: str, found: Made, owner: str, expected: Made) -> None:
     if found == expected:
         return
     kinds = _kind(expected.config), _kind(found.config)
-    if bool(expected.config.get("figure")) != bool(found.config.get("figure")):
+    if (expected.config.get("figure") is None) != (found.config.get("figure") is None):
         as_owner = "as the model was trained on" if owner == MODEL else f"like {owner}"
         raise ConfigMismatchError(
             f"{name}: expected {kinds[0]} {as_owner}, found {kinds[1]}; convert the recordings "
