@@ -71,7 +71,7 @@ class Described(NamedTuple):
         outputs, only, sha256 = found.get("outputs"), found.get("only"), found.get("sha256")
         if set(found) != set(cls._fields) or not isinstance(sha256, str) or type(only) is not bool:
             raise ValueError(f"expected an embedding with {', '.join(cls._fields)}")
-        if not re.fullmatch("[0-9a-f]{64}", sha256):
+        if not re.fullmatch("[0-9a-f]{1,64}", sha256):
             raise ValueError(f"expected the SHA-256 of an embedding's file, found {sha256:.70}")
         if type(outputs) is not int or not 1 <= outputs <= MAX_OUTPUTS:
             raise ValueError(f"expected an embedding of 1 to {MAX_OUTPUTS}, found {outputs!r}")

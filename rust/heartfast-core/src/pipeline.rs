@@ -262,7 +262,7 @@ fn provenance(
     part: &Part,
 ) -> Result<String> {
     let Made { config_json, selection, font, caption, axes } = *made;
-    // What is as it is by default is left out, so that a segment at the start is like a recording.
+    // What is as it is by default is left out: pictures of whole recordings say no more.
     let mut from = String::new();
     if let Some(channel) = part.channel {
         let _ = write!(from, "\"channel\": {channel}, ");
