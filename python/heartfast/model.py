@@ -95,6 +95,10 @@ class Model:
     UsageError
         A network or a font was given that the model does not need, or no network that it needs.
 
+    Notes
+    -----
+    `heartfast.score` is the same on files: both describe, predict, combine and decide alike.
+
     Examples
     --------
     >>> import tempfile
