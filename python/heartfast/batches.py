@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 from heartfast.limits import Limits
 from heartfast.parallel import cores
 
@@ -74,10 +76,16 @@ def convert_batch(
         raise ValueError(f"batch: expected a column 'bytes', found {', '.join(columns) or 'none'}")
     if there := [name for name in _MADE if name in columns]:
         raise ValueError(f"batch: expected no column {there[0]!r}, which is to be made, found one")
-    recordings, names = columns["bytes"], columns.get("path")
+    recordings, names = _recordings(columns["bytes"]), columns.get("path")
+    if names is None:
+        names = [""] * len(recordings)
+    if len(names) != len(recordings):
+        raise UsageError(
+            f"batch: expected a 'path' for each of {len(recordings)} recordings, found {len(names)}"
+        )
     drawn = _core.convert_bytes(
         recordings,
-        [""] * len(recordings) if names is None else [str(name) for name in names],
+        [str(name).encode(errors="replace").decode() for name in names],
         config or SpectrogramConfig(),
         png,
         limits or Limits(),
@@ -89,10 +97,23 @@ def convert_batch(
     return made
 
 
+def _recordings(given: list[Any]) -> list[bytes]:
+    """Return all bytes of each recording; none where there is a null."""
+    recordings = []
+    for row, recording in enumerate(given):
+        if not isinstance(recording, bytes | bytearray | memoryview | NoneType):
+            raise TypeError(
+                f"batch: expected bytes in the column 'bytes', found {type(recording).__name__} in "
+                f"row {row}"
+            )
+        recordings.append(b"" if recording is None else bytes(recording))
+    return recordings
+
+
 def _columns(batch: Any) -> tuple[dict[str, Any], bool]:
     """Return what is needed of the columns, as lists, and whether the batch is of Arrow."""
     if isinstance(batch, dict):
-        return {**batch, **{n: list(batch[n]) for n in ("bytes", "path") if n in batch}}, False
+        return {**batch, **{n: _list(n, batch[n]) for n in ("bytes", "path") if n in batch}}, False
     if hasattr(batch, "schema") and hasattr(batch, "column"):
         columns = dict.fromkeys(batch.schema.names)
         for name in ("bytes", "path"):
@@ -103,6 +124,17 @@ def _columns(batch: Any) -> tuple[dict[str, Any], bool]:
         "batch: expected a dict of arrays, or a table or batch of pyarrow's, found "
         f"{type(batch).__name__}"
     )
+
+
+def _list(name: str, column: Any) -> list[Any]:
+    if isinstance(column, str | bytes | bytearray | memoryview | dict) or not hasattr(
+        column, "__iter__"
+    ):
+        raise TypeError(
+            f"batch: expected an array or list in the column {name!r}, found "
+            f"{type(column).__name__}"
+        )
+    return list(column)
 
 
 def _with_arrays(batch: Any, new: dict[str, list[Any]]) -> Any:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import BundleError, ConfigMismatchError, DatasetError
 from heartfast.features import feature_names
-from heartfast.files import require_file
+from heartfast.files import read_file
 from heartfast.images import decode, one_line
 from heartfast.onnx_file import check_network
 from heartfast.parallel import for_each
@@ -102,9 +102,7 @@ class Network:
                 "embed: expected onnxruntime (pip install 'heartfast[embed]'), found none"
             ) from None
         self.path = os.fspath(path)
-        require_file(path, "an ONNX network")
-        with open(path, "rb") as file:
-            data = file.read(MAX_NETWORK_BYTES + 1)
+        data = read_file(path, "an ONNX network", MAX_NETWORK_BYTES + 1)
         self.sha256 = hashlib.sha256(data).hexdigest()
         if len(data) > MAX_NETWORK_BYTES:
             raise BundleError(

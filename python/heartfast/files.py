@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     Path = str | os.PathLike[str]
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 # Of object stores, and of files on the web.
 _SCHEMES = ("s3://", "s3a://", "gs://", "az://", "azure://", "abfs://", "abfss://",
             "http://", "https://")  # fmt: skip
+
+
+_SPECIAL = "a pipe, a socket or a device, which is not opened; give a file, or - for standard input"
 
 
 def is_url(path: str) -> bool:
@@ -28,7 +32,8 @@ def is_url(path: str) -> bool:
 def require_file(path: Path, expected: str) -> None:
     """Raise `OSError`, which says what was `expected`, unless `path` is a file to be read.
 
-    A pipe or a device is none: who waits for it may wait for ever.
+    A pipe, a socket or a device is none, and is not opened: a reader of a pipe may wait for ever,
+    and opening a device may change it.
     """
     name = os.fspath(path)
     try:
@@ -42,11 +47,38 @@ def require_file(path: Path, expected: str) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, f"expected {expected}, found a folder", name)
     if not stat.S_ISREG(mode):
-        message = f"expected {expected}, found a pipe, a socket or a device"
-        raise OSError(errno.EINVAL, message, name)
+        raise OSError(errno.EINVAL, f"expected {expected}, found {_SPECIAL}", name)
     if not os.access(name, os.R_OK):
         message = f"expected {expected}, found one that may not be read"
         raise PermissionError(errno.EACCES, message, name)
+
+
+def open_file(path: Path, expected: str = "a file") -> BinaryIO:
+    """Open a file to be read; raises as `require_file` does."""
+    require_file(path, expected)
+
+    def opener(name: str, flags: int) -> int:
+        # Something else may have its name by now: then this does not wait.
+        return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))
+
+    file = open(path, "rb", opener=opener)  # noqa: SIM115 the caller's
+    try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, f"expected {expected}, found {_SPECIAL}", os.fspath(path))
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_file(path: Path, expected: str = "a file", most: int = -1) -> bytes:
+    """Read a file, or up to `most` bytes of it; raises as `require_file` does."""
+    with open_file(path, expected) as file:
+        try:
+            return file.read(most)
+        except OSError as error:
+            error.filename = os.fspath(path)  # a disk that cannot read names no file
+            raise
 
 
 def require_output(path: Path, *inputs: object) -> None:
@@ -91,11 +123,72 @@ def require_empty(folder: Path) -> None:
         raise FileExistsError(errno.EEXIST, message, os.fspath(folder))
 
 
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it, as `os.makedirs` does, which a thousand of them exhaust."""
+    waiting = [os.fspath(path)]
+    while waiting:
+        try:
+            os.mkdir(waiting[-1])
+        except FileNotFoundError:
+            above = os.path.dirname(waiting[-1])
+            if above in ("", waiting[-1]):
+                raise
+            waiting.append(above)
+            continue
+        except OSError:
+            if not os.path.isdir(waiting[-1]):
+                raise
+        waiting.pop()
+
+
+def make_picture_folder(folder: str, below: str) -> None:
+    """Make a folder for pictures, unless the system has no such long names.
+
+    Then each of its pictures cannot be written, which is its recording's error.
+    """
+    try:
+        make_folders(os.path.join(folder, *below.split("/")))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+
+
+def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Give each folder with the names in it, as `os.walk` does, and raise what it passes over.
+
+    Folders that are taken from the second list are not entered. Links are files.
+    """
+    waiting = [os.fspath(root)]
+    while waiting:
+        folder = waiting.pop()
+        folders: list[str] = []
+        files: list[str] = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                (folders if entry.is_dir(follow_symlinks=False) else files).append(entry.name)
+        yield folder, folders, files
+        waiting += [os.path.join(folder, name) for name in reversed(folders)]
+
+
+def remove_tree(root: Path) -> None:
+    """Remove a folder with all in it, as far as that is possible."""
+    made = []
+    with contextlib.suppress(OSError):
+        for folder, _, files in walk(root):
+            made.append(folder)
+            for name in files:
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(folder, name))
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[str]:
     """Give the name of a file to write; it becomes `path` once the block ends well."""
     target = os.fspath(path)
-    os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+    make_folders(os.path.dirname(target) or ".")
     partial = f"{target}.{os.urandom(4).hex()}.part"
     try:
         yield partial

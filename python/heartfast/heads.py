@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any, BinaryIO, NamedTuple
 
+from heartfast.files import open_file
+
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _MOST_TEXT = 1 << 16
 _MOST_CHUNKS = 64  # before the pixels
@@ -46,7 +48,7 @@ class Head(NamedTuple):
 def read_head(path: str) -> Head:
     """Read what a picture's file says of itself; of one that is not heartfast's that is little."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path, "a picture") as file:
             return head_of(file)
     except OSError:
         return Head(Plot(None))

@@ -7,14 +7,16 @@ the name of their folder, and each is its own group.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import json
 import os
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
-from heartfast.files import require_file
+from heartfast.files import read_file, require_file, walk
 from heartfast.labels import UNLABELLED
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 from heartfast.zips import open_zip, read_member, zip_members
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
+# Larger pictures are decoded one at a time: Pillow takes up to 10 bytes a pixel meanwhile.
+LARGE_PIXELS = 4_000_000
+_LARGE = threading.Lock()
 MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
 MAX_SCANS = 100  # of a JPEG: each goes over the whole picture, and may have next to no bytes
@@ -188,10 +193,7 @@ class PictureSet:
         """Return a picture's file as it is stored. May be called from several threads."""
         member = self._members[name]
         if self._archive is None or (name == METADATA and self._table):
-            path = os.path.join(self.source, member)
-            require_file(path, "a file")
-            with open(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            data = read_file(os.path.join(self.source, member), "a file", MAX_FILE_BYTES + 1)
         else:
             data = read_member(self._archive, member, name, MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
@@ -260,15 +262,18 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
                 raise ValueError(
                     f"expected at most 64 MP, {MAX_SIDE} a side, found {image.width}x{image.height}"
                 )
-            image.load()
-            chunk = image.info.get("heartfast")
-            provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
-            if image.mode.startswith("I"):
-                levels = (np.asarray(image) >> 8).astype(np.uint8)
-            elif image.mode == "L" or (image.mode == "P" and provenance):
-                levels = np.asarray(image)
-            else:  # by way of RGBA, because Pillow warns of palettes with transparency
-                levels = np.asarray(image.convert("RGBA").convert("L"))
+            large = image.width * image.height > LARGE_PIXELS
+            with _LARGE if large else contextlib.nullcontext():
+                image.load()
+                chunk = image.info.get("heartfast")
+                provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
+                if image.mode.startswith("I"):
+                    levels = (np.asarray(image) >> 8).astype(np.uint8)
+                elif image.mode == "L" or (image.mode == "P" and provenance):
+                    levels = np.asarray(image)
+                else:  # by way of RGBA, because Pillow warns of palettes with transparency
+                    levels = np.asarray(image.convert("RGBA").convert("L"))
+                image.close()
         if provenance and provenance.config.get("invert"):
             levels = 255 - levels
     except Exception as error:  # a damaged picture makes Pillow raise nearly anything
@@ -338,10 +343,7 @@ def _wanted(name: str) -> bool:
 
 
 def _walk(root: str) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(root, onerror=fail):
+    for folder, folders, files in walk(root):
         folders[:] = [name for name in folders if not _hidden(name)]
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         for file in files:

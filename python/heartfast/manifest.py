@@ -12,9 +12,11 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.files import open_file, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 MANIFEST = "manifest.jsonl"
 _TABLES = ("metadata.csv", "errors.jsonl", "gallery.html")
@@ -34,11 +36,17 @@ def read_entries(folder: str) -> Iterator[dict[str, Any]]:
     """Give what became of each recording; what a killed run has left of a line is passed over."""
     import json
 
-    with open(os.path.join(folder, MANIFEST), encoding="ascii") as file:
+    with _open(folder) as file:
         next(file, None)
         for line in file:
             if line.endswith("\n"):
                 yield json.loads(line)
+
+
+def _open(folder: str) -> TextIO:
+    import io
+
+    return io.TextIOWrapper(open_file(os.path.join(folder, MANIFEST), "a manifest"), "ascii")
 
 
 def require_own(folder: str, line: str) -> None:
@@ -52,7 +60,7 @@ def require_own(folder: str, line: str) -> None:
         Its manifest is of other settings; the message has the difference.
     """
     try:
-        with open(os.path.join(folder, MANIFEST), encoding="ascii") as file:
+        with _open(folder) as file:
             found = file.readline().rstrip("\n")
     except FileNotFoundError:
         _require_empty(folder)
@@ -77,10 +85,7 @@ def _require_empty(folder: str) -> None:
             raise NotADirectoryError(errno.ENOTDIR, message, folder)
         return
 
-    def fail(error: OSError) -> None:
-        raise error
-
-    for place, _, names in os.walk(folder, onerror=fail):
+    for place, _, names in walk(folder):
         for name in names:
             if not (name.startswith(".heartfast-") and name.endswith(".part")):
                 found = os.path.relpath(os.path.join(place, name), folder)

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from heartfast.errors import BundleError
-from heartfast.files import write_bytes, zip_member
+from heartfast.files import read_file, write_bytes, zip_member
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,8 +60,7 @@ def read_members(path: str | os.PathLike[str]) -> dict[str, bytes]:
     """
     import zipfile
 
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+    data = read_file(path, "a model", MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"expected at most {MAX_FILE_BYTES >> 20} MB, found more")
     # Each entry of a ZIP's directory begins so; by chance, one in 4 GB of anything else does.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, TypeVar
 
@@ -62,10 +63,11 @@ def for_each(
             waiting.append(future)
             tasks.put((future, function, item))
             if len(threads) < workers:
-                threads.append(
-                    threading.Thread(target=_work, args=(tasks,), name=_NAME, daemon=True)
-                )
-                threads[-1].start()
+                thread = threading.Thread(target=_work, args=(tasks,), name=_NAME, daemon=True)
+                if _started(thread, needed=not threads):
+                    threads.append(thread)
+                else:
+                    workers = len(threads)
             if len(waiting) > AHEAD * workers:
                 take(waiting.popleft().result())
         while waiting:
@@ -86,6 +88,18 @@ def for_each(
             thread.join(left)
 
 
+def _started(thread: threading.Thread, *, needed: bool) -> bool:
+    """Start a thread; where the system gives no more, those that there are do the work."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if needed:
+            message = f"expected the system to give a thread to work on, found: {error}"
+            raise OSError(errno.EAGAIN, message) from None
+        return False
+    return True
+
+
 def _work(tasks: queue.SimpleQueue[tuple[Future[R], Callable[[T], R], T] | None]) -> None:
     while (task := tasks.get()) is not None:
         future, function, item = task
@@ -99,6 +113,10 @@ def _work(tasks: queue.SimpleQueue[tuple[Future[R], Callable[[T], R], T] | None]
 
 def working() -> bool:
     """Whether a call that was not waited for is still in hand."""
+    import sys
     import threading
 
+    core = sys.modules.get("heartfast._core")
+    if core is not None and core.left_behind():
+        return True
     return any(thread.name == _NAME for thread in threading.enumerate())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any, Literal
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -289,7 +291,8 @@ def wav_bytes(signal: NDArray[Any], sr: int) -> bytes:
 
 
 def sample_rate(sr: float) -> int:
-    """`sr` as the core takes it; `ValueError` unless it is a whole number over 0."""
-    if sr != int(sr) or not 0 < sr < 2**32:
-        raise ValueError(f"sr: expected a whole number of samples per second, found {sr}")
+    """`sr` as the core takes it; `UsageError` unless it is a whole number over 0."""
+    # NaN is in no interval, and infinity no whole number.
+    if not isinstance(sr, numbers.Real) or not 0 < sr < 2**32 or sr != int(sr):
+        raise UsageError(f"sr: expected a whole number of samples per second, found {sr!r}")
     return int(sr)

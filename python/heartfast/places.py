@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import DatasetError, HeartfastError
-from heartfast.files import is_url
+from heartfast.files import is_url, make_folders, read_file, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,13 +90,13 @@ class Folder:
 
     def read(self, name: str, length: int | None = None) -> bytes:
         """Read a file, or its first bytes."""
-        with open(os.path.join(self.path, *name.split("/")), "rb") as file:
-            return file.read(-1 if length is None else length)
+        path = os.path.join(self.path, *name.split("/"))
+        return read_file(path, "what convert --shard leaves", -1 if length is None else length)
 
     def put(self, name: str, file: str) -> None:
         """Make a file of the same file system the one of this name, in place of an older one."""
         target = os.path.join(self.path, *name.split("/"))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make_folders(os.path.dirname(target))
         os.replace(file, target)
 
     def delete(self, name: str) -> None:
@@ -191,13 +190,13 @@ def scratch(place: Folder | Store) -> Iterator[str]:
     """Give a folder for files that are to be put into a place, in there if that is a folder."""
     above = None
     if isinstance(place, Folder):
-        os.makedirs(place.path, exist_ok=True)
+        make_folders(place.path)
         above = place.path
     folder = tempfile.mkdtemp(".part", SCRATCH, above)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def reader(url: str, size: int) -> Callable[[int, int], bytes]:

@@ -84,19 +84,13 @@ def read_rows(path: str | os.PathLike[str], expected: str) -> list[list[str]]:
 
 
 def _read(path: str | os.PathLike[str], expected: str) -> bytes:
-    from heartfast.files import is_url, require_file
+    from heartfast.files import is_url, read_file
 
     if is_url(name := os.fspath(path)):
         from heartfast.places import read_url
 
         return read_url(name)
-    require_file(path, expected)
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        error.filename = os.fspath(path)  # a disk that cannot read names no file
-        raise
+    return read_file(path, expected)
 
 
 def _parse(data: bytes, where: str) -> Iterator[tuple[int, list[str]]]:

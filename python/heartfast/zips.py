@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heartfast.errors import DatasetError, DecodeError
+from heartfast.files import require_file
 
 if TYPE_CHECKING:
     import zipfile
@@ -18,6 +19,7 @@ def open_zip(path: str) -> zipfile.ZipFile:
     import zipfile
 
     try:
+        require_file(path, "a folder, a picture or an intact ZIP")
         return zipfile.ZipFile(path)
     except Exception as error:  # damage makes zipfile raise more than its own
         if isinstance(error, OSError) and error.filename is not None:

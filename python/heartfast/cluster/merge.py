@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
 from heartfast.cluster.task import Part
-from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.errors import ConfigMismatchError, DatasetError, UsageError
+from heartfast.files import remove_tree
 from heartfast.manifest import MANIFEST
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
 
@@ -42,14 +42,17 @@ class Merged(NamedTuple):
         return self._asdict()
 
 
-def merge(sources: Sequence[str], out: str | None = None) -> Merged:
+def merge(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+) -> Merged:
     """Join what the shares of a conversion have written down.
 
     Parameters
     ----------
-    sources : sequence of str
+    sources : path or sequence of path
         Folders or URLs that shares have written to: one that all did, or several.
-    out : str, optional
+    out : path, optional
         Where the manifest and tables belong; by default into the only source.
 
     Returns
@@ -79,18 +82,22 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
     >>> heartfast.merge([folder + "/png"]).pictures
     8
     """
-    places = [open_place(source) for source in sources]
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    places = [open_place(os.fspath(source)) for source in sources]
     if not places:
-        raise ValueError("sources: expected at least one, found none")
+        raise UsageError("sources: expected at least one, found none")
     if out is None and len(places) > 1:
-        raise ValueError("out: expected a place for what several sources are joined to, found none")
+        raise UsageError("out: expected a place for what several sources are joined to, found none")
     plans = [read_plan(place) for place in places]
     for place, plan in zip(places, plans, strict=True):
         if plan != plans[0]:
             raise ConfigMismatchError(
                 f"{place}: expected settings and recordings as of {places[0]}, found others"
             )
-    return merge_parts(places, plans[0], open_place(out) if out is not None else places[0])
+    return merge_parts(
+        places, plans[0], open_place(os.fspath(out)) if out is not None else places[0]
+    )
 
 
 def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | Store) -> Merged:
@@ -188,7 +195,7 @@ def _tidy(place: Folder | Store, archives: set[str]) -> None:
     if isinstance(place, Folder):
         for name in os.listdir(place.path):
             if name.startswith(SCRATCH):
-                shutil.rmtree(os.path.join(place.path, name), ignore_errors=True)
+                remove_tree(os.path.join(place.path, name))
 
 
 def archives_in(place: Folder | Store) -> list[str]:

@@ -19,7 +19,7 @@ from heartfast.cluster.plan import Row
 from heartfast.cluster.plan_file import AGAIN, PARTS
 from heartfast.conversion import BatchOptions
 from heartfast.errors import ConfigMismatchError
-from heartfast.files import is_url
+from heartfast.files import is_url, make_picture_folder, read_file
 from heartfast.parallel import cores, for_each
 from heartfast.places import Folder, Store, open_place, reader, scratch
 
@@ -112,7 +112,7 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
         listed = [Row(*row) for row in json.loads(rows)]
         far = is_url(listed[0].archive or listed[0].path)
         for below in {os.path.dirname(row.file_name) for row in listed}:
-            os.makedirs(os.path.join(folder, below), exist_ok=True)
+            make_picture_folder(folder, below)
         packed = work.to in ("zip", "tar")
         outcome = _core.convert(
             _recordings(listed, work.limits),
@@ -198,8 +198,7 @@ def _open(path: str, limits: Limits) -> Any:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path)
     except FileNotFoundError:
         return b""  # nothing has failed
 

@@ -10,7 +10,7 @@ from heartfast._core import SpectrogramConfig
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
 from heartfast.errors import StoppedError
-from heartfast.files import is_url, webdataset_name
+from heartfast.files import is_url, make_folders, make_picture_folder, webdataset_name
 from heartfast.intervals import digest, read_intervals
 from heartfast.labels import SCHEMES, UNLABELLED, read_labels
 from heartfast.limits import Limits
@@ -313,9 +313,9 @@ def convert(
     if overwrite:
         clear(folder)
 
-    places = [] if packed else sorted({name.rpartition("/")[0] for name in names})
-    for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
-        os.makedirs(place, exist_ok=True)
+    make_folders(folder)
+    for place in set() if packed else {name.rpartition("/")[0] for name in names}:
+        make_picture_folder(folder, place)
 
     total = len(recordings)
 

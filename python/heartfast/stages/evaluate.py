@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 UNGROUPED = "no groups are known: the intervals resample recordings and may be too narrow"
 SUM_TOLERANCE = 1e-3  # of probabilities that others rounded
 
+# Of a table, each of which is a class: the time for intervals grows with rows and classes.
+MOST_COLUMNS = 1100
+
 
 class Evaluation(NamedTuple):
     """How scores compare with the truth.
@@ -283,6 +286,11 @@ def _read(path: Path, required: Sequence[str], expected: str) -> Table:
     if not table.rows:
         found = "none" if table.header else "an empty file"
         raise DatasetError(f"{table.where}: expected rows, found {found}")
+    if len(table.header) > MOST_COLUMNS:
+        raise DatasetError(
+            f"{table.where}: expected at most {MOST_COLUMNS} columns, of so many classes, found "
+            f"{len(table.header)}; evaluate groups of classes one by one"
+        )
     return table
 
 

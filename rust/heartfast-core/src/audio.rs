@@ -107,11 +107,11 @@ pub fn decode(bytes: &[u8], audio: &mut Audio, limits: &Limits, cancel: &Cancel)
             (audio.channels, audio.sample_rate) = (channels, sample_rate);
             return coding.samples(data, &mut audio.interleaved, cancel);
         }
-        Some(sound) => Packets::of_blocks(source(), sound, limits)?,
+        Some(sound) => Packets::of_blocks(source(), sound, limits, cancel)?,
         None => {
             let outline = Outline::find(&mut input)?;
             let start = || Start::new(bytes, bytes.len() as u64);
-            Packets::open(source(), &outline, start, limits)?
+            Packets::open(source(), &outline, start, limits, cancel)?
         }
     };
     packets.check_duration()?;

@@ -22,8 +22,8 @@ use crate::segments::Segments;
 use crate::selection::{Channel, Selection};
 use crate::sink::{Directory, Member, Shards, Sink};
 pub use crate::sink::{Form, Storage};
-use crate::source::{IO_STRIDE, Opener};
-pub use crate::source::{Origin, ReadAt, read};
+use crate::source::{IO_STRIDE, Opener, read_file};
+pub use crate::source::{Origin, ReadAt, is_long, read};
 pub use crate::tables::Totals;
 pub use crate::tasks::Tasks;
 use crate::threads::share;
@@ -79,7 +79,7 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.selection.validate()?;
     let mut ledger = Ledger::open(tasks, job, monitor)?;
     let (place, members) = ledger.place();
-    let notes = ledger.notes();
+    let mut notes = ledger.notes();
     if job.storage.form != Form::Folder {
         let shards = Shards::new(&job.folder, job.storage, place, Directory::default());
         shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
@@ -115,8 +115,16 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     };
     let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
-    let worker = || Worker::new(job, &sink, monitor);
+    let started = AtomicUsize::new(0);
+    let worker = || {
+        started.fetch_add(1, Ordering::Relaxed);
+        Worker::new(job, &sink, monitor)
+    };
     let shared = share(0..tasks.len(), threads, worker, work);
+    let started = started.into_inner();
+    if started < threads {
+        notes.push(format!("the system gave {started} of {threads} threads"));
+    }
     let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
     sink.close(complete)?;
     ledger.flush()?;
@@ -147,7 +155,7 @@ fn stands(task: &Task, entry: &Entry, job: &Job) -> bool {
     entry.pictures.as_slice().iter().all(|picture| {
         let path = job.folder.join(picture.name_in(&task.subject));
         if job.check {
-            fs::read(path).is_ok_and(|file| {
+            read_file(&path).is_ok_and(|file| {
                 file.len() as u64 == picture.bytes && crc32fast::hash(&file) == picture.crc32
             })
         } else {
@@ -220,6 +228,9 @@ impl<'a> Worker<'a> {
     /// The whole recording into one picture.
     fn convert(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
         let source = self.opener.open(&task.recording)?;
+        if source.is_long() {
+            return self.convert_part(turn, task, entry);
+        }
         entry.stamp = source.stamp;
         let length = self.opener.read(source, &mut self.recording, self.cancel)?;
         let bytes = &self.recording[..length];

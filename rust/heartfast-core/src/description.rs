@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use crate::audio::{self, Audio};
-use crate::batch::Monitor;
+use crate::batch::{Monitor, load};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, guard};
@@ -17,6 +17,7 @@ use crate::limits::Limits;
 use crate::memory::fit;
 use crate::pipeline::{Canvas, Recording};
 use crate::raster::{Color, Image};
+use crate::selection::Selection;
 use crate::source::{Opener, Origin};
 use crate::threads::share;
 
@@ -103,8 +104,12 @@ impl<'a> Describer<'a> {
         cancel: &Cancel,
     ) -> Result<Vec<f64>> {
         let source = self.opener.open(origin)?;
-        let length = self.opener.read(source, &mut self.recording, cancel)?;
-        audio::decode(&self.recording[..length], &mut self.audio, &self.limits, cancel)?;
+        if source.is_long() {
+            self.audio = load(origin, &Selection::default(), &self.limits, cancel)?;
+        } else {
+            let length = self.opener.read(source, &mut self.recording, cancel)?;
+            audio::decode(&self.recording[..length], &mut self.audio, &self.limits, cancel)?;
+        }
         // A figure says what it is of.
         let title = named.file_stem().map_or(Cow::Borrowed(""), OsStr::to_string_lossy);
         let caption = Caption { title: &title, intervals: &[], contour: &[] };

@@ -4,7 +4,7 @@
 mod resume;
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ use crate::job::Job;
 use crate::lines::Lines;
 use crate::manifest::{self, Entry, Place};
 use crate::sink::{Directory, Form, Storage, replace, sync_folder};
-use crate::source::{Extent, ReadAt};
+use crate::source::{Extent, ReadAt, require_file};
 use crate::tables::{self, Rows, Totals};
 use crate::tasks::Tasks;
 use crate::threads::lock;
@@ -221,6 +221,7 @@ impl<'t> Ledger<'t> {
 
 /// Opens a manifest to go on with it, unless another run does.
 fn open_journal(path: &Path) -> io::Result<File> {
+    require_file(&fs::metadata(path)?)?;
     let journal = OpenOptions::new().read(true).append(true).open(path)?;
     match journal.try_lock() {
         Err(TryLockError::WouldBlock) => {

@@ -2,30 +2,33 @@
 
 mod blocks;
 mod bytes;
+mod counts;
+mod flac;
+mod format;
+mod frames;
 mod mp4;
 mod trim;
 
 use std::sync::Arc;
 
-use symphonia::core::codecs::audio::well_known::CODEC_ID_AAC;
+use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_VORBIS};
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::probe::Hint;
 use symphonia::core::formats::well_known::{FORMAT_ID_FLAC, FORMAT_ID_MP3};
-use symphonia::core::formats::{FormatOptions, FormatReader, TrackType};
+use symphonia::core::formats::{FormatReader, TrackType};
 use symphonia::core::io::{MediaSource, MediaSourceStream};
-use symphonia::core::meta::MetadataOptions;
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result, guard};
 use crate::limits::Limits;
 use crate::memory::reserve;
-use crate::pcm::{Input, Sound, skip_id3};
+use crate::pcm::{Input, Sound};
 use crate::sniff;
 pub(crate) use crate::sniff::Start;
 use blocks::Blocks;
 use bytes::{Bytes, Progress};
+use format::Format;
 use mp4::Movie;
 use trim::Trim;
 
@@ -37,8 +40,8 @@ const SAME_FRAMES: u32 = 0xfffe_0c00;
 /// What is read of a file by position, before symphonia gets it.
 #[derive(Default)]
 pub(crate) struct Outline {
-    /// Where its MPEG audio begins, behind tags.
-    start: u64,
+    /// What it is, if it is of a format that symphonia reads, and where that begins.
+    format: Option<(Format, u64)>,
     movie: Movie,
 }
 
@@ -46,10 +49,11 @@ impl Outline {
     /// # Errors
     /// [`Error::Decode`] for a header that no recording has, and those of reading.
     pub(crate) fn find(input: &mut Input<'_>) -> Result<Self> {
-        // Symphonia would search a tag that it does not understand for the marks of a frame.
-        let start = skip_id3(input)?;
-        let mpeg = input.get::<2>(start)?.is_some_and(|[a, b]| a == 0xff && b >= 0xe0);
-        Ok(Self { start: if mpeg { start } else { 0 }, movie: Movie::find(input)? })
+        let format = Format::find(input)?;
+        if let Some((format, start)) = format {
+            counts::check(input, format, start)?;
+        }
+        Ok(Self { format, movie: Movie::find(input)? })
     }
 }
 
@@ -87,31 +91,34 @@ enum Container<'s> {
 }
 
 impl<'s> Packets<'s> {
-    /// Finds out what the source is; `start` is asked for where it is nothing that is read.
+    /// Opens a source of this outline; `start` is asked for where it is nothing that is read.
     ///
     /// # Errors
-    /// [`Error::Unsupported`], [`Error::Decode`], [`Error::Limit`].
+    /// [`Error::Unsupported`], [`Error::Decode`], [`Error::Limit`]; [`Error::Cancelled`] once `cancel` is set.
     pub(crate) fn open(
         source: Box<dyn MediaSource + 's>,
         outline: &Outline,
         start: impl FnOnce() -> Start,
         limits: &Limits,
+        cancel: &'s Cancel,
     ) -> Result<Self> {
+        let Some((format, begin)) = outline.format else {
+            return Err(sniff::not_recognised(&SymphoniaError::Unsupported("no format"), &start()));
+        };
         let progress = Arc::default();
-        let source = Box::new(Bytes::new(source, outline.start, &progress)?);
+        let mut source = Bytes::new(source, begin, &progress, cancel)?;
+        if format == Format::Flac {
+            source.hide_metadata();
+        }
         let opened = guarded(|| {
-            let stream = MediaSourceStream::new(source, Default::default());
-            let format = symphonia::default::get_probe().probe(
-                &Hint::new(),
-                stream,
-                FormatOptions::default(),
-                MetadataOptions::default(),
-            );
-            Ok(match format {
+            let stream = MediaSourceStream::new(Box::new(source), Default::default());
+            Ok(match format.open(stream) {
                 Ok(reader) => Ok(container(reader, &outline.movie, &progress, limits)?),
                 Err(error) => Err(error),
             })
         });
+        // A reader takes a source that stops for one that ends.
+        cancel.check()?;
         let at = progress.position();
         match opened {
             Ok(Ok((container, decoder))) => Ok(Self::of(container, decoder, progress, limits)),
@@ -132,9 +139,10 @@ impl<'s> Packets<'s> {
         source: Box<dyn MediaSource + 's>,
         sound: Sound,
         limits: &Limits,
+        cancel: &'s Cancel,
     ) -> Result<Self> {
         let progress = Arc::default();
-        let source = Box::new(Bytes::new(source, 0, &progress)?);
+        let source = Box::new(Bytes::new(source, 0, &progress, cancel)?);
         let blocks = Blocks::new(source, sound)?;
         let decoder = blocks.decoder()?;
         Ok(Self::of(Container::Blocks(blocks), decoder, progress, limits))
@@ -197,6 +205,8 @@ impl<'s> Packets<'s> {
             }
             let more = guarded(|| self.next_packet());
             if !more.map_err(|error| error.at(self.progress.position()))? {
+                // A reader takes a source that stops for one that ends.
+                cancel.check()?;
                 break;
             }
         }
@@ -290,6 +300,9 @@ fn container<'s>(
         .ok_or_else(|| Error::unsupported("a codec without a known description"))?;
     if let (Some(channels), Some(rate)) = (&parameters.channels, parameters.sample_rate) {
         limits.check_signal(channels.count(), rate)?;
+    }
+    if parameters.codec == CODEC_ID_VORBIS {
+        counts::check_vorbis(parameters.extra_data.as_deref().unwrap_or_default())?;
     }
     let format = reader.format_info().format;
     let mp3 = format == FORMAT_ID_MP3;

@@ -41,7 +41,7 @@ impl<'l, 'i> Segments<'l, 'i> {
         selection: &Selection,
         limits: &Limits,
         resamplings: &'l mut Resamplings,
-        cancel: &Cancel,
+        cancel: &'l Cancel,
     ) -> Result<Self> {
         let signal = Signal::open(stream, selection, limits, resamplings, cancel);
         let signal = unless_failed(stream, signal)?;

@@ -38,7 +38,7 @@ impl<'l, 'i> Signal<'l, 'i> {
         selection: &Selection,
         limits: &Limits,
         resamplings: &'l mut Resamplings,
-        cancel: &Cancel,
+        cancel: &'l Cancel,
     ) -> Result<Self> {
         let taken = Taken::open(stream, selection, limits, cancel)?;
         let channels = if taken.all { taken.channels } else { 1 };
@@ -126,9 +126,9 @@ impl<'l, 'i> Taken<'l, 'i> {
         stream: &'l Mutex<Hashed<'i>>,
         selection: &Selection,
         limits: &Limits,
-        cancel: &Cancel,
+        cancel: &'l Cancel,
     ) -> Result<Self> {
-        let mut reader = Reader::open(stream, limits)?;
+        let mut reader = Reader::open(stream, limits, cancel)?;
         reader.more(cancel)?;
         let (channels, sample_rate) = reader.shape();
         let index = selection.channel.index(channels)?;
@@ -219,7 +219,7 @@ enum Reader<'l> {
 }
 
 impl<'l> Reader<'l> {
-    fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits) -> Result<Self> {
+    fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits, cancel: &'l Cancel) -> Result<Self> {
         let (found, outline) = {
             let mut stream = lock(stream);
             let length = stream.length;
@@ -236,9 +236,9 @@ impl<'l> Reader<'l> {
                 Content::Samples(coding) => {
                     return Ok(Self::Samples { sound, coding, bytes: Vec::new() });
                 }
-                Content::Blocks(_) => Packets::of_blocks(source, sound, limits)?,
+                Content::Blocks(_) => Packets::of_blocks(source, sound, limits, cancel)?,
             },
-            None => Packets::open(source, &outline, || lock(stream).start, limits)?,
+            None => Packets::open(source, &outline, || lock(stream).start, limits, cancel)?,
         };
         let (packets, limits) = (Box::new(packets), *limits);
         Ok(Self::Packets { packets, limits, step: Audio::default(), used: 0 })

@@ -1,10 +1,11 @@
 //! `load`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use heartfast_core::Cancel;
 use heartfast_core::audio::{Audio, decode};
-use heartfast_core::batch::{Origin, load as load_part, read};
+use heartfast_core::batch::{Origin, is_long, load as load_part, read};
 use heartfast_core::limits::Limits;
 use heartfast_core::selection::{Channel, Selection};
 use numpy::{PyArray1, PyArrayMethods};
@@ -24,12 +25,14 @@ pub(crate) fn load<'py>(
     offset: f64,
     duration: Option<f64>,
 ) -> PyResult<(Bound<'py, PyAny>, u32)> {
-    let cancel = Cancel::new();
+    let cancel = Arc::new(Cancel::new());
     let origin = Origin::File(path.clone());
     // One recording, that someone asked for: as long as it is.
     let limits = Limits { max_duration_s: f64::INFINITY, ..Limits::default() };
-    let work = || {
-        if offset != 0.0 || duration.is_some() {
+    let apart = Arc::clone(&cancel);
+    let work = move || {
+        let cancel = apart;
+        if offset != 0.0 || duration.is_some() || is_long(&origin)? {
             let channel = if mono { Channel::Mix } else { Channel::Each };
             let part = Selection { channel, sample_rate: sr, ..Selection::default() };
             let part = Selection { start_s: offset, duration_s: duration, ..part };
@@ -47,7 +50,7 @@ pub(crate) fn load<'py>(
         }
         Ok(audio)
     };
-    let audio = interrupt::run(py, &cancel, |_| Ok(()), work)?
+    let audio = interrupt::run_apart(py, None, &cancel, |_| Ok(()), work)?
         .map_err(|e| raise_for(py, e, Some(&path)))?;
     let (frames, channels) = (audio.frames(), audio.channels);
     let samples = PyArray1::from_vec(py, audio.interleaved);

@@ -39,20 +39,21 @@ pub(crate) fn open_archive(
     place: Place,
     limits: Limits,
 ) -> PyResult<Option<(Archive, Vec<OsString>)>> {
-    let cancel = Cancel::new();
+    let cancel = Arc::new(Cancel::new());
     let limits = limits.into();
-    let (path, given) = match place {
-        Place::File(path) => (Some(path), None),
-        Place::Remote(given) => (None, Some(remote(given))),
+    let path = match &place {
+        Place::File(path) => Some(path.clone()),
+        Place::Remote(_) => None,
     };
-    let work = || match (&path, given) {
-        (_, Some((reader, stamp))) => {
-            archive::Archive::open_remote(reader, stamp, &limits, &cancel)
+    let apart = Arc::clone(&cancel);
+    let work = move || match place {
+        Place::File(path) => archive::Archive::open(&path, &limits, &apart),
+        Place::Remote(given) => {
+            let (reader, stamp) = remote(given);
+            archive::Archive::open_remote(reader, stamp, &limits, &apart)
         }
-        (Some(path), None) => archive::Archive::open(path, &limits, &cancel),
-        (None, None) => Ok(None),
     };
-    let opened = interrupt::run(py, &cancel, |_| Ok(()), work)?;
+    let opened = interrupt::run_apart(py, None, &cancel, |_| Ok(()), work)?;
     let opened = opened.map_err(|e| raise_for(py, e, path.as_deref()))?;
     Ok(opened.map(|(archive, names)| (Archive(Arc::new(archive)), names)))
 }
@@ -227,11 +228,12 @@ pub(crate) fn convert(
         threads,
         intervals: options.intervals.into_iter().map(|(name, i)| (name, intervals(i))).collect(),
     };
-    let monitor = Monitor::default();
+    let monitor = Arc::new(Monitor::default());
     let report = reporter(&monitor, progress.as_ref());
     report(py)?; // that it begins
-    let work = || run(&tasks, &job, &monitor);
-    let outcome = interrupt::run_on_stop(py, &monitor.stop, &monitor.cancel, report, work)?
+    let apart = (Arc::clone(&tasks), Arc::clone(&monitor));
+    let work = move || run(&apart.0, &job, &apart.1);
+    let outcome = interrupt::run_apart(py, Some(&monitor.stop), &monitor.cancel, report, work)?
         .map_err(raised)?;
     report(py)?;
     let totals = outcome.totals;

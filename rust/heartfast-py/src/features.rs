@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use heartfast_core::Cancel;
 use heartfast_core::batch::{Monitor, Origin};
@@ -61,11 +62,13 @@ pub(crate) fn describe_recordings<'py>(
 ) -> PyResult<Described<'py>> {
     let recordings: Vec<(Origin, PathBuf)> =
         recordings.into_iter().map(|(recording, named)| (recording.into(), named)).collect();
-    let monitor = Monitor::default();
+    let monitor = Arc::new(Monitor::default());
     let report = reporter(&monitor, progress.as_ref());
-    let work = || describe_all(&recordings, &config.core, limits.into(), threads, &monitor);
-    let found = interrupt::run(py, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
-    report(py)?;
     let shape = [recordings.len(), features::count()];
+    let (apart, config) = (Arc::clone(&monitor), config.core.clone());
+    let work = move || describe_all(&recordings, &config, limits.into(), threads, &apart);
+    let found =
+        interrupt::run_apart(py, None, &monitor.cancel, report, work)?.map_err(|e| raise(py, e))?;
+    report(py)?;
     Ok((PyArray1::from_vec(py, found.rows).reshape(shape)?, found.failures))
 }

@@ -1,6 +1,7 @@
 //! `convert_batch`: recordings and pictures in memory.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use heartfast_core::batch::Monitor;
 use heartfast_core::in_memory::{Drawing, draw_all};
@@ -29,17 +30,22 @@ pub(crate) fn convert_bytes<'py>(
     threads: usize,
 ) -> PyResult<Vec<Drawn<'py>>> {
     let png = Preset::from_name(png).map_err(|e| raise(py, e))?;
-    let drawing = Drawing { config: &config.core, png, limits: limits.into(), threads };
+    let (config, limits) = (config.core.clone(), limits.into());
     // As a figure of the file has it.
     let stem = |name: &'_ PyBackedStr| {
         Path::new(&**name).file_stem().map_or_else(String::new, |s| s.to_string_lossy().into())
     };
     let titles: Vec<String> = names.iter().map(stem).collect();
-    let given: Vec<(&[u8], &str)> =
-        recordings.iter().zip(&titles).map(|(bytes, title)| (&**bytes, &**title)).collect();
-    let monitor = Monitor::default();
-    let work = || draw_all(&given, &drawing, &monitor);
-    let drawn = interrupt::run(py, &monitor.cancel, |_| Ok(()), work)?.map_err(|e| raise(py, e))?;
+    let monitor = Arc::new(Monitor::default());
+    let apart = Arc::clone(&monitor);
+    let work = move || {
+        let drawing = Drawing { config: &config, png, limits, threads };
+        let given: Vec<(&[u8], &str)> =
+            recordings.iter().zip(&titles).map(|(bytes, title)| (&**bytes, &**title)).collect();
+        draw_all(&given, &drawing, &apart)
+    };
+    let drawn = interrupt::run_apart(py, None, &monitor.cancel, |_| Ok(()), work)?
+        .map_err(|e| raise(py, e))?;
     let row = |one: heartfast_core::in_memory::Drawn| match one {
         Ok((picture, known)) => {
             (Some(PyBytes::new(py, &picture)), known.sample_rate, known.duration_s, None)

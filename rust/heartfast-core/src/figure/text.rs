@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fs;
 use std::path::Path;
 
 use ab_glyph::{Font as _, FontVec, PxScale, ScaleFont as _};
 
 use crate::error::{Error, Result};
+use crate::source::{open_file, read_file};
 
 /// Roboto, as `assets/README.md` says.
 const ROBOTO: &[u8] = include_bytes!("../../assets/Roboto-Regular.ttf");
@@ -51,11 +51,11 @@ impl Font {
         let bytes = match path {
             None => ROBOTO.to_vec(),
             Some(path) => {
-                let length = fs::metadata(path).map_err(|e| wrong(path, e.to_string()))?.len();
-                if length > MAX_FONT {
-                    return Err(wrong(path, format!("{length} bytes")));
+                let (_, known) = open_file(path).map_err(|e| wrong(path, e.to_string()))?;
+                if known.size > MAX_FONT {
+                    return Err(wrong(path, format!("{} bytes", known.size)));
                 }
-                fs::read(path).map_err(|e| wrong(path, e.to_string()))?
+                read_file(path).map_err(|e| wrong(path, e.to_string()))?
             }
         };
         let font = FontVec::try_from_vec(bytes)

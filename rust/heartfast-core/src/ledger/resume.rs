@@ -1,7 +1,6 @@
 //! What an earlier run has left: its manifest, and archives that have to agree with it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::json::os_str;
 use crate::lines::Lines;
 use crate::manifest::{self, Place, Subject, sidecar};
 use crate::sink::{Directory, Form, Shards, Walk, replace, sweep};
+use crate::source::open_file;
 use crate::tasks::Tasks;
 
 /// What archives are said to have: for each recording with pictures in there, where these end and
@@ -150,7 +150,7 @@ impl Ledger<'_> {
     fn forget(&mut self, keep: Option<Place>, monitor: &Monitor) -> Result<Option<Placed>> {
         let (path, failed) = (self.path(), self.failed());
         let old = self.state.get_mut().unwrap_or_else(|e| e.into_inner());
-        let mut reader = BufReader::new(File::open(&path).map_err(&failed)?);
+        let mut reader = BufReader::new(open_file(&path).map_err(&failed)?.0);
         let kept = replace(&path, self.storage.fsync, |file| {
             let mut out = io::BufWriter::new(file);
             writeln!(out, "{}", self.header).map_err(Error::Write)?;

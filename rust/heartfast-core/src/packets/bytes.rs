@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use symphonia::core::io::MediaSource;
 
+use super::flac::Metadata;
+use crate::cancel::Cancel;
 use crate::error::{Error, Result};
 
 /// At least as many as are in a frame of MPEG audio.
@@ -38,11 +40,15 @@ impl Progress {
     }
 }
 
-/// A source that begins somewhere in its file, and tells how far it has been read.
+/// A source that begins somewhere in its file, and tells how far it has been read. Once `cancel` is set it cannot be read
+/// any more: readers do not look at it themselves.
 pub(super) struct Bytes<'s> {
     source: Box<dyn MediaSource + 's>,
     start: u64,
     progress: Arc<Progress>,
+    cancel: &'s Cancel,
+    /// Of FLAC, which then is read in one go.
+    metadata: Option<Metadata>,
 }
 
 impl<'s> Bytes<'s> {
@@ -54,17 +60,27 @@ impl<'s> Bytes<'s> {
         mut source: Box<dyn MediaSource + 's>,
         start: u64,
         progress: &Arc<Progress>,
+        cancel: &'s Cancel,
     ) -> Result<Self> {
         // By reading, since not all sources can be read from anywhere.
         io::copy(&mut source.by_ref().take(start), &mut io::sink()).map_err(Error::Read)?;
         progress.position.store(start, Ordering::Relaxed);
-        Ok(Self { source, start, progress: Arc::clone(progress) })
+        Ok(Self { source, start, progress: Arc::clone(progress), cancel, metadata: None })
+    }
+
+    /// Presents the metadata of FLAC as padding, which is passed over.
+    pub(super) fn hide_metadata(&mut self) {
+        self.metadata = Some(Metadata::new());
     }
 }
 
 impl Read for Bytes<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.cancel.check().map_err(io::Error::other)?;
         let n = self.source.read(buffer)?;
+        if let Some(metadata) = &mut self.metadata {
+            metadata.hide(&mut buffer[..n]);
+        }
         let zeros = self.progress.zeros.load(Ordering::Relaxed);
         if n == 0 && zeros > 0 && !buffer.is_empty() {
             let n = buffer.len().min(zeros as usize);
@@ -92,7 +108,7 @@ impl Seek for Bytes<'_> {
 
 impl MediaSource for Bytes<'_> {
     fn is_seekable(&self) -> bool {
-        self.source.is_seekable()
+        self.metadata.is_none() && self.source.is_seekable()
     }
 
     fn byte_len(&self) -> Option<u64> {
