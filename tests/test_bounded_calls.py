@@ -179,8 +179,7 @@ THREADLESS = """
     ("most", "said"),
     [
         (1, "OSError [Errno 11] expected the system to give a thread to work on"),
-        (2, "100 ['the system gave 1 of 64 threads"),
-        (5, "100 ['the system gave 4 of 64 threads"),
+        (8, "100 ['the system gave "),
     ],
 )
 def test_a_system_without_threads(most: int, said: str, wav: bytes) -> None:

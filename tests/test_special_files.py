@@ -126,7 +126,7 @@ def filled(value: Any, places: dict[str, str]) -> Any:
         return value
     if isinstance(value, dict):
         return {name: filled(item, places) for name, item in value.items()}
-    return [filled(item, places) for item in value]
+    return [filled(item, places) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import ExitStack
@@ -251,6 +252,9 @@ def _measure(
         None,
     )
     if folder is None:
+        if images is not None:
+            message = f"expected a folder of pictures with {MANIFEST}, found none"
+            raise FileNotFoundError(errno.ENOENT, message, os.fspath(images))
         return {}
     paths: dict[str, str] = {}
     for entry in read_entries(folder):
