@@ -58,7 +58,7 @@ fn available() -> Option<u64> {
         let root = Path::new(root);
         left_of_group(&root.join(path), names).or_else(|| left_of_group(root, names))
     };
-    groups.lines().filter_map(of_group).fold(Some(whole), |least, left| Some(least?.min(left)))
+    groups.lines().filter_map(of_group).chain([whole]).min()
 }
 
 /// Bytes that a control group can still take; what it has of files goes where memory is asked for.

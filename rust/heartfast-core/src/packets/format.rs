@@ -106,7 +106,7 @@ fn find_frames(input: &mut Input<'_>, start: u64) -> Result<Option<(Format, u64)
         let format = if stream == Stream::Adts { Format::Adts } else { Format::Mpeg };
         (format, start + at as u64)
     };
-    if let Some(stream) = frames::first(&bytes, whole) {
+    if let Some(stream) = frames::first(&bytes) {
         return Ok(Some(found(stream, 0)));
     }
     let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();

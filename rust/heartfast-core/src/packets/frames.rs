@@ -23,14 +23,10 @@ struct Frame {
     length: usize,
 }
 
-/// The stream of which these bytes are the beginning, if the first frame is there and another one, or the end, follows.
-/// `whole` if there are no more bytes in the file.
-pub(super) fn first(bytes: &[u8], whole: bool) -> Option<Stream> {
+/// The stream of which these bytes are the beginning, if a frame is there and another one follows.
+pub(super) fn first(bytes: &[u8]) -> Option<Stream> {
     let first = Frame::read(bytes)?;
-    match bytes.get(first.length..) {
-        Some(rest) if rest.len() >= 4 => Frame::read(rest).map(|_| first.stream),
-        _ => whole.then_some(first.stream),
-    }
+    Frame::read(bytes.get(first.length..)?).map(|_| first.stream)
 }
 
 /// The stream of which these bytes are the beginning, if several frames of one kind follow one another.
@@ -41,7 +37,7 @@ pub(super) fn run(bytes: &[u8], whole: bool) -> Option<Stream> {
         match bytes.get(at..).and_then(Frame::read) {
             Some(next) if next.same == first.same => at += next.length,
             // Of a short recording there are fewer.
-            None if whole && at >= bytes.len() && count > 1 => break,
+            None if whole && at == bytes.len() && count > 1 => break,
             _ => return None,
         }
         count += 1;
