@@ -3,7 +3,7 @@
 #   make test    every check and test
 #   make bench   speed beside other tools, 40 minutes (BENCH=--quick: one)
 #   make learning  how good models are, on real recordings beside the checkout, an hour
-#   make soak    200,000 recordings in one run, 200 killed runs, 15 minutes
+#   make soak    200,000 recordings in one run, 200 killed runs, 5,000 commands with odd values, an hour
 #   make bench-check   instruction counts against those on record (UPDATE=1 records them)
 #   make wheel   a wheel for other machines
 #   make lint    formatting, lints, types       make format  apply formatting
@@ -55,6 +55,8 @@ learning: $(VENV)/.built
 
 soak: $(VENV)/.built
 	$(BIN)/python benches/soak.py
+	HEARTFAST_MUTATIONS=2000 $(BIN)/python -m pytest -q tests/test_differential.py
+	HEARTFAST_FUZZ=5000 $(BIN)/python -m pytest -q tests/test_option_values.py -k odd_values
 	HEARTFAST_KILLS=30 $(BIN)/python -m pytest -q tests/test_resume.py -k killed
 
 bench-check:

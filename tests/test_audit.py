@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_a_class_recorded_at_another_level_is_found(tmp_path: Path) -> None:
     recordings(folder, "normal")[0].unlink()
     level, text = of(audit(pictures), "level")
     assert level == "red"
-    assert "whether a recording is murmur" in text
+    assert 'whether a recording is of class "murmur"' in text
     assert "known of 79 of 80 recordings" in text
     heartfast.pack(pictures, tmp_path / "sets")
     assert of(audit(tmp_path / "sets", images=pictures), "level")[0] == "red"
@@ -91,7 +92,7 @@ def test_a_class_of_longer_recordings_is_found(tmp_path: Path) -> None:
     change(recordings(folder, "extrasystole"), lambda y: np.concatenate([y, y]))
     level, text = of(audited(folder, tmp_path / "png"), "duration")
     assert level == "red"
-    assert "whether a recording is extrasystole" in text
+    assert 'whether a recording is of class "extrasystole"' in text
 
 
 def test_a_class_of_clipped_recordings_is_found(tmp_path: Path) -> None:
@@ -110,7 +111,7 @@ def test_a_source_of_one_class_is_found(tmp_path: Path) -> None:
     (folder / "labels.csv").write_text("\n".join(map(",".join, [header, *rows])) + "\n")
     level, text = of(audited(folder, tmp_path / "png"), "source")
     assert level == "red"
-    assert "whether a recording is murmur" in text
+    assert 'whether a recording is of class "murmur"' in text
 
 
 @pytest.mark.parametrize("how", ["noise", "gain", "bytes"])
@@ -244,3 +245,43 @@ def test_pascal_patients_are_told_apart(shared_data: Path, tmp_path: Path) -> No
     assert of(audit(tmp_path / "careless"), "groups")[0] == "red"
     heartfast.pack(pictures.out, tmp_path / "sets")
     assert of(audit(tmp_path / "sets"), "groups")[0] == "green"
+
+
+def test_what_was_joined_is_not_said_to_be_no_copy(tmp_path: Path) -> None:
+    """One screen: pack joins copies, and the audit of what it wrote does not deny them."""
+    folder = corpus(tmp_path / "wav")
+    for path in recordings(folder, "normal")[:6]:
+        shutil.copy(path, path.with_name(f"{path.stem}_again.wav"))
+    lines = (folder / "labels.csv").read_text().splitlines()
+    again = []
+    for number, line in enumerate(lines[1:]):
+        name, label, _, *rest = line.split(",")
+        name = name.replace(".wav", "_again.wav")
+        if (folder / name).is_file():
+            again.append(",".join([name, label, f"q{number}", *rest]))
+    assert len(again) == 6
+    (folder / "labels.csv").write_text("\n".join(lines + again) + "\n")
+    pictures = heartfast.convert(folder, tmp_path / "png", labels=folder / "labels.csv").out
+    packed = heartfast.pack(pictures, tmp_path / "sets")
+    assert any("12 recordings are copies of others or nearly so" in note for note in packed.notes)
+    level, text = of(audit(tmp_path / "sets"), "copies")
+    assert level == "green"
+    assert text.startswith("12 of 86 recordings are copies of others, or nearly so.")
+    # The test set has few of some class, however many there are on both sides together.
+    level, text = of(audit(tmp_path / "sets"), "size")
+    assert level == "amber"
+    assert "in the test set" in text
+
+
+def test_one_of_anything_is_singular() -> None:
+    from heartfast.checks import Item, check_copies, check_groups, check_size
+
+    items = [
+        Item(f"{i}.png", "cat" if i else "dog", "p", "", "same", "train" if i else "test", {})
+        for i in range(2)
+    ]
+    for finding in [check_groups(items), check_size(items), *check_copies(items, [])]:
+        for text in (finding.text, *finding.evidence):
+            assert not re.search(r"\b1 (recordings|groups|pairs|patients)\b", text), text
+    (conflict,) = [f for f in check_copies(items, []) if f.check.startswith("labels")]
+    assert conflict.evidence[0].endswith('the same bytes, but of class "dog" and of class "cat"')

@@ -227,7 +227,7 @@ VERSION = FEATURES_VERSION
         ({"put": {"novelty/mean.f64": WIDTH * struct.pack("<d", 1e101)}}, r"at most 1e\+100"),
         ({"other.txt": b""}, "the members that have a checksum, found others: other.txt$"),
         ({"bundle.json": b"[1]"}, "bundle.json to be an object, found list"),
-        ({"bundle.json": b"[" * 100_000}, "bundle.json to be JSON"),
+        ({"bundle.json": b"[" * 100_000}, "bundle.json of at most 50000 lists"),
         ({"bundle.json": b"\xff"}, "bundle.json to be UTF-8"),
         ({"manifest": {"format": "a\nb\x1b" + "c" * 999}}, r"'a.nb.x1bc{200,300}"),
         ({"bundle.json": b'{"training": ' + b"[" * 900 + b"]" * 900 + b"}"}, "expected format"),
@@ -377,7 +377,7 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path):
     classes = tuple(map(str, range(80_000)))
     rows = np.full((len(classes), WIDTH), 1 / 3)
     model = LinearModel(np.zeros(WIDTH), np.ones(WIDTH), rows, np.zeros(len(classes)))
-    with pytest.raises(BundleError, match=r"model/coef\.f64 to be at most 80 MB, found \d+ MB$"):
+    with pytest.raises(BundleError, match=r"at most 500, found 80000$"):
         bundle(model)._replace(classes=classes).save(tmp_path / "x")
     with pytest.raises(BundleError, match=r"card\.md to be at most 1 MB, found 2 MB$"):
         bundle(linear())._replace(card="x" * (2 << 20)).save(tmp_path / "x")
@@ -417,7 +417,7 @@ def test_loading_takes_at_most_a_gigabyte(tmp_path, kind):
         text=True,
     )
     expected = {
-        "manifest": "3000000",
+        "manifest": "of at most 50000 lists and 1000000 values, found more",
         "array": f"bytes of novelty/mean, found {largest}",
         "boosted": "of leaf_value, found more",
     }[kind]

@@ -192,7 +192,7 @@ def test_scores_and_truth_of_other_groups(trained, tmp_path):
     with pytest.raises(DatasetError, match=r"missing, the first group "):
         heartfast.evaluate(tmp_path / "s.csv", actual)
     (tmp_path / "s.csv").write_text(head.replace("group", "patient") + "nobody,0,0,1\n")
-    with pytest.raises(DatasetError, match="expected the column row_id or group, found patient, "):
+    with pytest.raises(DatasetError, match="file_name, row_id or group, found patient, "):
         heartfast.evaluate(tmp_path / "s.csv", actual)
     (tmp_path / "a.csv").write_text("row_id,a,b,file_name\n0,1,0,x\n1,0,1,y\n")
     (tmp_path / "test_metadata.csv").write_text("file_name,group\nx,p\ny,p\n")

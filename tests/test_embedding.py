@@ -304,7 +304,7 @@ def test_the_same_file_is_asked_for(tmp_path):
 
 def test_without_onnxruntime_it_is_said(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
-    with pytest.raises(ValueError, match=r"pip install 'heartfast\[embed\]'"):
+    with pytest.raises(heartfast.HeartfastError, match=r"pip install 'heartfast\[embed\]'"):
         Network(written(tmp_path, network()))
 
 

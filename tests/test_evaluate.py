@@ -272,3 +272,118 @@ def test_operating_points_are_of_these_recordings(tmp_path):
     lines = got.to_text().split("\n")
     start = next(i for i, line in enumerate(lines) if "threshold chosen on these" in line)
     assert [line.split()[0] for line in lines[start + 1 : start + 10 : 3]] == list(CLASSES)
+
+
+def named_scores(path, names, probabilities=PROBABILITIES, ids=None):
+    rows = [
+        [i if ids is None else ids[i], *probabilities[i].tolist(), name]
+        for i, name in enumerate(names)
+    ]
+    return write(path, ["row_id", *(f"Prediction.{c}" for c in CLASSES), "file_name"], rows)
+
+
+PNGS = [f"{i:03d}.png" for i in range(N)]
+
+
+def test_names_are_joined_where_both_tables_have_them(tmp_path):
+    """By names and row_id, they must say the same; the order does not matter."""
+    plain = evaluate(scores(tmp_path), truth(tmp_path))
+    named = evaluate(named_scores(tmp_path / "n.csv", PNGS), truth(tmp_path))
+    assert (named.confusion == plain.confusion).all()
+    # As macOS composes letters, and as the recordings of the pictures are called.
+    for kind in (lambda name: f"u\u0308{name}", lambda name: f"deep/\u00fc{name[:-4]}.wav"):
+        rows = [
+            [i, *np.eye(3, dtype=int)[ACTUAL[i]], f"\u00fc{name}"] for i, name in enumerate(PNGS)
+        ]
+        path = write(tmp_path / "t.csv", ["row_id", *CLASSES, "file_name"], rows[::-1])
+        got = evaluate(named_scores(tmp_path / "n.csv", map(kind, PNGS)), path)
+        assert (got.confusion == plain.confusion).all()
+
+
+@pytest.mark.parametrize(
+    ("names", "ids", "message"),
+    [
+        ([f"x{name}" for name in PNGS], None,
+         r"test_actual\.csv, line 2: expected the file_name that row_id 0 has .*'x000\.png'.*'0"),
+        (PNGS[:5] + [f"x{name}" for name in PNGS[5:]], None, r"line 7: .*row_id 5 has"),
+        (PNGS, [1, 0, *range(2, N)], r"t_actual\.csv, line 2: expected the row_id that '000\.png'"),
+        ([PNGS[0], *PNGS[:-1]], None, r"n\.csv: expected every file_name once.*'000\.png' repea"),
+    ],
+    ids=["all", "most", "row_id", "twice"],
+)  # fmt: skip
+def test_names_that_contradict_row_id(tmp_path, names, ids, message):
+    with pytest.raises(DatasetError, match=message) as caught:
+        evaluate(named_scores(tmp_path / "n.csv", names, ids=ids), truth(tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_labels_is_a_truth(tmp_path):
+    plain = evaluate(scores(tmp_path), truth(tmp_path))
+    rows = [[name, CLASSES[ACTUAL[i]]] for i, name in enumerate(PNGS)]
+    path = write(tmp_path / "labels.csv", ["file_name", "label"], rows[::-1])
+    named = named_scores(tmp_path / "n.csv", PNGS)
+    got = evaluate(named, path)
+    assert (got.confusion == plain.confusion).all()
+    assert got.overall["logloss"].value == pytest.approx(plain.overall["logloss"].value)
+    # Groups stand in it, too, and intervals resample them.
+    rows = [[*row, f"p{i // 3}"] for i, row in enumerate(rows)]
+    assert evaluate(named, write(path, ["file_name", "label", "group"], rows)).n_groups == N // 3
+    # By row_id, where it has no names.
+    rows = [[i, CLASSES[ACTUAL[i]]] for i in range(N)]
+    got = evaluate(scores(tmp_path), write(path, ["row_id", "label"], rows))
+    assert (got.confusion == plain.confusion).all()
+    with pytest.raises(
+        DatasetError, match=r"expected the column row_id as in .*score --columns full"
+    ):
+        evaluate(scores(tmp_path), write(path, ["file_name", "label"], [["000.png", "normal"]] * 2))
+
+
+def test_rows_without_a_partner_are_left_out_and_counted(tmp_path):
+    rows = [[name, CLASSES[ACTUAL[i]]] for i, name in enumerate(PNGS)][:-10]
+    rows += [["other.png", "normal"], ["none.png", "NA"], rows[0]]
+    path = write(tmp_path / "labels.csv", ["file_name", "label"], rows)
+    got = evaluate(named_scores(tmp_path / "n.csv", PNGS), path)
+    expected = reference.confusion_matrix(ACTUAL[:-10], PROBABILITIES[:-10].argmax(axis=1))
+    assert (got.confusion == expected).all()
+    counted = {note.rpartition("/")[2] for note in got.notes if "left out" in note}
+    assert counted == {
+        "labels.csv: rows without a label, left out: 1",
+        "labels.csv: rows that are there twice, left out: 1",
+        "labels.csv: rows without scores, left out: 1",
+        "n.csv: rows without a label, left out: 10",
+    }
+    for row, message in (
+        (["001.png", "murmer"], r"line 2: expected a label of the scores' classes .*'murmer'"),
+        ([PNGS[1], CLASSES[(ACTUAL[1] + 1) % 3]], r"expected one label for '001\.png', found"),
+    ):
+        write(path, ["file_name", "label"], [row, *rows])
+        with pytest.raises(DatasetError, match=message):
+            evaluate(named_scores(tmp_path / "n.csv", PNGS), path)
+
+
+def test_patients_against_a_table_of_labels(tmp_path):
+    """The table may have more patients than were scored."""
+    rows = [["p0", 0.7, 0.1, 0.2], ["p1", 0.1, 0.2, 0.7], ["p2", 0.1, 0.2, 0.7]]
+    write(tmp_path / "s.csv", ["group", *(f"Prediction.{c}" for c in CLASSES)], rows)
+    labels = [
+        [f"{i}.wav", CLASSES[0] if group == "p0" else CLASSES[2], group]
+        for i, group in enumerate(["p0", "p0", "p1", "p9", "p2"])
+    ]
+    write(tmp_path / "labels.csv", ["file_name", "label", "group"], labels)
+    got = evaluate(tmp_path / "s.csv", tmp_path / "labels.csv")
+    assert got.confusion.tolist() == [[1, 0, 0], [0, 0, 0], [0, 0, 2]]
+    assert any("groups that" in note and note.endswith("left out: 1") for note in got.notes)
+
+
+def test_tables_of_spreadsheets_are_read_and_said(tmp_path):
+    plain = evaluate(scores(tmp_path), truth(tmp_path))
+    for name in ("scores.csv", "test_actual.csv"):
+        text = (tmp_path / name).read_text()
+        semicolons = text.replace(",", ";").replace("0.", "0,").replace(",png", ".png")
+        (tmp_path / name).write_text(semicolons, encoding="utf-16")
+    got = evaluate(tmp_path / "scores.csv", tmp_path / "test_actual.csv")
+    assert got.to_dict()["overall"] == plain.to_dict()["overall"]
+    assert [note.rpartition("/")[2] for note in got.notes[:2]] == [
+        "test_actual.csv: read as semicolon-separated, UTF-16",
+        "scores.csv: read as semicolon-separated, UTF-16, decimal commas",
+    ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import re
 from operator import attrgetter
@@ -22,7 +23,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Examples are run for what they say, not for the best model: less is tried than by default."""
     for function in (heartfast.train, heartfast.run):
         for name, value in (("folds", 2), ("repeats", 1), ("trials", 1)):
-            monkeypatch.setitem(function.__kwdefaults__, name, value)
+            monkeypatch.setitem(inspect.unwrap(function).__kwdefaults__, name, value)
 
 
 def docstrings() -> list[doctest.DocTest]:

@@ -277,7 +277,9 @@ def test_duration_is_hard_to_tell(two_lengths):
 def write(path, levels: np.ndarray, config: dict[str, object] | None = CONFIG) -> None:
     info = PngInfo()
     if config is not None:
-        info.add_itxt("heartfast", json.dumps(provenance()._replace(config=config)._asdict()))
+        said = provenance()._replace(config=config)._asdict()
+        del said["selection"], said["marked"]  # as of a whole recording
+        info.add_itxt("heartfast", json.dumps(said))
     path.parent.mkdir(exist_ok=True)
     Image.fromarray(levels).save(path, pnginfo=info)
 

@@ -148,6 +148,7 @@ def test_mp3_and_vorbis(ffmpeg, tmp_path, codec, sr, channels):
             check(ffmpeg, path, channels)
 
 
+@pytest.mark.filterwarnings("ignore::heartfast.HeartfastWarning")
 @pytest.mark.parametrize("xing", [0, 1])
 @pytest.mark.parametrize("sr", [8000, 44100])
 def test_an_mp3_that_is_cut_off(ffmpeg, tmp_path, sr, xing):
@@ -166,6 +167,7 @@ def test_an_mp3_that_is_cut_off(ffmpeg, tmp_path, sr, xing):
         assert np.abs(y - expected)[:-1152].max() <= 1e-3
 
 
+@pytest.mark.filterwarnings("ignore:.*more frames than its tag counts")
 def test_a_tag_that_counts_less_than_there_is(ffmpeg, tmp_path):
     path = tmp_path / "x.mp3"
     write(ffmpeg, path, "libmp3lame", 44100, 44100, 2)

@@ -135,7 +135,7 @@ def test_cve_2019_9674_bombs(tmp_path):
     expected = "expected a member of at most 256 MB or 1000 times its packed size"
     assert bad["bomb.wav"].startswith(f"{expected} (limit max_archive_ratio), found 268435457 ")
     _, bad = read(tmp_path / "y.zip", tmp_path / "c", max_archive_ratio=20_000)
-    assert "limit" not in bad["bomb.wav"]
+    assert "max_archive_ratio" not in bad["bomb.wav"]
     # An hour of silence is a recording.
     (tmp_path / "silence.zip").write_bytes(data)
     good, bad = read(tmp_path / "silence.zip", tmp_path / "silence")

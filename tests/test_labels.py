@@ -112,8 +112,8 @@ def test_names_that_are_not_utf8(tmp_path):
     [
         ("", "expected the columns file_name and label, found an empty file"),
         ("file,label\nz.flac,normal\n", "expected the column file_name, found file, label"),
-        ("file_name;label\nz.flac;a\n",
-         "expected the columns file_name and label, found file_name;label"),
+        ("file;label\nz.flac;a\n",
+         "expected the column file_name, found file, label (semicolon-separated)"),
         ("file_name,label\nz.flac,a\nz,b\n",
          ", line 3: expected one label for 'z', found 'a' and 'b'"),
         ("file_name,label\nz.flac,a,more,columns\n", ", line 2: expected 2 columns, found 4"),
@@ -209,7 +209,7 @@ def test_pascal_notes_and_errors():
     found = recordings("normal__103_1305031931979_B.wav", "song.wav")
     labels, notes = labels_of("pascal", found)
     assert [label.label for label in labels] == ["normal", ""]
-    assert notes == ["1 recordings have no label (song.wav, ...)"]
+    assert notes == ["1 recording has no label (song.wav, ...)"]
     with pytest.raises(DatasetError) as caught:
         labels_of("pascal", recordings("song.wav"), ["/r", "/q"])
     assert str(caught.value) == (
@@ -290,3 +290,48 @@ def test_real_cinc2016(shared_data):
         ("c", "normal"): 7, ("c", "abnormal"): 24, ("d", "normal"): 27, ("d", "abnormal"): 28,
         ("f", "normal"): 80, ("f", "abnormal"): 34,
     }  # fmt: skip
+
+
+SPLIT = (
+    "train/cat/a.wav",
+    "Valid/dog/b.wav",
+    "test/c.wav",
+    "test/cat/d.wav",
+    "train/unlabelled/e.wav",
+)
+
+
+@pytest.mark.parametrize("below", ["", "downloaded/data/"])
+def test_folders_of_a_split_are_no_classes(below):
+    labels, notes = labels_of("folders", recordings(*(below + name for name in SPLIT)))
+    assert [(label.label, label.part) for label in labels] == [
+        ("cat", "train"), ("dog", "val"), ("", ""), ("cat", "test"), ("", ""),
+    ]  # fmt: skip
+    assert [label.folder for label in labels] == [
+        "train/cat", "val/dog", "unlabelled", "test/cat", "unlabelled",
+    ]  # fmt: skip
+    assert notes == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train/day1/a.wav", "car/day1/b.wav"),  # sounds of trains
+        ("train/a.wav", "car/b.wav", "test/c.wav"),
+        ("train/cat/a.wav", "train/dog/b.wav"),  # one part is no split
+    ],
+)
+def test_folders_that_are_called_so_may_be_classes(names):
+    labels, notes = labels_of("folders", recordings(*names))
+    assert [label.label for label in labels] == [name.split("/")[-2] for name in names]
+    assert {label.part for label in labels} == {""}
+    assert notes == []
+
+
+def test_classes_that_may_be_a_split_are_said():
+    labels, notes = labels_of("folders", recordings("train/a.wav", "test/b.wav"))
+    assert [label.label for label in labels] == ["train", "test"]
+    assert notes == [
+        "/r: the folders test, train are taken for classes, as there are no class folders in them; "
+        "if they are the parts of a split, put class folders into them"
+    ]

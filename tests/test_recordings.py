@@ -135,8 +135,7 @@ def test_picture_names(paths, folders, pictures):
 def test_a_new_name_is_said():
     _, notes = picture_names(of("/r/a.wav", "/r/a.mp3", "/r/b.wav"), ["c", "c", "c"])
     assert notes == [
-        "2 recordings share 1 picture names, so they keep the extension in it "
-        "(c/a.png: c/a.wav.png)"
+        "2 recordings share 1 picture name, so they keep the extension in it (c/a.png: c/a.wav.png)"
     ]
 
 

@@ -26,6 +26,7 @@ def convert(rows, out: Path, **selection) -> dict[str, object]:
         (out / picture).parent.mkdir(parents=True, exist_ok=True)
     options = BatchOptions(
         folder=str(out), header="{}", to="dir", shard_bytes=None, fsync=False, check=False,
+        overwrite=False, prune=False,
         png="fast", selection=Selection(**selection), limits=Limits(), max_errors=None, threads=4,
         intervals={},
     )  # fmt: skip

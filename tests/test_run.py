@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import csv
 import re
+import shutil
+import signal
 import subprocess
+import time
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,6 +17,7 @@ import pytest
 
 import heartfast
 from heartfast.insights import MISTAKES
+from resuming import HEARTFAST
 
 QUICK = {"folds": 2, "repeats": 1, "trials": 1}
 
@@ -115,6 +119,76 @@ def test_out_must_be_new(ran) -> None:
     folder, _, _ = ran
     with pytest.raises(FileExistsError, match="expected a new or empty folder"):
         heartfast.run(folder / "wav", folder / "out", labels="folders")
+
+
+def run_command(folder: Path, out: Path, *options: str) -> list[str]:
+    command = [HEARTFAST, "run", str(folder / "wav"), "-o", str(out), "--labels", "folders"]
+    return [*command, "--folds", "2", "--repeats", "1", "--trials", "1", *options]
+
+
+def test_killed_at_any_stage(ran, tmp_path: Path) -> None:
+    """The same command goes on, and ends in the bytes of a run that was not stopped."""
+    folder, _, _ = ran
+    out = tmp_path / "out"
+    # What there is when each kill comes: during convert, pack, train, score, and the last pages.
+    stages = ["images/manifest.jsonl", "images/metadata.csv", "train.zip", "model.heartfast"]
+    for seen in [*stages, "scores.csv"]:
+        process = subprocess.Popen(run_command(folder, out), stderr=subprocess.DEVNULL)
+        while not (out / seen).exists() and process.poll() is None:
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, seen
+        assert (out / "run.json").exists()
+        # As a killed process may leave it in the middle of writing.
+        (out / f"train.zip.{seen[:1].encode().hex() * 4}.part").write_bytes(b"half")
+    other = subprocess.run(
+        run_command(folder, out, "--seed", "1"), capture_output=True, text=True, check=False
+    )
+    assert other.returncode == 1
+    assert "seed 1 (there 0)" in other.stderr
+    assert len(other.stderr.splitlines()) == 1
+    ended = subprocess.run(run_command(folder, out), capture_output=True, text=True, check=False)
+    assert ended.returncode == 3, ended.stderr
+    undisturbed = {str(p.relative_to(folder / "out")) for p in (folder / "out").rglob("*")}
+    assert {str(p.relative_to(out)) for p in out.rglob("*")} == undisturbed
+    for path in sorted(out.rglob("*")):
+        if path.is_file() and path.suffix != ".html":
+            expected = folder / "out" / path.relative_to(out)
+            assert path.read_bytes() == expected.read_bytes(), path.name
+
+
+def test_a_failed_run_does_not_block_the_next(ran, tmp_path: Path) -> None:
+    folder, _, _ = ran
+    out = tmp_path / "out"
+    (tmp_path / "one" / "normal").mkdir(parents=True)
+    for path in sorted((folder / "wav/normal").glob("*.wav"))[1:9]:
+        shutil.copy(path, tmp_path / "one" / "normal")
+    labels = tmp_path / "labels.csv"
+    labels.write_text("file_name,label\nnobody.wav,x\n")
+    failing = [
+        (tmp_path / "one", {"labels": "none"}),  # no labels
+        (tmp_path / "one", {"labels": labels}),  # of other recordings
+        (tmp_path / "one", {"labels": "folders"}),  # one class
+        (tmp_path / "none", {"labels": "folders"}),  # nothing there
+        (folder / "wav", {"labels": "folders", "folds": 500}),  # too few recordings
+        (folder / "wav", {"labels": "folders", "embed": tmp_path / "no.onnx"}),
+    ]
+    for source, options in failing:
+        with pytest.raises((heartfast.DatasetError, OSError, ValueError)):
+            heartfast.run(source, out, **options)
+        assert not (out / "model.heartfast").exists()
+    result = heartfast.run(folder / "wav", out, labels="folders", **QUICK)
+    assert len(result.conversion.records) == 60
+    for path in sorted((folder / "out").rglob("*")):
+        if path.is_file() and path.suffix != ".html":
+            assert (out / path.relative_to(folder / "out")).read_bytes() == path.read_bytes()
+    assert not (out / "run.json").exists()
+
+
+def test_a_run_that_failed_at_once_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        heartfast.run(tmp_path / "none", tmp_path / "out", labels="folders")
+    assert not (tmp_path / "out").exists()
 
 
 def test_pascal_whole_path(shared_data: Path, tmp_path: Path) -> None:

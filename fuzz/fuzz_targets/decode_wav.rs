@@ -163,7 +163,7 @@ fuzz_target!(init: std::panic::set_hook(Box::new(|_| {})), |input: &[u8]| {
     let file = wav.file();
     let mut audio = Audio::default();
     match decode(&file, &mut audio, &Limits::default(), &Cancel::new()) {
-        Ok(()) => {
+        Ok(_) => {
             assert!(audio.frames() > 0 && audio.interleaved.len() % audio.channels == 0);
             // A byte of ADPCM is two samples; a block, which may be as good as empty, a few more.
             assert!(audio.interleaved.len() <= 4 * file.len());

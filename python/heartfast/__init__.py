@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from heartfast.intervals import Interval as Interval
     from heartfast.intervals import read_intervals as read_intervals
     from heartfast.limits import Limits as Limits
+    from heartfast.model import Model as Model
     from heartfast.occlusion import OcclusionMap as OcclusionMap
     from heartfast.occlusion import occlusion_map as occlusion_map
     from heartfast.picture import Spectrogram as Spectrogram
@@ -88,6 +89,7 @@ _HOME = {
     "HeartfastError": "errors",
     "HeartfastWarning": "errors",
     "Limits": "limits",
+    "Model": "model",
     "OcclusionMap": "occlusion",
     "Progress": "progress",
     "Spectrogram": "picture",

@@ -10,11 +10,13 @@ from typing_extensions import Unpack
 
 from heartfast.figures import Caption, FigureConfig
 from heartfast.limits import Limits
+from heartfast.remarks import Counted
 from heartfast.selection import Selection
 
 __all__ = [
     "MAX_N_FFT",
     "Archive",
+    "Describer",
     "Recordings",
     "SpectrogramConfig",
     "__version__",
@@ -23,12 +25,12 @@ __all__ = [
     "convert",
     "convert_bytes",
     "describe",
-    "describe_recordings",
     "encode_png",
     "feature_families",
     "figure",
     "figure_of_levels",
     "get_window",
+    "left_behind",
     "load",
     "open_archive",
     "paint",
@@ -273,6 +275,26 @@ class Archive:
         """Bytes of a member, inflated."""
 
 @final
+class Describer:
+    """Describes recordings by one configuration and selection, from any thread."""
+
+    def __new__(
+        cls, config: SpectrogramConfig, selection: Selection, limits: Limits
+    ) -> Describer: ...
+    def describe(
+        self,
+        recordings: Sequence[tuple[str | bytes | tuple[Archive, int] | _Remote, str]],
+        threads: int,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> tuple[NDArray[np.float64], list[tuple[list[str], int, str | None]], list[Counted]]:
+        """The features (n, features) of all pictures that recordings would become.
+
+        Recordings are given with what the caller calls them. For each: what the name of each
+        picture has after its own, samples per second, and what is wrong with it or None. Last, what
+        was odd about recordings.
+        """
+
+@final
 class Recordings:
     """The recordings of a batch."""
 
@@ -295,6 +317,7 @@ class _Outcome(TypedDict):
     remade: int
     # How many recordings have samples that are no finite numbers, and how many such samples.
     silenced: tuple[int, int]
+    remarks: list[Counted]
     interrupted: bool
     too_many_errors: bool
     notes: list[str]
@@ -313,7 +336,7 @@ def load(
     mono: bool,
     offset: float,
     duration: float | None,
-) -> tuple[NDArray[np.float32], int]: ...
+) -> tuple[NDArray[np.float32], int, list[tuple[str, str]]]: ...
 def convert(
     rows: Iterable[_Row],
     config: SpectrogramConfig,
@@ -327,17 +350,19 @@ def convert_bytes(
     png: str,
     limits: Limits,
     threads: int,
-) -> list[tuple[bytes | None, int, float, tuple[str, str] | None]]: ...
+) -> tuple[
+    list[tuple[bytes | None, int, float, tuple[str, str] | None]], list[Counted], list[str]
+]: ...
 def figure(
     samples: NDArray[np.float32], sr: int, config: SpectrogramConfig, caption: Caption
-) -> bytes: ...
+) -> tuple[bytes, list[str]]: ...
 def figure_of_levels(
     levels: NDArray[np.uint8],
     samples: NDArray[np.float32] | None,
     sr: int,
     config: SpectrogramConfig,
     caption: Caption,
-) -> bytes: ...
+) -> tuple[bytes, list[str]]: ...
 def encode_png(
     pixels: NDArray[np.uint8],
     palette: NDArray[np.uint8] | None,
@@ -351,13 +376,6 @@ def describe(
     range_db: float,
     seconds_per_column: float,
 ) -> NDArray[np.float64]: ...
-def describe_recordings(
-    recordings: Sequence[tuple[str | tuple[Archive, int], str]],
-    config: SpectrogramConfig,
-    limits: Limits,
-    threads: int,
-    progress: Callable[[int, int], object] | None,
-) -> tuple[NDArray[np.float64], list[str | None]]: ...
 def feature_families() -> list[tuple[str, list[str]]]: ...
 def open_archive(
     place: str | os.PathLike[str] | _Remote, limits: Limits
@@ -365,6 +383,7 @@ def open_archive(
 def paint(magnitudes: NDArray[Any], sr: int, config: SpectrogramConfig) -> NDArray[np.uint8]: ...
 def palette(colormap: str) -> bytes | None: ...
 def build_info() -> dict[str, Any]: ...
+def left_behind() -> int: ...
 def selection_json(selection: Selection) -> str: ...
 def stage_times(
     tasks: Sequence[tuple[str, str]], config: SpectrogramConfig, passes: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heartfast.augment import MOST_COPIES
+from heartfast.errors import UsageError
 from heartfast.fitting.data import CLASS_WEIGHTS
 from heartfast.leaderboard import METRICS
 from heartfast.protocols import PROTOCOLS
@@ -33,18 +34,18 @@ def check_training(
     )
     for name, value, known in choices:
         if value not in known:
-            raise ValueError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
+            raise UsageError(f"{name}: expected one of {', '.join(known)}, found {value!r}")
     if trials < 1:
-        raise ValueError(f"trials: expected at least 1, found {trials}")
+        raise UsageError(f"trials: expected at least 1, found {trials}")
     for name, count, least in (("folds", folds, 2), ("repeats", repeats, 1)):
         if not least <= count <= MAX_COUNT:
-            raise ValueError(f"{name}: expected {least} to {MAX_COUNT}, found {count}")
+            raise UsageError(f"{name}: expected {least} to {MAX_COUNT}, found {count}")
     most = MOST_COPIES if embed is None else 0
     if not 0 <= augment <= most:
         with_network = " beside a network" if embed is not None else ""
-        raise ValueError(f"augment: expected 0 to {most} copies{with_network}, found {augment}")
+        raise UsageError(f"augment: expected 0 to {most} copies{with_network}, found {augment}")
     if time_budget is not None and not 0 < time_budget <= MAX_BUDGET_S:
-        raise ValueError(
+        raise UsageError(
             f"time_budget: expected seconds above 0, at most {MAX_BUDGET_S}, found {time_budget}"
         )
     check_seed(seed)

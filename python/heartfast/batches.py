@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from heartfast import _core
+from heartfast import _core, remarks
 from heartfast._core import SpectrogramConfig
-from heartfast.limits import Limits
+from heartfast.errors import UsageError, warn
+from heartfast.limits import check_limits
 from heartfast.parallel import cores
 
 if TYPE_CHECKING:
     from typing import Literal
+
+    from heartfast.limits import Limits
 
 Batch = TypeVar("Batch")
 
@@ -71,28 +75,49 @@ def convert_batch(
     """
     columns, arrow = _columns(batch)
     if "bytes" not in columns:
-        raise ValueError(f"batch: expected a column 'bytes', found {', '.join(columns) or 'none'}")
+        raise UsageError(f"batch: expected a column 'bytes', found {', '.join(columns) or 'none'}")
     if there := [name for name in _MADE if name in columns]:
-        raise ValueError(f"batch: expected no column {there[0]!r}, which is to be made, found one")
-    recordings, names = columns["bytes"], columns.get("path")
-    drawn = _core.convert_bytes(
+        raise UsageError(f"batch: expected no column {there[0]!r}, which is to be made, found one")
+    recordings, names = _recordings(columns["bytes"]), columns.get("path")
+    if names is None:
+        names = [""] * len(recordings)
+    if len(names) != len(recordings):
+        raise UsageError(
+            f"batch: expected a 'path' for each of {len(recordings)} recordings, found {len(names)}"
+        )
+    drawn, odd, notes = _core.convert_bytes(
         recordings,
-        [""] * len(recordings) if names is None else [str(name) for name in names],
+        [str(name).encode(errors="replace").decode() for name in names],
         config or SpectrogramConfig(),
         png,
-        limits or Limits(),
+        check_limits(limits),
         cores(jobs),
     )
+    for note in (*remarks.notes(odd), *notes):
+        warn(note)
     rows = [(image, rate, seconds, error and error[1]) for image, rate, seconds, error in drawn]
     new: dict[str, list[Any]] = {name: [row[i] for row in rows] for i, name in enumerate(_MADE)}
     made: Batch = (_with_arrow if arrow else _with_arrays)(batch, new)
     return made
 
 
+def _recordings(given: list[Any]) -> list[bytes]:
+    """Return all bytes of each recording; none where there is a null."""
+    recordings = []
+    for row, recording in enumerate(given):
+        if not isinstance(recording, bytes | bytearray | memoryview | NoneType):
+            raise TypeError(
+                f"batch: expected bytes in the column 'bytes', found {type(recording).__name__} in "
+                f"row {row}"
+            )
+        recordings.append(b"" if recording is None else bytes(recording))
+    return recordings
+
+
 def _columns(batch: Any) -> tuple[dict[str, Any], bool]:
     """Return what is needed of the columns, as lists, and whether the batch is of Arrow."""
     if isinstance(batch, dict):
-        return {**batch, **{n: list(batch[n]) for n in ("bytes", "path") if n in batch}}, False
+        return {**batch, **{n: _list(n, batch[n]) for n in ("bytes", "path") if n in batch}}, False
     if hasattr(batch, "schema") and hasattr(batch, "column"):
         columns = dict.fromkeys(batch.schema.names)
         for name in ("bytes", "path"):
@@ -103,6 +128,17 @@ def _columns(batch: Any) -> tuple[dict[str, Any], bool]:
         "batch: expected a dict of arrays, or a table or batch of pyarrow's, found "
         f"{type(batch).__name__}"
     )
+
+
+def _list(name: str, column: Any) -> list[Any]:
+    if isinstance(column, str | bytes | bytearray | memoryview | dict) or not hasattr(
+        column, "__iter__"
+    ):
+        raise TypeError(
+            f"batch: expected an array or list in the column {name!r}, found "
+            f"{type(column).__name__}"
+        )
+    return list(column)
 
 
 def _with_arrays(batch: Any, new: dict[str, list[Any]]) -> Any:

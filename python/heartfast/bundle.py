@@ -13,12 +13,13 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import novelty, operating
+from heartfast.bundle_checks import check_classes, check_config, check_fields, read_pictures
 from heartfast.context import context_names
 from heartfast.embedding import Described
 from heartfast.errors import BundleError
 from heartfast.features import FEATURES_VERSION, feature_names
 from heartfast.files import require_file
-from heartfast.images import one_line, spectrogram_config
+from heartfast.images import one_line
 from heartfast.members import (
     ARRAY,
     CARD,
@@ -33,6 +34,8 @@ from heartfast.members import (
     wrong,
 )
 from heartfast.models import MAX_PARTS, restored
+from heartfast.provenance import spectrogram_config
+from heartfast.selection import Selection
 from heartfast.stored import Stored, check_size
 
 if TYPE_CHECKING:
@@ -63,7 +66,8 @@ class Bundle(NamedTuple):
     classes
         Class names in the order of the probabilities.
     config
-        The configuration of the pictures it was trained on, None for foreign ones.
+        The configuration of the pictures it was trained on, None for foreign ones. A figure's font
+        is named by its SHA-256.
     leaderboard
         One dictionary a candidate, without times.
     training
@@ -77,6 +81,13 @@ class Bundle(NamedTuple):
         The model card, Markdown.
     embedding
         The network whose outputs are among the features, None without.
+    selection
+        What of recordings the pictures show; None in a bundle of an earlier heartfast, which did
+        not keep it.
+    marked
+        How many of the pictures have labelled intervals drawn on them.
+    sample_rates
+        How many of the pictures have each sample rate.
     """
 
     model: Model
@@ -89,6 +100,9 @@ class Bundle(NamedTuple):
     novelty: dict[str, object] | None = None
     card: str = ""
     embedding: Described | None = None
+    selection: Selection | None = Selection()
+    marked: int = 0
+    sample_rates: dict[int, int] = {}  # noqa: RUF012
 
     @property
     def context(self) -> bool:
@@ -117,7 +131,7 @@ class Bundle(NamedTuple):
         Raises
         ------
         BundleError
-            It is too large to be loaded again.
+            It has more than a bundle can hold, and would not be loaded again.
         OSError
             It cannot be written.
         """
@@ -135,6 +149,7 @@ class Bundle(NamedTuple):
             "name": self.name,
             "classes": self.classes,
             "config": self.config,
+            "pictures": self._pictures(),
             "features": {"version": FEATURES_VERSION, "names": self.feature_names},
             "embedding": self.embedding and self.embedding._asdict(),
             "model": described,
@@ -145,8 +160,22 @@ class Bundle(NamedTuple):
             "arrays": shapes,
             "sha256": {name: digest(content) for name, content in members.items()},
         }
+        try:
+            check_classes(self.classes)
+            check_fields(manifest)
+            if self.config is not None:
+                check_config(self.config)
+        except ValueError as error:
+            raise BundleError(f"{os.fspath(path)}: {one_line(error)}") from None
         manifest[OWN_DIGEST] = _manifest_digest(manifest)
         write_members(path, {MANIFEST: dump(manifest, indent=1).encode(), **members})
+
+    def _pictures(self) -> dict[str, object] | None:
+        if self.selection is None:
+            return None
+        rates = {str(rate): count for rate, count in self.sample_rates.items()}
+        selection = self.selection._asdict()
+        return {"selection": selection, "marked": self.marked, "sample_rates": rates}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Bundle:
@@ -188,29 +217,30 @@ class Bundle(NamedTuple):
                 f"{features.get('version')}: trained by another heartfast, train again",
             )
         classes = typed(manifest, "classes", list)
-        if not all(isinstance(label, str) and label for label in classes):
-            raise ValueError("expected classes to be names")
-        if len(set(classes)) != len(classes) or len(classes) < 2:
-            wrong("two or more different classes", ", ".join(classes))
+        check_classes(classes)
+        check_fields(manifest)
         leaderboard = typed(manifest, "leaderboard", list)
-        if not all(isinstance(row, dict) for row in leaderboard):
-            raise ValueError("expected leaderboard to be a list of objects")
-
+        config, place = manifest.get("config"), manifest.get("novelty")
+        if config is not None:
+            check_config(typed(manifest, "config", dict))
+        selection, marked, rates = read_pictures(manifest.get("pictures"))
         card = text_of(members.pop(CARD, b""), CARD)
         arrays = _arrays(members, typed(manifest, "arrays", dict))
         model = restored(_stored(typed(manifest, "model", dict), "model/", arrays, members))
         expected = (len(classes), len(names))
         if model.shape != expected:
             wrong(f"a model of {expected[0]} classes and {expected[1]} features", model.shape)
-        config, place = manifest.get("config"), manifest.get("novelty")
         bundle = cls(
             model=model,
             name=typed(manifest, "name", str),
             classes=tuple(classes),
-            config=None if config is None else typed(manifest, "config", dict),
+            config=typed(manifest, "config", dict) if config is not None else None,
             leaderboard=leaderboard,
             training=training,
             operating=typed(manifest, "operating", dict),
+            selection=selection,
+            marked=marked,
+            sample_rates=rates,
             novelty=None
             if place is None
             else typed(manifest, "novelty", dict) | _taken(arrays, "novelty/"),
@@ -219,7 +249,6 @@ class Bundle(NamedTuple):
         )
         if rest := sorted([*arrays, *members]):
             wrong("no members but those of the model", ", ".join(rest[:3]))
-        bundle.spectrogram_config()
         operating.check_curves(bundle.operating, classes)
         novelty.check(bundle.novelty, len(own))
         return bundle

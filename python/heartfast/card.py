@@ -14,6 +14,7 @@ from heartfast.context import CAUTION
 from heartfast.features import FEATURES_VERSION, feature_names
 from heartfast.leaderboard import METRICS, NAMES, PROTOCOL_NAMES
 from heartfast.metrics import FEW, LOSSES
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -48,7 +49,7 @@ def limits(bundle: Bundle) -> list[str]:
     training = bundle.training
     counts: dict[str, int] = training["recordings"]  # type: ignore[assignment]
     found = [
-        f"{_text(label)} has {count} recordings: figures for it say little."
+        f"{_text(label)} has {counted(count, 'recording')}: figures for it say little."
         for label, count in counts.items()
         if count < FEW
     ]
@@ -165,6 +166,8 @@ def _made_of(bundle: Bundle) -> Iterable[str]:
         yield CAUTION
     if bundle.config:
         told = sorted((name, value) for name, value in bundle.config.items() if value is not None)
+        if bundle.selection is not None:
+            yield f"Recordings: {bundle.selection.words()}."
         yield f"Pictures: {', '.join(_text(f'{name} {value}') for name, value in told)}."
     if weights := training.get("class_weight"):
         yield f"Class weights: {weights}. Settings tried by tuning: {training['trials']} a fold."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.groups import components
 from heartfast.metrics import FEW
+from heartfast.wording import counted, of_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,20 +57,24 @@ def check_groups(items: Sequence[Item]) -> Finding:
         sides[item.group].add(item.side)
     shared = sorted(group for group, found in sides.items() if len(found) > 1)
     if shared:
+        have = "has" if len(shared) == 1 else "have"
         text = (
-            f"{len(shared)} of {len(sides)} patients (groups) have recordings on both sides of "
-            "the split. The test then shows how well they are recognised, not what is heard."
+            f"{len(shared)} of {counted(len(sides), 'patient')} (groups) {have} recordings on "
+            "both sides of the split. The test then shows how well they are recognised, not what "
+            "is heard."
         )
         return Finding(RED, "groups", text, _named(shared, "group"))
     several = len(known) - len(sides)
     if len(known) < len(items):
-        text = f"The group of {len(items) - len(known)} recordings is not known."
+        text = f"The group of {counted(len(items) - len(known), 'recording')} is not known."
         return Finding(AMBER, "groups", text, [])
     if not several:
         text = "No group has a second recording: perhaps what is taken for the patient is none."
         return Finding(AMBER, "groups", text, [])
     where = "No group is on both sides of the split." if _split(items) else "All groups are known."
-    text = f"{where} {len(sides)} groups have {len(known)} recordings."
+    text = (
+        f"{where} There are {counted(len(known), 'recording')} in {counted(len(sides), 'group')}."
+    )
     return Finding(GREEN, "groups", text, [])
 
 
@@ -90,7 +95,8 @@ def check_copies(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Finding]:
         one, other = items[a], items[b]
         told = f"{one.name} and {other.name}: {how}"
         if one.label and other.label and one.label != other.label:
-            kinds["conflict"].append(f"{told}, but {one.label} and {other.label}")
+            labels = f"{of_class(one.label)} and {of_class(other.label)}"
+            kinds["conflict"].append(f"{told}, but {labels}")
         if one.side != other.side:
             kinds["across"].append(told)
         elif sides[chain[a]] > 1:
@@ -100,27 +106,37 @@ def check_copies(items: Sequence[Item], pairs: Sequence[Pair]) -> list[Finding]:
     found = []
     if across := kinds["across"]:
         text = (
-            f"{len(across)} pairs of recordings are copies of each other, or nearly so, one on "
-            "each side of the split. A model that remembers does well on them."
+            f"{counted(len(across), 'pair')} of recordings are copies of each "
+            "other, or nearly so, one on each side of the split. A model that remembers does well "
+            "on them."
         )
         found.append(Finding(RED, "copies across the split", text, across[:SHOWN]))
     if conflict := kinds["conflict"]:
+        have = "has" if len(conflict) == 1 else "have"
         text = (
-            f"{len(conflict)} pairs of copies have different labels. One of each pair is wrong, "
-            "and no model can be right on both."
+            f"{counted(len(conflict), 'pair')} of copies {have} different labels. One of each pair "
+            "is wrong, and no model can be right on both."
         )
         found.append(Finding(RED, "labels that contradict each other", text, conflict[:SHOWN]))
     if within := kinds["within"]:
         share = len({name for a, b in seen for name in (a, b)}) / len(items)
         text = (
-            f"{len(within)} pairs are copies, or nearly so, and not known to be of one group. "
-            "When recordings are split, both may not go to the same side."
+            f"{counted(len(within), 'pair')} of recordings are copies, or nearly so, and not "
+            "known to be of one group. When recordings are split, both may not go to the same side."
         )
         # A few happen; where many do, any split that does not know them is worthless.
         level = RED if share > 0.2 else AMBER
         found.append(Finding(level, "copies", text, within[:SHOWN]))
     if not found:
-        found.append(Finding(GREEN, "copies", "No recording is a copy of another.", []))
+        copies = len({index for pair in seen for index in pair})
+        text = "No recording is a copy of another."
+        if copies:
+            # `pack` may have given them one group; they still are copies.
+            text = (
+                f"{copies} of {len(items)} recordings are copies of others, or nearly so. Each is "
+                "in the group of its copies: a split by groups keeps them on one side."
+            )
+        found.append(Finding(GREEN, "copies", text, []))
     return found
 
 
@@ -132,16 +148,22 @@ def _same_bytes(items: Sequence[Item]) -> Iterable[tuple[int, int]]:
 
 
 def check_size(items: Sequence[Item]) -> Finding:
-    """Classes with so few recordings or groups that their figures say little."""
+    """Classes with so few recordings or groups that their figures say little, on either side."""
     few = []
-    for label, count in sorted(Counter(item.label for item in items).items()):
-        groups = {item.group or item.name for item in items if item.label == label}
-        if count < FEW or len(groups) < FEW_GROUPS:
-            few.append(f"{label}: {count} recordings in {len(groups)} groups")
+    sides = sorted({item.side for item in items}, reverse=True)
+    for side in sides:
+        where = f" in the {side} set" if side else ""
+        here = [item for item in items if item.side == side]
+        for label, count in sorted(Counter(item.label for item in here).items()):
+            groups = {item.group or item.name for item in here if item.label == label}
+            if count < FEW or len(groups) < FEW_GROUPS:
+                sizes = f"{counted(count, 'recording')} in {counted(len(groups), 'group')}"
+                few.append(f'class "{label}": {sizes}{where}')
     if few:
         text = "Classes are small: another few recordings could give quite other figures."
         return Finding(AMBER, "size", text, few)
-    return Finding(GREEN, "size", f"Every class has {FEW} recordings or more.", [])
+    where = " on each side of the split" if len(sides) > 1 else ""
+    return Finding(GREEN, "size", f"Every class has {FEW} recordings or more{where}.", [])
 
 
 def _split(items: Sequence[Item]) -> bool:

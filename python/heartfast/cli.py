@@ -27,40 +27,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals = Signals()
     try:
         with listening(signals, for_good=arguments is None):
-            from heartfast.options import make_parser
+            import argparse
 
-            parser = make_parser()
-            try:
-                options = parser.parse_args(arguments)
-            except SystemExit:
-                from heartfast.console import write
-
-                write("")  # help may still be on its way
-                raise
-            if "verb" not in options:
-                parser.print_help(sys.stderr)
-                return USAGE
-            options.signals = signals
-            return _VERBS[options.verb](options)
+            options = argparse.Namespace()
+            return _run_verb(options, sys.argv[1:] if arguments is None else arguments, signals)
     except KeyboardInterrupt as interrupt:
         return _stopped(options, signals, str(interrupt))
-    except ValueError as error:
-        # What the library says of a bad argument.
-        return _fail(options, str(error), USAGE)
-    except OSError as error:
-        message = str(error)
-        if error.filename is not None:
-            message = f"{error.filename or repr('')}: {error.strerror}"
-        return _fail(options, message, ERROR)
-    except Exception as error:
-        from heartfast.errors import HeartfastError
-
-        if isinstance(error, HeartfastError):
-            from heartfast.console import say_failed
-
-            say_failed(getattr(error, "errors", ()))
-            return _fail(options, str(error), ERROR)
+    except (SystemExit, GeneratorExit):
         raise
+    except BaseException as error:  # a panic of a library's is no Exception
+        from heartfast.console import explain
+        from heartfast.errors import UsageError
+
+        return _fail(options, explain(error), USAGE if isinstance(error, UsageError) else ERROR)
+
+
+def _run_verb(options: Namespace, arguments: Sequence[str], signals: Signals) -> int:
+    from heartfast import console
+    from heartfast.options import make_parser, require_one_standard_input
+    from heartfast.parsing import parse
+
+    parser = make_parser()
+    try:
+        parse(parser, list(arguments), options)
+    except SystemExit:
+        console.write("")  # help may still be on its way
+        raise
+    console.quiet, console.verbose = "quiet" in options, "verbose" in options
+    if "verb" not in options:
+        parser.print_help(sys.stderr)
+        return USAGE
+    require_one_standard_input(options)
+    options.signals = signals
+    from heartfast.announcing import unannounced
+
+    with unannounced():  # notes are lines here
+        return _VERBS[options.verb](options)
 
 
 def _stopped(options: Namespace | None, signals: Sequence[int], said: str) -> int:
@@ -109,7 +111,7 @@ def _convert(options: Namespace) -> int:
     import gc
 
     from heartfast import settings
-    from heartfast.console import progress_bars, say, say_failed, say_kinds, say_notes
+    from heartfast.console import inform, progress_bars, say_failed, say_kinds, say_notes
     from heartfast.stages.convert import convert
 
     config = settings.config(options)
@@ -138,9 +140,9 @@ def _convert(options: Namespace) -> int:
     say_failed(result.errors, result.out)
     say_kinds(result.errors)
     known = f" ({result.known} recordings by an earlier run)" if result.known else ""
-    say(f"{result.pictures} pictures in {result.out}, {result.failed} failed{known}")
+    inform(f"{result.pictures} pictures in {result.out}, {result.failed} failed{known}")
     if options.gallery and result.pictures:
-        say(f"the gallery is in {result.out}/gallery.html")
+        inform(f"the gallery is in {result.out}/gallery.html")
     _print(options, result.to_dict())
     if result.failed:
         return SOME_FAILED if result.pictures else ERROR
@@ -149,10 +151,10 @@ def _convert(options: Namespace) -> int:
 
 def _merge(options: Namespace) -> int:
     from heartfast.cluster.merge import merge
-    from heartfast.console import say
+    from heartfast.console import inform
 
     result = merge(options.sources, options.out)
-    say(f"{result.pictures} pictures in {result.out}, {result.failed} failed")
+    inform(f"{result.pictures} pictures in {result.out}, {result.failed} failed")
     _print(options, result.to_dict())
     return SOME_FAILED if result.failed else DONE
 
@@ -181,7 +183,7 @@ def _pack(options: Namespace) -> int:
 
 def _train(options: Namespace) -> int:
     from heartfast import settings
-    from heartfast.console import progress_bars, say, say_errors, say_notes
+    from heartfast.console import inform, progress_bars, say_errors, say_notes
     from heartfast.stages.train import train
 
     with progress_bars() as progress:
@@ -201,65 +203,84 @@ def _train(options: Namespace) -> int:
     say_notes(result.notes)
     say_errors(result.errors)
     _print(options, result.to_dict(), result.to_text())
-    say(f"{result.best}, fitted on all {result.n_recordings} pictures, is in {options.out}")
+    inform(f"{result.best}, fitted on all {result.n_recordings} pictures, is in {options.out}")
     if result.interrupted:
         return _stopped(options, options.signals, "")
     return _leave(SOME_FAILED if result.errors else DONE)
 
 
 def _score(options: Namespace) -> int:
-    from heartfast.console import progress_bars, say, say_errors, say_notes
+    from heartfast.console import inform, progress_bars, say_errors, say_notes
     from heartfast.stages.score import score
 
     source = options.input[0] if len(options.input) == 1 else options.input
+    to_output = options.out == "-"
     with progress_bars() as progress:
         result = score(
             options.model,
             source,
-            options.out,
+            None if to_output else options.out,
             columns=options.columns,
             sensitivity=dict(options.sensitivity),
             costs=options.costs or dict(options.cost) or None,
             reject=options.reject,
+            by_recording=options.by_recording,
             by_group=options.by_group,
             group_regex=options.group_regex,
             embed=options.embed,
+            font=options.font,
             jobs=options.jobs,
             progress=progress,
         )
     say_notes(result.notes)
     say_errors(result.errors)
-    say(f"{len(result.names)} scored in {options.out}, {len(result.errors)} failed")
-    _print(options, result.to_dict())
+    where = "on standard output" if to_output else f"in {options.out}"
+    inform(f"{len(result.names)} scored {where}, {len(result.errors)} failed")
+    if to_output:
+        _write_table(*result.table(options.columns))
+    else:
+        _print(options, result.to_dict())
     return SOME_FAILED if result.errors else DONE
 
 
+def _write_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Write a CSV to standard output, the same bytes as in a file."""
+    from heartfast.console import write_bytes
+    from heartfast.tables import format_csv
+
+    write_bytes(format_csv(header, rows).encode("utf-8", "surrogateescape"))
+
+
 def _evaluate(options: Namespace) -> int:
-    from heartfast.console import say, say_notes
+    import os
+
+    from heartfast.console import inform, say_notes
     from heartfast.files import require_output
     from heartfast.stages.evaluate import evaluate
+    from heartfast.tables import TEST_METADATA
 
-    inputs = options.scores, options.actual, options.groups
+    beside = os.path.join(os.path.dirname(options.actual), TEST_METADATA)
+    inputs = options.scores, options.actual, options.groups, beside
     if options.html:
-        require_output(options.html, *inputs)
+        require_output(options.html, *inputs, kind="page")
     result = evaluate(options.scores, options.actual, groups=options.groups, seed=options.seed)
     say_notes(result.notes)
     if options.html:
         from heartfast.report import write_evaluation
 
         write_evaluation(options.html, result)
-        say(f"the report is in {options.html}")
+        inform(f"the report is in {options.html}")
     _print(options, result.to_dict(), result.to_text())
     return DONE
 
 
 def _audit(options: Namespace) -> int:
-    from heartfast.console import progress_bars, say, say_notes
+    from heartfast.console import inform, progress_bars, say_notes
     from heartfast.files import require_output
     from heartfast.stages.audit import audit, write_audit
 
     if options.html:
-        require_output(options.html, options.dataset)
+        require_output(options.html, options.dataset, options.images, kind="page")
     with progress_bars() as progress:
         result = audit(
             options.dataset,
@@ -271,13 +292,13 @@ def _audit(options: Namespace) -> int:
     say_notes(result.notes)
     if options.html:
         write_audit(options.html, result)
-        say(f"the page is in {options.html}")
+        inform(f"the page is in {options.html}")
     _print(options, result.to_dict(), result.to_text())
     return DONE
 
 
 def _gallery(options: Namespace) -> int:
-    from heartfast.console import progress_bars, say
+    from heartfast.console import inform, progress_bars
     from heartfast.stages.gallery import gallery
 
     with progress_bars() as progress:
@@ -292,7 +313,7 @@ def _gallery(options: Namespace) -> int:
         )
     scored = f", {result.scored} with scores" if options.scores else ""
     explained = f", {result.explained} explained" if options.model else ""
-    say(
+    inform(
         f"{result.pictures} pictures in {result.path}, {result.sounds} with sound{scored}"
         f"{explained}"
     )
@@ -331,7 +352,7 @@ def _demo(options: Namespace) -> int:
 
 
 def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
-    from heartfast.console import progress_bars, say, say_errors, say_failed, say_notes
+    from heartfast.console import inform, progress_bars, say_errors, say_failed, say_notes
 
     with progress_bars() as progress:
         result = run(seed=options.seed, jobs=options.jobs, progress=progress)
@@ -339,8 +360,8 @@ def _whole_path(options: Namespace, run: Callable[..., Any]) -> int:
     say_failed(result.conversion.errors, result.conversion.out)
     say_errors(result.packing.errors + result.training.errors)
     _print(options, result.to_dict(), result.to_text())
-    say(f"the report is in {result.report}")
-    say(f"the gallery is in {result.gallery}")
+    inform(f"the report is in {result.report}")
+    inform(f"the gallery is in {result.gallery}")
     return SOME_FAILED if result.errors else DONE
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from heartfast.context import ALONE
 from heartfast.errors import DatasetError
+from heartfast.names import comparable
 from heartfast.naming import groups_by_pattern
-from heartfast.tables import METADATA, TEST_METADATA, read_table
+from heartfast.tables import METADATA, TEST_METADATA, read_table, warn_of
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +84,8 @@ def groups_to_score(
     else:
         if not any(known.values()) and isinstance(source, str | os.PathLike):
             known = _known_beside(os.fspath(source))
-        groups = [known.get(name, "") for name in names]
+        spelled = {comparable(name): group for name, group in known.items()}
+        groups = [known.get(name) or spelled.get(comparable(name), "") for name in names]
         if not any(groups) and not required:
             return list(names), [ALONE]
         if not any(groups):
@@ -92,7 +95,8 @@ def groups_to_score(
                 "group_regex; found none"
             )
         if alone := [name for name, group in zip(names, groups, strict=True) if not group]:
-            notes.append(f"{len(alone)} recordings have no group, each its own ({alone[0]}, ...)")
+            count = counted(len(alone), "recording")
+            notes.append(f"{count} without a group, each its own ({alone[0]}, ...)")
     return [group or name for group, name in zip(groups, names, strict=True)], notes
 
 
@@ -105,9 +109,12 @@ def _known_beside(source: str) -> dict[str, str]:
         path = os.path.join(folder, beside)
         if os.path.isfile(path):
             table = read_table(path, (), "a table with file_name and group")
+            warn_of(table)
             if set(columns) <= set(table.header):  # a metadata.csv may be of something else
                 rows = zip(*map(table.column, columns), strict=True)
-                return {n[len(prefix) :]: group for n, group in rows if n.startswith(prefix)}
+                known = {comparable(name): group for name, group in rows}
+                prefix = comparable(prefix)
+                return {n[len(prefix) :]: g for n, g in known.items() if n.startswith(prefix)}
     return {}
 
 

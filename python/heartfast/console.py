@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 # Failed files that are named on the terminal where a file has all of them.
 MOST_ERRORS = 20
+# Where no one watches, how far it is gets a line so often.
+EVERY_S = 30.0
+
+# What the command line was asked for: errors only, or all there is to say.
+quiet = False
+verbose = False
 
 
 def say(line: str) -> None:
@@ -27,6 +33,12 @@ def say(line: str) -> None:
         sys.stderr = None  # its reader has gone; the work and its exit code are as they were
 
 
+def inform(line: str) -> None:
+    """Write a line that is no error."""
+    if not quiet:
+        say(line)
+
+
 def write(text: str) -> None:
     """Write to standard output; a reader who has gone, as after `| head`, needs no more."""
     if sys.stdout is None:  # it may be closed
@@ -36,6 +48,21 @@ def write(text: str) -> None:
         sys.stdout.flush()
     except OSError as error:
         # Nor does the interpreter, at its end.
+        sys.stdout = None
+        if not isinstance(error, BrokenPipeError):
+            error.filename = "standard output"
+            raise
+
+
+def write_bytes(data: bytes) -> None:
+    """Write bytes to standard output, as `write` does with text."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except OSError as error:
         sys.stdout = None
         if not isinstance(error, BrokenPipeError):
             error.filename = "standard output"
@@ -54,12 +81,12 @@ def printable(line: str, encoding: str = "utf-8") -> str:
 def say_notes(notes: Iterable[str]) -> None:
     """Write notes, one a line."""
     for note in notes:
-        say(f"note: {note}")
+        inform(f"note: {note}")
 
 
 def say_errors(errors: Sequence[tuple[str, str]], where: str = "") -> None:
     """Name failed files: (path, message) pairs; only the first, where a file has all of them."""
-    named = errors[:MOST_ERRORS] if where else errors
+    named = errors[:MOST_ERRORS] if where and not verbose else errors
     for path, message in named:
         say(f"failed: {path}: {message}")
     if len(errors) > len(named):
@@ -85,12 +112,78 @@ def say_kinds(errors: Sequence[Failed]) -> None:
             say(line)
 
 
+def explain(error: BaseException) -> str:
+    """Return why a command failed, in one line; what is no error of heartfast's is a defect."""
+    from heartfast.errors import HeartfastError, UsageError
+
+    if isinstance(error, OSError):
+        if error.filename is None:
+            return str(error)
+        return f"{error.filename or repr('')}: {error.strerror}"
+    if isinstance(error, HeartfastError | UsageError):
+        say_failed(getattr(error, "errors", ()))
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "expected more memory, found none left; fewer --jobs need less"
+    if verbose:
+        import traceback
+
+        for line in "".join(traceback.format_exception(error)).rstrip().split("\n"):
+            say(line)
+    said = " ".join(str(error).split())
+    where = "" if verbose else " (-v shows where)"
+    return f"internal error, please report it: {type(error).__name__}: {said}{where}"
+
+
 @contextlib.contextmanager
 def progress_bars() -> Iterator[ProgressCallback | None]:
-    """Give a progress callback that draws a bar per stage, or None where no one watches."""
-    if sys.stderr is None or not sys.stderr.isatty():
+    """Give a progress callback: bars on a terminal, elsewhere a line now and then."""
+    if sys.stderr is None or quiet:
         yield None
-        return
+    elif sys.stderr.isatty():
+        with _bars() as update:
+            yield update
+    else:
+        with _lines() as update:
+            yield update
+
+
+@contextlib.contextmanager
+def _lines() -> Iterator[ProgressCallback]:
+    """Write how far it is every `EVERY_S` seconds, also while nothing is reported."""
+    import threading
+    import time
+
+    last: list[Progress] = []
+    over = threading.Event()
+    start = time.monotonic()
+
+    def watch() -> None:
+        while not over.wait(EVERY_S):
+            say(_line(last[0] if last else None, time.monotonic() - start))
+
+    def update(report: Progress) -> None:
+        last[:] = [report]
+
+    with contextlib.suppress(RuntimeError):  # there may be no thread left
+        threading.Thread(target=watch, name="heartfast-progress", daemon=True).start()
+    try:
+        yield update
+    finally:
+        over.set()
+
+
+def _line(report: Progress | None, seconds: float) -> str:
+    time = f"{seconds // 60:.0f} min {seconds % 60:.0f} s" if seconds >= 60 else f"{seconds:.0f} s"
+    if report is None:
+        return f"{time}: at work"
+    failed = f", {report.failed} failed" if report.failed else ""
+    return f"{time}: {report.stage}: {report.done} of {report.total}{failed}"
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[ProgressCallback]:
+    """Draw a bar per stage."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from heartfast import _core
     from heartfast.intervals import Interval
     from heartfast.limits import Limits
+    from heartfast.remarks import Counted
     from heartfast.selection import Selection
 
 
@@ -22,6 +23,8 @@ class BatchOptions(NamedTuple):
     shard_bytes: int | None
     fsync: bool
     check: bool
+    overwrite: bool
+    prune: bool
     png: str
     selection: Selection
     limits: Limits
@@ -74,7 +77,12 @@ class Conversion:
     known : int
         Recordings that an earlier run had converted already, or tried to.
     notes : list of str
-        What a user should know: names that changed, rows and recordings without a match.
+        What a user should know: names that changed, rows and recordings without a match, and what
+        was odd about recordings.
+    remarks : list of (kind, count, first, text)
+        What was odd about recordings that were read all the same: how many are ``cut`` (shorter
+        than their headers say), the path of the first, and what is said of it; or have a ``size``
+        in the header that does not fit the file, or ``extra`` data that is not read.
 
     A notebook shows a dozen of the pictures.
     """
@@ -91,6 +99,7 @@ class Conversion:
         self.duration_s: float = outcome["duration_s"]
         self.known: int = outcome["known"]
         self.notes = notes
+        self.remarks: list[Counted] = outcome["remarks"]
         self._errors = errors
         self._recordings = outcome["recordings"]
         self._records: list[Converted] | None = None

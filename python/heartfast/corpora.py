@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heartfast.errors import DatasetError
-from heartfast.tables import read_rows, read_table
+from heartfast.partition import UNLABELLED
+from heartfast.tables import known, read_rows, read_table, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,11 +23,21 @@ TABLES = {"cinc2016": "REFERENCE.csv", "circor": "training_data.csv"}
 
 
 class Label(NamedTuple):
-    """What is known of a recording; an empty string is "not known"."""
+    """What is known of a recording; an empty string is "not known".
+
+    `part` is that of a split which its dataset already has: "train", "val" or "test".
+    """
 
     label: str = ""
     group: str = ""
     source: str = ""
+    part: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The folder of its picture."""
+        folder = self.label or UNLABELLED
+        return f"{self.part}/{folder}" if self.part else folder
 
 
 def read_corpus(
@@ -44,7 +55,8 @@ def read_corpus(
             f"{', '.join(sources)}: expected names as in the {scheme} corpus{table}; found no "
             f"label ({first!r})"
         )
-    notes = [f"{missing} recordings have no label ({first}, ...)"] if missing else []
+    have = "recording has" if missing == 1 else "recordings have"
+    notes = [f"{missing} {have} no label ({first}, ...)"] if missing else []
     return found, notes
 
 
@@ -84,9 +96,13 @@ def _cinc2016(recordings: Iterable[Recording], sources: Sequence[str]) -> list[L
     """PhysioNet/CinC Challenge 2016: every REFERENCE.csv beside or above a recording."""
 
     def read(path: str) -> dict[str, Label]:
+        table = read_rows(path, "a CSV of labels")
+        warn_of(table)
         return {
-            os.path.splitext(row[0].rpartition("/")[2])[0]: Label(_CINC_VALUES.get(row[1], row[1]))
-            for row in read_rows(path, "a CSV of labels")
+            os.path.splitext(row[0].rpartition("/")[2])[0]: Label(
+                _CINC_VALUES.get(row[1], known(row[1]))
+            )
+            for row in table.rows
             if len(row) >= 2
         }
 
@@ -120,11 +136,12 @@ def _circor(recordings: Iterable[Recording], sources: Sequence[str]) -> list[Lab
 
 def _circor_patients(path: str) -> dict[str, Label]:
     table = read_table(path, ("Patient ID", "Murmur"), "CirCor's training_data.csv")
+    warn_of(table)
     murmur: dict[str, str] = {}
     same: dict[str, str] = {}
     for line, row in zip(table.lines, table.records(), strict=True):
         patient, other = _number(row["Patient ID"]), _number(row.get("Additional ID", ""))
-        label = row["Murmur"].strip().lower()
+        label = known(row["Murmur"]).strip().lower()
         if not patient:
             raise DatasetError(
                 f"{path}, line {line}: expected a number as Patient ID, found {row['Patient ID']!r}"

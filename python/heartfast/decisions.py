@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.errors import UsageError
 from heartfast.operating import TARGETS, Point, curves, threshold
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def make_rule(
 ) -> Rule:
     """Make a rule of what a caller asks for; `ValueError` says what is wrong with it."""
     if sensitivity and costs is not None:
-        raise ValueError("expected a sensitivity or costs, found both")
+        raise UsageError("expected a sensitivity or costs, found both")
     points = [threshold(operating, label, value) for label, value in (sensitivity or {}).items()]
     matrix = None if costs is None else cost_matrix(costs, classes)
     return Rule(tuple(classes), tuple(points), matrix)
@@ -104,7 +105,7 @@ def cost_matrix(costs: Costs, classes: Sequence[str]) -> Array:
     matrix = 1.0 - np.eye(len(classes))
     for pair, cost in costs.items():
         if not all(label in classes for label in pair):
-            raise ValueError(
+            raise UsageError(
                 f"cost: expected classes of {', '.join(classes)}, found {':'.join(pair)}"
             )
         matrix[classes.index(pair[0]), classes.index(pair[1])] = _cost(cost, ":".join(pair))
@@ -115,9 +116,10 @@ def _read_costs(path: str | os.PathLike[str], classes: Sequence[str]) -> Array:
     import numpy as np
 
     from heartfast.errors import DatasetError
-    from heartfast.tables import read_table
+    from heartfast.tables import read_table, warn_of
 
     table = read_table(path, ("actual", *classes), "a table of costs")
+    warn_of(table)
     rows = dict(zip(table.column("actual"), table.records(), strict=True))
     if (
         len(table.header) != len(classes) + 1
@@ -129,7 +131,9 @@ def _read_costs(path: str | os.PathLike[str], classes: Sequence[str]) -> Array:
             f"rows {', '.join(table.column('actual'))} and columns {', '.join(table.header[1:])}"
         )
     try:
-        return np.array([[_cost(rows[a][b], f"{a}:{b}") for b in classes] for a in classes])
+        return np.array(
+            [[_cost(table.with_point(rows[a][b]), f"{a}:{b}") for b in classes] for a in classes]
+        )
     except ValueError as error:
         raise DatasetError(f"{table.where}: {error}") from None
 
@@ -140,7 +144,7 @@ def _cost(value: object, pair: str) -> float:
     except (TypeError, ValueError):
         cost = math.nan
     if not 0 <= cost <= MAX_COST:
-        raise ValueError(f"cost of {pair}: expected 0 to {MAX_COST:g}, found {value!r}")
+        raise UsageError(f"cost of {pair}: expected 0 to {MAX_COST:g}, found {value!r}")
     return cost
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
-from heartfast.errors import DecodeError
+from heartfast.errors import DatasetError, DecodeError
 from heartfast.groups import components
+from heartfast.heads import part_of
 from heartfast.images import decode
 from heartfast.parallel import for_each
 from heartfast.progress import Progress
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,9 +83,30 @@ def join_duplicates(
     one, other = (pictures[i].name for i in pairs[0])
     note = (
         f"{len(copies)} recordings are copies of others or nearly so, and stay together in "
-        f"{len(joined)} groups ({one} and {other}, ...); --no-join-duplicates lets them apart"
+        f"{counted(len(joined), 'group')} ({one} and {other}, ...), each on one side of a split; "
+        "--no-join-duplicates lets them apart"
     )
     return [
         picture._replace(group=name[index]) if index in joined else picture
         for index, picture in zip(number, pictures, strict=True)
     ], [note]
+
+
+def require_one_label(pictures: PictureSet, labelled: Sequence[Picture], where: str) -> None:
+    """Raise `DatasetError` where the same part of a recording has two labels."""
+    labels: dict[str, str] = {}
+    torn = {
+        p.sha256 for p in labelled if p.sha256 and labels.setdefault(p.sha256, p.label) != p.label
+    }
+    seen: dict[tuple[object, ...], Picture] = {}
+    for picture in labelled:
+        if picture.sha256 in torn:
+            part = part_of(io.BytesIO(pictures.read_bytes(picture.name)))
+            first = seen.setdefault((picture.sha256, part), picture)
+            if first.label != picture.label:
+                raise DatasetError(
+                    f"{where}: expected one label for each recording, found {first.label!r} for "
+                    f"{first.name!r} and {picture.label!r} for {picture.name!r}, which are of the "
+                    f"same bytes (sha256 {picture.sha256[:12]}); correct the label, or remove one "
+                    "of the recordings, and convert again with --prune"
+                )

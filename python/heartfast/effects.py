@@ -1,7 +1,8 @@
 """Spectrograms beyond the transform: made in other ways, smoothed, cleaned, differentiated.
 
 Each function has a field of `SpectrogramConfig` of the same meaning, with which `spectrogram` and
-`convert` do the same, all in a fixed order.
+`convert` do the same, all in a fixed order. Values that are no finite numbers count as no
+magnitude, with a `HeartfastWarning`, so that they do not spread to their neighbours.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError
 from heartfast.parallel import cores
-from heartfast.picture import Spectrogram, sample_rate
-from heartfast.spectral import spectrogram
+from heartfast.picture import Spectrogram, magnitudes, sample_rate
+from heartfast.spectral import near_one, spectrogram
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -355,12 +357,15 @@ def _apply(spec: Spectrogram, **effect: Any) -> Spectrogram:
     """Apply one effect, on the grid of the configuration with which `spec` was made."""
     import numpy as np
 
-    values = spec.values
-    if values.ndim < 2:
-        raise ValueError(f"spec.values: expected shape (..., bins, frames), found {values.shape}")
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
-    values = np.require(values, requirements=["C", "A"])
+    if spec.values.ndim < 2:
+        found = spec.values.shape
+        raise UsageError(f"spec.values: expected shape (..., bins, frames), found {found}")
+    values = np.require(magnitudes(spec)[0], requirements=["C", "A"])
     config = spec.config.replace(**{**_NONE, **effect})
-    changed = _core.apply_effects(values, sample_rate(spec.sr), config, cores(None))
-    return Spectrogram(changed, sr=spec.sr, config=spec.config)
+    rate, threads = sample_rate(spec.sr), cores(None)
+
+    def change(values: Any, config: SpectrogramConfig) -> Any:
+        return _core.apply_effects(np.ascontiguousarray(values), rate, config, threads)
+
+    changed = near_one(change, values, config, 2)
+    return Spectrogram(changed, sr=spec.sr, config=spec.config, silenced=spec.silenced)

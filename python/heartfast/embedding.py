@@ -11,11 +11,13 @@ that are not ONNX's own, or loops, is refused. What is left can still take memor
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.errors import BundleError, ConfigMismatchError, DatasetError
+from heartfast.errors import BundleError, ConfigMismatchError, DatasetError, UsageError
+from heartfast.extras import require_package
 from heartfast.features import feature_names
-from heartfast.files import require_file
+from heartfast.files import read_file
 from heartfast.images import decode, one_line
 from heartfast.onnx_file import check_network
 from heartfast.parallel import for_each
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heartfast.extraction import Extracted
-    from heartfast.images import PictureSet, Provenance
+    from heartfast.images import PictureSet
+    from heartfast.inputs import PicturesInMemory
     from heartfast.progress import ProgressCallback
+    from heartfast.provenance import Provenance
 
     Array = NDArray[np.float64]
 
@@ -68,6 +72,8 @@ class Described(NamedTuple):
         outputs, only, sha256 = found.get("outputs"), found.get("only"), found.get("sha256")
         if set(found) != set(cls._fields) or not isinstance(sha256, str) or type(only) is not bool:
             raise ValueError(f"expected an embedding with {', '.join(cls._fields)}")
+        if not re.fullmatch("[0-9a-f]{1,64}", sha256):
+            raise ValueError(f"expected the SHA-256 of an embedding's file, found {sha256:.70}")
         if type(outputs) is not int or not 1 <= outputs <= MAX_OUTPUTS:
             raise ValueError(f"expected an embedding of 1 to {MAX_OUTPUTS}, found {outputs!r}")
         return cls(sha256, outputs, only)
@@ -88,23 +94,18 @@ class Network:
         The file is no such network, or one that is not to be trusted (see the module).
     OSError
         It cannot be read.
-    ValueError
+    HeartfastError
         onnxruntime is not installed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         import hashlib
 
-        try:
-            import onnxruntime
-        except ImportError:
-            raise ValueError(
-                "embed: expected onnxruntime (pip install 'heartfast[embed]'), found none"
-            ) from None
+        require_package("onnxruntime", "embed")
+        import onnxruntime
+
         self.path = os.fspath(path)
-        require_file(path, "an ONNX network")
-        with open(path, "rb") as file:
-            data = file.read(MAX_NETWORK_BYTES + 1)
+        data = read_file(path, "an ONNX network", MAX_NETWORK_BYTES + 1)
         self.sha256 = hashlib.sha256(data).hexdigest()
         if len(data) > MAX_NETWORK_BYTES:
             raise BundleError(
@@ -207,7 +208,7 @@ class Network:
 
 def embed(
     network: Network,
-    pictures: PictureSet,
+    pictures: PictureSet | PicturesInMemory,
     names: Sequence[str],
     *,
     jobs: int | None = None,
@@ -251,7 +252,7 @@ def widened(
     found: Extracted,
     network: Network | None,
     only: bool,
-    pictures: PictureSet,
+    pictures: PictureSet | PicturesInMemory,
     names: Sequence[str],
     *,
     jobs: int | None = None,
@@ -274,7 +275,7 @@ def given_network(path: str | os.PathLike[str] | None, only: bool) -> Network | 
     """Return the network to train with, if there is to be one."""
     if path is None:
         if only:
-            raise ValueError("embed_only: expected a network (embed), found none")
+            raise UsageError("embed_only: expected a network (embed), found none")
         return None
     return Network(path)
 
@@ -293,10 +294,10 @@ def require_network(
     """
     if described is None:
         if path is not None:
-            raise ValueError("embed: expected no network for a model trained without, found one")
+            raise UsageError("embed: expected no network for a model trained without, found one")
         return None
     if path is None:
-        raise ValueError(
+        raise UsageError(
             "embed: expected the network that the model was trained with (sha256 "
             f"{described.sha256}), found none"
         )

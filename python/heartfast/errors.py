@@ -23,6 +23,30 @@ class HeartfastWarning(UserWarning):
     """What a user should know of a result that is there all the same."""
 
 
+def warn(*texts: str) -> None:
+    """Give notes to the logger ``heartfast``, and then to `warnings`, as of the caller's line.
+
+    The caller is the innermost one that is not in heartfast.
+    """
+    import sys
+    import warnings
+
+    frame, level = sys._getframe(1), 2
+    while frame.f_back and str(frame.f_globals.get("__name__", "")).split(".")[0] == "heartfast":
+        frame, level = frame.f_back, level + 1
+    # Without it nobody can have asked for its lines, and importing it takes time.
+    if "logging" in sys.modules:
+        import logging
+
+        logger = logging.getLogger("heartfast")
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())  # else they would go to standard error
+        for text in texts:
+            logger.warning("%s", text)
+    for text in texts:
+        warnings.warn(text, HeartfastWarning, stacklevel=level)
+
+
 class UsageError(ValueError):
     """An argument that a function or a configuration does not take.
 

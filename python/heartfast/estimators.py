@@ -17,13 +17,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from heartfast.errors import DatasetError, DecodeError
+from heartfast.errors import DatasetError, DecodeError, UsageError, warn
 from heartfast.extraction import extract_all
 from heartfast.features import extract, feature_names
 from heartfast.fitting import CANDIDATES, Data, Settings
-from heartfast.images import SUFFIXES, PictureSet, spectrogram_config
+from heartfast.images import SUFFIXES, PictureSet
 from heartfast.parallel import cores
+from heartfast.provenance import Made, spectrogram_config
 from heartfast.seeds import MAX_SEED
+from heartfast.selection import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +55,9 @@ class SpectrogramFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
     config_ : dict or None
         The configuration in force; None after pictures or arrays that do not say how they were
         made.
+    selection_ : heartfast.selection.Selection or None
+        What of their recordings the pictures show (a channel, another sample rate). Recordings are
+        treated alike. None where it is not known; recordings are then taken whole.
 
     Notes
     -----
@@ -91,13 +96,17 @@ class SpectrogramFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
 
             # As pictures and bundles have it: JSON knows no tuples.
             config = json.loads(json.dumps(self.config.to_dict()))
-        matrix, self.config_ = self._describe(X, config, fitting=True)
+        expected = None if config is None else Made(config, None)
+        matrix, made = self._describe(X, expected, fitting=True)
+        self.config_: dict[str, object] | None = made.config if made else None
+        self.selection_: Selection | None = made.selection if made else None
         return matrix
 
     def transform(self, X: Sequence[Item]) -> Array:
         """Return the features, float64 (n, n_features)."""
         check_is_fitted(self)
-        return self._describe(X, self.config_, fitting=False)[0]
+        made = None if self.config_ is None else Made(self.config_, self.selection_)
+        return self._describe(X, made, fitting=False)[0]
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002
         """Name every column, in order."""
@@ -113,16 +122,16 @@ class SpectrogramFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
         return tags
 
     def _describe(
-        self, items: Sequence[Item], config: dict[str, object] | None, *, fitting: bool
-    ) -> tuple[Array, dict[str, object] | None]:
-        """Return features of everything and the configuration that was used."""
+        self, items: Sequence[Item], made: Made | None, *, fitting: bool
+    ) -> tuple[Array, Made | None]:
+        """Return features of everything, and the configuration and selection that were used."""
         if isinstance(items, str | os.PathLike):
             raise TypeError(f"X: expected a sequence of paths or arrays, found {items!r}")
         places: dict[str, list[int]] = {"levels": [], "pictures": [], "recordings": []}
         for place, item in enumerate(items):
             places[_kind(item)].append(place)
         if not len(items):
-            raise ValueError("X: expected at least one path or array, found none")
+            raise UsageError("X: expected at least one path or array, found none")
         matrix = np.empty((len(items), len(feature_names())))
         for place in places["levels"]:
             matrix[place] = extract(np.asarray(items[place]))
@@ -131,22 +140,26 @@ class SpectrogramFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc
             with PictureSet(found) as pictures:
                 names = [path.replace(os.sep, "/") for path in found]
                 try:
-                    described = extract_all(pictures, names, config=config, jobs=jobs)
+                    config, selection = made or (None, None)
+                    described = extract_all(
+                        pictures, names, config=config, selection=selection, jobs=jobs
+                    )
                 except DatasetError as error:  # none of them can be read
                     raise DecodeError(str(error)) from None
             _require_all(described.errors)
             matrix[places["pictures"]] = described.matrix
-            config = config or described.config
+            if made is None and described.config is not None:
+                made = Made(described.config, described.selection)
         if found := [os.fspath(items[place]) for place in places["recordings"]]:  # type: ignore[arg-type]
-            if config is None:
+            if made is None:
                 if not fitting or len(found) < len(items):
                     raise DatasetError(
                         f"{found[0]}: expected pictures or levels, because those the features were "
                         "fitted on do not say how they were made; found a recording"
                     )
-                config = spectrogram_config({}).to_dict()
-            matrix[places["recordings"]] = _describe_recordings(found, config, jobs)
-        return matrix, config
+                made = Made(spectrogram_config({}).to_dict())
+            matrix[places["recordings"]] = _describe_recordings(found, made, jobs)
+        return matrix, made
 
 
 def _kind(item: object) -> str:
@@ -163,18 +176,25 @@ def _require_all(errors: Sequence[tuple[str, str]]) -> None:
         raise DecodeError(": ".join(errors[0]))
 
 
-def _describe_recordings(paths: list[str], config: dict[str, object], jobs: int | None) -> Array:
+def _describe_recordings(paths: list[str], made: Made, jobs: int | None) -> Array:
     """Describe the pictures that recordings would have: (n, f), in the order of the paths."""
-    from heartfast import _core
+    from heartfast import _core, remarks
     from heartfast.limits import Limits
 
     for path in paths:
         os.stat(path)  # what is not there is no damaged recording, but an OSError
-    matrix, failures = _core.describe_recordings(
-        [(path, path) for path in paths], spectrogram_config(config), Limits(), cores(jobs), None
-    )
-    failed = zip(paths, failures, strict=True)
-    _require_all([(path, text) for path, text in failed if text is not None])
+    selection = made.selection or Selection()
+    if selection.cuts:
+        raise DatasetError(
+            f"{paths[0]}: expected pictures of {selection.words()}, as the features were fitted "
+            "on, found a recording, which would become several; convert it first"
+        )
+    describer = _core.Describer(spectrogram_config(made.config), selection, Limits())
+    matrix, described, odd = describer.describe([(path, path) for path in paths], cores(jobs))
+    failed = zip(paths, described, strict=True)
+    _require_all([(path, text) for path, (_, _, text) in failed if text is not None])
+    for note in remarks.notes(odd):
+        warn(note)
     return matrix
 
 
@@ -236,17 +256,17 @@ class SpectrogramClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[mis
     ) -> SpectrogramClassifier:
         """Fit the candidate on features (n, f), labels (n,) and, if they are known, groups (n,)."""
         if self.model not in CANDIDATES:
-            raise ValueError(
+            raise UsageError(
                 f"model: expected one of {', '.join(CANDIDATES)}, found {self.model!r}"
             )
         if self.trials < 1:
-            raise ValueError(f"trials: expected at least 1, found {self.trials}")
+            raise UsageError(f"trials: expected at least 1, found {self.trials}")
         features, labels = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(labels)
         self.classes_, actual = np.unique(labels, return_inverse=True)
         k = len(self.classes_)
         if k < 2:
-            raise ValueError(f"y: expected at least 2 classes, found 1 class, {labels[0]!r}")
+            raise UsageError(f"y: expected at least 2 classes, found 1 class, {labels[0]!r}")
         if groups is None:
             numbers = np.arange(len(labels))
         else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from heartfast.errors import UsageError
 from heartfast.metrics import RESAMPLES, log_losses
 from heartfast.models import standardise
 
@@ -131,7 +132,7 @@ def _others(groups: Rows, rng: np.random.Generator) -> Rows:
     codes = np.unique(groups, return_inverse=True)[1]
     members = [np.flatnonzero(codes == code) for code in range(int(codes.max()) + 1)]
     if len(members) < 2:
-        raise ValueError("splits: expected held-out parts of 2 groups or more, found one of 1")
+        raise UsageError("splits: expected held-out parts of 2 groups or more, found one of 1")
     order = rng.permutation(len(members))
     donors = np.empty_like(groups)
     for own, other in zip(order, np.roll(order, 1), strict=True):

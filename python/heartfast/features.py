@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast.images import Provenance
+    from heartfast.provenance import Provenance
 
     Array = NDArray[np.float64]
 

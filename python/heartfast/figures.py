@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,7 +39,8 @@ class FigureConfig(NamedTuple):
     title : str, optional
         By default the recording's name, if it has one.
     xlab, ylab : str, optional
-        Names of the axes; by default with their units, which are s or ms, Hz or kHz as fits.
+        Names of the axes; by default with their units. A name with another unit than the axis has
+        is a `HeartfastWarning`, or a note of `convert`.
     grid : bool
         Dotted lines at the ticks.
     colorbar : bool
@@ -54,8 +56,13 @@ class FigureConfig(NamedTuple):
     brightness : float
         -1 to 1. What levels become lighter by.
     font : path, optional
-        A TrueType or OpenType file, for other scripts than Latin, Greek and Cyrillic. What a font
-        does not have is a box.
+        A TrueType or OpenType file, for other scripts than Latin, Greek and Cyrillic. What it and
+        the built-in font do not have is drawn with a font of this machine; what none has is a box,
+        with a warning or a note.
+    time_unit : str
+        Of the time axis: ``ms``, ``s``, ``min``, or ``auto``: ms below 1 s, min from 10 min on.
+    frequency_unit : str
+        Of the frequency axis: ``Hz``, ``kHz``, or ``auto``: kHz from 2 kHz on, but for octaves.
 
     Notes
     -----
@@ -91,6 +98,8 @@ class FigureConfig(NamedTuple):
     contrast: float = 0.0
     brightness: float = 0.0
     font: str | os.PathLike[str] | None = None
+    time_unit: Literal["auto", "ms", "s", "min"] = "auto"
+    frequency_unit: Literal["auto", "Hz", "kHz"] = "auto"
 
 
 # Settings that suit a kind of recordings, as a whole: of the spectrogram, and of the figure.
@@ -144,7 +153,7 @@ def preset(name: str) -> SpectrogramConfig:
     800.0
     """
     if name not in PRESETS:
-        raise ValueError(f"preset: expected one of {', '.join(PRESETS)}, found {name!r}")
+        raise UsageError(f"preset: expected one of {', '.join(PRESETS)}, found {name!r}")
     fields, figure = PRESETS[name]
     return SpectrogramConfig(**fields, figure=FigureConfig(**figure))
 
@@ -157,7 +166,9 @@ class Figure:
     png : bytes
     axes : dict
         Where things are: size (width, height), plot and osc (left, top, right, bottom) in pixels;
-        xlim in seconds, ylim in Hz at the plots' borders.
+        xlim in seconds, ylim in Hz at the plots' borders, whatever the units in which the axes
+        count, which are time_unit and frequency_unit. Where texts needed fonts of this machine,
+        fonts has the names of their files.
 
     Notes
     -----
@@ -257,14 +268,18 @@ def figure(
     """
     import numpy as np
 
-    from heartfast.picture import sample_rate
+    from heartfast.picture import sample_rate, silence, warn_of_silenced
 
     config = figure_config(preset, config, ylim, fields)
-    samples = np.ascontiguousarray(y, dtype=np.float32)
+    with np.errstate(over="ignore"):
+        samples = np.ascontiguousarray(y, dtype=np.float32)
     if samples.ndim != 1 or not samples.size:
-        raise ValueError(f"y: expected shape (n,) with samples, found {samples.shape}")
+        raise UsageError(f"y: expected shape (n,) with samples, found {samples.shape}")
+    samples, silenced = silence(samples)
     caption = Caption("", *_over(intervals, contour))
-    return Figure(_core.figure(samples, sample_rate(sr), config, caption))
+    png, notes = _core.figure(samples, sample_rate(sr), config, caption)
+    warn_of_silenced(silenced)
+    return _with_warnings(png, notes)
 
 
 def figure_of(
@@ -278,22 +293,33 @@ def figure_of(
     """Draw a spectrogram; see `Spectrogram.figure`."""
     import numpy as np
 
-    from heartfast.picture import sample_rate, to_image
+    from heartfast.picture import sample_rate, silence, to_image, warn_of_silenced
 
     config = figure_config(None, spec.config, ylim, fields)
     for name in ("window", "window_ms", "overlap", "hop_ms", "zero_pad", "center"):
         if getattr(config, name) != getattr(spec.config, name):
-            raise ValueError(
+            raise UsageError(
                 f"{name}: expected that of the spectrogram, {getattr(spec.config, name)!r}, found "
                 f"{getattr(config, name)!r}"
             )
     levels = to_image(spec, config=config.replace(figure=None, size=None, invert=False))
-    signal = spec.signal
+    signal, silenced = spec.signal, 0
     if signal is not None:
-        signal = np.ascontiguousarray(signal, dtype=np.float32)
-        signal = np.nan_to_num(signal, nan=0.0, posinf=0.0, neginf=0.0)
+        with np.errstate(over="ignore"):
+            signal = np.ascontiguousarray(signal, dtype=np.float32)
+        signal, silenced = silence(signal)
     caption = Caption("", *_over(intervals, contour))
-    return Figure(_core.figure_of_levels(levels, signal, sample_rate(spec.sr), config, caption))
+    rate = sample_rate(spec.sr)
+    png, notes = _core.figure_of_levels(levels, signal, rate, config, caption)
+    if silenced > spec.silenced:  # of the others there was a warning when it was made
+        warn_of_silenced(silenced)
+    return _with_warnings(png, notes)
+
+
+def _with_warnings(png: bytes, notes: Iterable[str]) -> Figure:
+    for note in notes:
+        warn(note)
+    return Figure(png)
 
 
 def figure_config(
@@ -304,11 +330,11 @@ def figure_config(
 ) -> SpectrogramConfig:
     """A configuration with a figure, from a preset or another one and fields of both kinds."""
     if preset_name is not None and config is not None:
-        raise ValueError("preset, config: expected one of the two, found both")
+        raise UsageError("preset, config: expected one of the two, found both")
     base = config or (SpectrogramConfig() if preset_name is None else preset(preset_name))
     if ylim is not None:
         if len(ylim) != 2 or fields.keys() & {"fmin", "fmax"}:
-            raise ValueError(
+            raise UsageError(
                 f"ylim: expected (from, to) in Hz, without fmin and fmax, found {ylim}"
             )
         fields = {**fields, "fmin": ylim[0], "fmax": ylim[1]}
@@ -336,12 +362,12 @@ def _over(
     marks = [(float(begin), float(end), str(label)) for begin, end, label in intervals]
     for begin, end, label in marks:
         if not begin <= end < float("inf"):
-            raise ValueError(f"intervals: expected from <= to, found ({begin}, {end}, {label!r})")
+            raise UsageError(f"intervals: expected from <= to, found ({begin}, {end}, {label!r})")
     points: list[tuple[float, float]] = []
     if contour is not None:
         times, frequencies = (np.asarray(part, dtype=np.float64) for part in contour)
         if times.ndim != 1 or times.shape != frequencies.shape:
-            raise ValueError(
+            raise UsageError(
                 "contour: expected times and frequencies of one shape (n,), found "
                 f"{times.shape} and {frequencies.shape}"
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from heartfast.checks import AMBER, GREEN, RED, Finding
 from heartfast.metrics import draw_groups
 from heartfast.ranking import areas, rank_class
+from heartfast.wording import counted, of_class
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,8 +43,9 @@ def check_giveaways(
     for name, values in columns.items():
         rows = np.flatnonzero(~np.isnan(values))
         if len(rows) < len(items) / 2 or len(np.unique(actual[rows])) < len(labels):
-            text = f"{_WORDS.get(name, name)} is known of {len(rows)} of {len(items)} recordings."
-            found.append(Finding(AMBER, name, f"{text} It was not looked at.", []))
+            share = f"{len(rows)} of {counted(len(items), 'recording')}"
+            text = f"The {name} is known of {share}, or not of every class. It was not looked at."
+            found.append(Finding(AMBER, name, text, []))
         elif len(kinds := np.unique(values[rows])) > 1:
             known = _Known(
                 actual[rows], np.unique(groups[rows], return_inverse=True)[1], len(items)
@@ -90,19 +92,19 @@ def _giveaway(
         for i, (area, _, _) in enumerate(found)
     ]
     evidence = [
-        f"{label}: AUC {value:.2f} ({low:.2f} to {high:.2f})"
+        f'class "{label}": AUC {value:.2f} ({low:.2f} to {high:.2f})'
         for label, (value, low, high) in zip(labels, found, strict=True)
     ]
     if len(known.actual) < known.of:
-        evidence.append(f"known of {len(known.actual)} of {known.of} recordings")
+        evidence.append(f"known of {len(known.actual)} of {counted(known.of, 'recording')}")
     worst = max(range(len(labels)), key=lambda index: (sure[index], found[index][1]))
     area, low, _ = found[worst]
     what = _WORDS.get(name, name)
     if sure[worst] and low >= AMBER_AREA:
         tells = "gives away" if low >= RED_AREA else "hints at"
         text = (
-            f"{what} {tells} whether a recording is {labels[worst]} (AUC {area:.2f}): a model may "
-            "learn that instead of what is heard."
+            f"{what} {tells} whether a recording is {of_class(labels[worst])} (AUC {area:.2f}): a "
+            "model may learn that instead of what is heard."
         )
         return Finding(RED if low >= RED_AREA else AMBER, name, text, evidence)
     return Finding(GREEN, name, f"{what} says little about the class.", evidence)
@@ -241,7 +243,7 @@ def check_source(
         for index in range(len(sources))
     ]
     evidence = [
-        f"{source}: AUC {area:.2f} ({low:.2f} to {high:.2f})"
+        f'source "{source}": AUC {area:.2f} ({low:.2f} to {high:.2f})'
         for source, (area, low, high) in zip(sources.tolist(), found, strict=True)
     ]
     if max(low for _, low, _ in found) < 0.8:

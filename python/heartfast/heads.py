@@ -6,8 +6,14 @@ import json
 import math
 from typing import Any, BinaryIO, NamedTuple
 
+from heartfast.files import open_file
+
 _MAGIC = b"\x89PNG\r\n\x1a\n"
 _MOST_TEXT = 1 << 16
+_MOST_SIDE = (1 << 31) - 1  # as PNG has it
+_MOST_SECONDS = 1e9  # of a recording: 30 years
+_MOST_RATIO = 1e5
+_IHDR = 13  # bytes of the chunk
 _MOST_CHUNKS = 64  # before the pixels
 
 
@@ -46,7 +52,7 @@ class Head(NamedTuple):
 def read_head(path: str) -> Head:
     """Read what a picture's file says of itself; of one that is not heartfast's that is little."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path, "a picture") as file:
             return head_of(file)
     except OSError:
         return Head(Plot(None))
@@ -55,11 +61,25 @@ def read_head(path: str) -> Head:
 def head_of(file: BinaryIO) -> Head:
     """Read what an open file says of itself, as `read_head` does."""
     width, height, text = _chunks(file)
-    unknown = Head(Plot(round(width / height, 4) if width and height else None))
+    known = 0 < width <= _MOST_SIDE and 0 < height <= _MOST_SIDE
+    unknown = Head(Plot(round(width / height, 4) if known else None))
     try:
-        return _head(json.loads(text), width) if text else unknown
-    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError):
+        return _checked(_head(json.loads(text), width)) if text and known else unknown
+    except (ValueError, TypeError, KeyError, ArithmeticError, AttributeError, RecursionError):
         return unknown  # whoever wrote it, a picture is still to be seen
+
+
+def part_of(file: BinaryIO) -> tuple[object, ...]:
+    """Return which part of its recording an open file shows: channel, start and duration in s.
+
+    A file that is not heartfast's shows an unknown part, which is the same for all such files.
+    """
+    _, _, text = _chunks(file)
+    try:
+        made = json.loads(text) if text else {}
+        return made.get("channel"), made.get("start_s", 0), made.get("duration_s")
+    except (ValueError, AttributeError):
+        return ()
 
 
 def _chunks(file: BinaryIO) -> tuple[int, int, bytes]:
@@ -72,7 +92,7 @@ def _chunks(file: BinaryIO) -> tuple[int, int, bytes]:
         size, kind = int.from_bytes(head[:4], "big"), head[4:]
         if kind in (b"IDAT", b"IEND", b""):
             break
-        if kind == b"IHDR":
+        if kind == b"IHDR" and size == _IHDR:
             data = file.read(size)
             width, height = (int.from_bytes(data[i : i + 4], "big") for i in (0, 4))
         elif kind == b"iTXt" and size <= _MOST_TEXT:
@@ -107,6 +127,21 @@ def _head(made: dict[str, Any], width: int) -> Head:
         frames = width
     left = start + first / rate
     return Head(TILE, start, seconds, left, left + frames * hop / rate, part)
+
+
+def _checked(head: Head) -> Head:
+    """Raise `ValueError` for what no picture shows."""
+    left, top, right, bottom = head.plot[1:]
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError("expected a plot inside of the picture")
+    if head.plot.ratio and not 1 / _MOST_RATIO <= head.plot.ratio <= _MOST_RATIO:
+        raise ValueError("expected a picture that can be seen")
+    times = (head.start, head.seconds, head.left, head.right)
+    if any(time is not None and abs(_number(time)) > _MOST_SECONDS for time in times):
+        raise ValueError("expected times of a recording")
+    if head.left is not None and head.right is not None and not head.left < head.right:
+        raise ValueError("expected a picture of some time")
+    return head
 
 
 def _number(value: float) -> float:

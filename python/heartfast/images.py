@@ -2,20 +2,24 @@
 
 A picture of heartfast's carries its provenance (how it was made) in an iTXt chunk; the
 labels and groups stand in `metadata.csv`. Foreign pictures have neither: their class is
-the name of their folder, and each is its own group.
+the name of their folder, and each is its own group. Folders `train`, `val` and `test` with class
+folders in them are a split, and no classes.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import io
-import json
 import os
+import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.errors import ConfigMismatchError, DatasetError, DecodeError
-from heartfast.files import require_file
-from heartfast.labels import UNLABELLED
+from heartfast.errors import DatasetError, DecodeError
+from heartfast.files import read_file, refuse_dash, require_file, walk
+from heartfast.names import comparable, is_clutter
+from heartfast.partition import UNLABELLED, find_split, looks_like_split, part_of, split_note
+from heartfast.provenance import Provenance
+from heartfast.shown import levels_shown
 from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 from heartfast.zips import open_zip, read_member, zip_members
 
@@ -27,58 +31,14 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from heartfast import SpectrogramConfig
-
 SUFFIXES = (".png", ".jpg", ".jpeg")
 MAX_PIXELS = 64_000_000
+# Larger pictures are decoded one at a time: Pillow takes up to 10 bytes a pixel meanwhile.
+LARGE_PIXELS = 4_000_000
+_LARGE = threading.Lock()
 MAX_SIDE = 65_535
 MAX_FILE_BYTES = 128 << 20
 MAX_SCANS = 100  # of a JPEG: each goes over the whole picture, and may have next to no bytes
-MAX_NUMBER = 2.0**53  # of a Provenance: hertz, samples, seconds
-_WHOLE = ("sample_rate", "n_fft", "hop_length")
-
-
-class Provenance(NamedTuple):
-    """How one of heartfast's pictures was made; `fmin` and `fmax` are its edge rows in Hz."""
-
-    config: dict[str, object]
-    sample_rate: int
-    duration_s: float
-    n_fft: int
-    hop_length: int
-    fmin: float
-    fmax: float
-    version: str
-
-    @classmethod
-    def from_json(cls, text: str) -> Provenance:
-        """Parse the text of a `heartfast` chunk; `ValueError` says what is wrong with it."""
-        fields = json.loads(text)
-        if not isinstance(fields, dict) or not fields.keys() >= set(cls._fields):
-            raise ValueError(f"expected the fields {', '.join(cls._fields)}")
-        if not isinstance(fields["config"], dict):
-            raise ValueError("expected config to be an object")
-        _check_config(json.dumps(fields["config"], sort_keys=True))
-        for name in cls._fields[1:7]:
-            value, whole = fields[name], name in _WHOLE
-            kind = int if whole else int | float
-            if isinstance(value, bool) or not isinstance(value, kind):
-                expected = "a whole number" if whole else "a number"
-                raise ValueError(f"expected {name} to be {expected}, found {value!r:.40}")
-            if not int(whole) <= value <= MAX_NUMBER:  # nor is NaN
-                expected = "above 0" if whole else "0 or more"
-                raise ValueError(
-                    f"expected {name} to be {expected} and finite, found {value!r:.40}"
-                )
-        if fields["fmin"] > fields["fmax"]:
-            raise ValueError("expected fmin not to be above fmax")
-        return cls(**{name: fields[name] for name in cls._fields})
-
-    def seconds_per_column(self, columns: int) -> float:
-        """Time between two columns of a picture with this many, in seconds."""
-        if self.config.get("size") is None or self.duration_s == 0:
-            return self.hop_length / self.sample_rate
-        return self.duration_s / columns
 
 
 class Picture(NamedTuple):
@@ -110,18 +70,26 @@ class PictureSet:
         Whether labels and groups come from `metadata.csv`.
     unlisted : list of str
         Pictures that `metadata.csv` does not list; their class is their folder.
+    refused : dict of str
+        Members of a ZIP that are not to be trusted, none of `pictures`, each with why.
+    parts : dict of str
+        Where the folders are a split, the part of each picture in them by its name: "train", "val"
+        or "test".
+    notes : list of str
+        How `metadata.csv` was read, if not as plain CSV, and what was guessed.
 
     Raises
     ------
     DatasetError
         `metadata.csv` is malformed, contradicts itself or lists pictures that are not there;
-        a ZIP is damaged.
+        a ZIP is damaged, or all of its members are refused.
     OSError
         The source cannot be opened, or is no file or folder.
     """
 
     def __init__(self, source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> None:
         self._archive: zipfile.ZipFile | None = None
+        self.refused: dict[str, str] = {}
         self._table = ""  # beside the archive, not in it
         if not isinstance(source, str | os.PathLike):
             self.source = ""
@@ -131,12 +99,13 @@ class PictureSet:
             self._use({path.replace(os.sep, "/"): path for path in paths})
             return
         self.source = os.fspath(source)
+        refuse_dash(self.source, "a folder or ZIP of pictures")
         folder = os.path.isdir(self.source)
         if not folder:
             require_file(self.source, "a folder or ZIP of pictures, or a PNG or JPEG")
         if folder and (archive := _packed(self.source)):
             self._archive = open_zip(archive)
-            members = zip_members(self._archive, archive, _wanted)
+            members = self._members_of(archive)
             self._table = os.path.join(self.source, METADATA)
             if os.path.lexists(self._table):
                 members[METADATA] = METADATA
@@ -147,18 +116,35 @@ class PictureSet:
             members = {name: name}
         else:
             self._archive = open_zip(self.source)
-            members = zip_members(self._archive, self.source, _wanted)
+            members = self._members_of(self.source)
         prefix = _wrapping_folder(members)
         self._use({name.removeprefix(prefix): member for name, member in members.items()})
+
+    def _members_of(self, path: str) -> dict[str, str]:
+        """List the ZIP, and raise where that leaves nothing, or not which table is meant."""
+        assert self._archive is not None  # noqa: S101 - it has just been opened
+        members, self.refused = zip_members(self._archive, _wanted)
+        for name, why in self.refused.items():
+            if not members or name.rpartition("/")[2] == METADATA:
+                raise DatasetError(f"{path}: {why}")
+        return members
 
     def _use(self, members: dict[str, str]) -> None:
         """Take these members, by the names they are to have."""
         self._members = members
+        self.notes: list[str] = []
         self.has_metadata = METADATA in self._members
         names = sorted(name for name in self._members if name.lower().endswith(SUFFIXES))
         listed = self._read_metadata(names) if self.has_metadata else {}
         self.unlisted = [name for name in names if name not in listed] if listed else []
-        self.pictures = [listed.get(name) or _by_folder(name) for name in names]
+        depth = _split_depth(names, listed)
+        self.pictures = [listed.get(name) or _by_folder(name, depth) for name in names]
+        self.parts: dict[str, str] = {}
+        if depth is not None:
+            found = {name: part_of(_folder(name, depth)) for name in names}
+            self.parts = {name: part for name, part in found.items() if part}
+        elif not listed and looks_like_split(labels := [p.label for p in self.pictures]):
+            self.notes.append(split_note(self.source, labels))
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -188,10 +174,7 @@ class PictureSet:
         """Return a picture's file as it is stored. May be called from several threads."""
         member = self._members[name]
         if self._archive is None or (name == METADATA and self._table):
-            path = os.path.join(self.source, member)
-            require_file(path, "a file")
-            with open(path, "rb") as file:
-                data = file.read(MAX_FILE_BYTES + 1)
+            data = read_file(os.path.join(self.source, member), "a file", MAX_FILE_BYTES + 1)
         else:
             data = read_member(self._archive, member, name, MAX_FILE_BYTES + 1)
         if len(data) > MAX_FILE_BYTES:
@@ -208,18 +191,33 @@ class PictureSet:
     def _read_metadata(self, names: list[str]) -> dict[str, Picture]:
         where = f"{self.source}: {METADATA}"
         table = parse_table(self.read_bytes(METADATA), where, ("file_name", "label"))
+        self.notes += table.notes
+        there = {comparable(name): name for name in names}
+        if len(there) < len(names):
+            # Names that differ only in how letters are composed mean what they say.
+            there |= dict(zip(names, names, strict=True))
         listed: dict[str, Picture] = {}
+        missing = []
         for row in table.records():
-            picture = Picture(*(row.get(column, "") for column in METADATA_COLUMNS))
-            if listed.setdefault(picture.name, picture) != picture:
+            cells = {column: row.get(column, "") for column in METADATA_COLUMNS}
+            given = cells["file_name"].replace("\\", "/").removeprefix("./")
+            name = there.get(given) or there.get(comparable(given))
+            if name is None:
+                if given not in self.refused:
+                    missing.append(cells["file_name"])
+                continue
+            for column in ("label", "group", "source"):
+                cells[column] = comparable(cells[column])
+            cells["duration_s"] = table.with_point(cells["duration_s"])
+            picture = Picture(name, *[*cells.values()][1:])
+            if listed.setdefault(name, picture) != picture:
                 raise DatasetError(
-                    f"{where}: expected one row a picture, found different rows of {picture.name!r}"
+                    f"{where}: expected one row a picture, found different rows of {name!r}"
                 )
-        missing = sorted(listed.keys() - set(names))
         if missing:
             raise DatasetError(
-                f"{where}: expected every listed picture to be there, found {len(missing)} "
-                f"missing, the first {missing[0]!r}"
+                f"{where}: expected every listed picture to be there, found {len(set(missing))} "
+                f"missing, the first {min(missing)!r}"
             )
         return listed
 
@@ -240,8 +238,9 @@ def holds_pictures(source: str | os.PathLike[str] | Sequence[str | os.PathLike[s
 def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None]:
     """Decode a PNG or JPEG to levels, uint8 (height, width), brighter meaning louder.
 
-    Colour becomes luma and 16 bits become 8, except in a heartfast PNG, whose palette index
-    is the level; `invert` is undone there. `name` is for the `DecodeError`.
+    Levels are what a viewer shows: colour becomes luma, 16 bits become 8, what is transparent is
+    on white, and a picture that Exif says is turned is turned. In a heartfast PNG the palette index
+    is the level, and `invert` is undone. `name` is for the `DecodeError`.
     """
     import numpy as np
     from PIL.JpegImagePlugin import JpegImageFile
@@ -260,15 +259,16 @@ def decode(data: bytes, name: str) -> tuple[NDArray[np.uint8], Provenance | None
                 raise ValueError(
                     f"expected at most 64 MP, {MAX_SIDE} a side, found {image.width}x{image.height}"
                 )
-            image.load()
-            chunk = image.info.get("heartfast")
-            provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
-            if image.mode.startswith("I"):
-                levels = (np.asarray(image) >> 8).astype(np.uint8)
-            elif image.mode == "L" or (image.mode == "P" and provenance):
-                levels = np.asarray(image)
-            else:  # by way of RGBA, because Pillow warns of palettes with transparency
-                levels = np.asarray(image.convert("RGBA").convert("L"))
+            large = image.width * image.height > LARGE_PIXELS
+            with _LARGE if large else contextlib.nullcontext():
+                image.load()
+                chunk = image.info.get("heartfast")
+                provenance = Provenance.from_json(chunk) if isinstance(chunk, str) else None
+                if provenance and image.mode in ("L", "P"):
+                    levels = np.asarray(image)
+                else:
+                    levels = levels_shown(image)
+                image.close()
         if provenance and provenance.config.get("invert"):
             levels = 255 - levels
     except Exception as error:  # a damaged picture makes Pillow raise nearly anything
@@ -286,63 +286,42 @@ def reason(error: DecodeError | OSError, name: str) -> str:
 
 def one_line(error: Exception) -> str:
     """Return what an error says, of a file that may say anything, as one line of some length."""
-    text = str(error)[:300] or type(error).__name__  # a MemoryError says nothing
+    if isinstance(error, MemoryError):  # which says nothing, or NumPy's how much of it
+        return "MemoryError"
+    text = str(error)[:300] or type(error).__name__
     return "".join(c if c.isprintable() else " " for c in text)
 
 
-def spectrogram_config(fields: dict[str, object]) -> SpectrogramConfig:
-    """Take a configuration as JSON has it; `ValueError` says what is wrong with it."""
-    from heartfast import SpectrogramConfig
-
-    # JSON has no tuples, which the window and the size are.
-    taken = {name: tuple(v) if isinstance(v, list) else v for name, v in fields.items()}
-    try:
-        return SpectrogramConfig.from_dict(taken)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"expected config to be valid, found: {error}") from None
+def _folder(name: str, depth: int) -> str:
+    """Return the folder at a depth on the way to a picture; "" if there is none."""
+    folders = name.split("/")[:-1]
+    return folders[depth] if len(folders) > depth else ""
 
 
-@functools.lru_cache(maxsize=64)  # most pictures of a set share one
-def _check_config(text: str) -> None:
-    spectrogram_config(json.loads(text))
+def _by_folder(name: str, split: int | None) -> Picture:
+    """Know a picture by its folder, which is in a part of a split where there is one."""
+    label = _folder(name, 0 if split is None else split + 1)
+    return Picture(name, "" if label == UNLABELLED else comparable(label))
 
 
-def require_config(
-    name: str, config: dict[str, object], owner: str, expected: dict[str, object]
-) -> None:
-    """Raise `ConfigMismatchError` unless a picture's configuration is that of `owner`."""
-    differing = [
-        f"{field}={expected.get(field)!r}, found {config.get(field)!r}"
-        for field in sorted(config.keys() | expected.keys())
-        if config.get(field) != expected.get(field)
-    ]
-    if differing:
-        raise ConfigMismatchError(
-            f"{name}: expected a picture made as for {owner}, with {'; '.join(differing)}"
-        )
-
-
-def _by_folder(name: str) -> Picture:
-    folder, slash, _ = name.partition("/")
-    return Picture(name, folder if slash and folder != UNLABELLED else "")
-
-
-def _hidden(part: str) -> bool:
-    return part.startswith(".") or part == "__MACOSX"
+def _split_depth(names: Sequence[str], listed: dict[str, Picture]) -> int | None:
+    """Return the depth of folders that are a split and no classes, if there are any."""
+    if not listed:
+        return find_split(name.rpartition("/")[0] for name in names)
+    labelled = [picture for picture in listed.values() if picture.label]
+    folders = (picture.name.rpartition("/")[0] for picture in labelled)
+    classes = all(p.name.partition("/")[0] == p.label for p in labelled)
+    return None if classes else find_split(folders, labelled=True)
 
 
 def _wanted(name: str) -> bool:
-    parts = name.split("/")
-    file = parts[-1].lower()
-    return (file == METADATA or file.endswith(SUFFIXES)) and not any(map(_hidden, parts))
+    file = name.rpartition("/")[2].lower()
+    return (file == METADATA or file.endswith(SUFFIXES)) and not is_clutter(name)
 
 
 def _walk(root: str) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise error
-
-    for folder, folders, files in os.walk(root, onerror=fail):
-        folders[:] = [name for name in folders if not _hidden(name)]
+    for folder, folders, files in walk(root):
+        folders[:] = [name for name in folders if not is_clutter(name)]
         below = os.path.relpath(folder, root).replace(os.sep, "/")
         for file in files:
             name = file if below == "." else f"{below}/{file}"

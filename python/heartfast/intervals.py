@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from heartfast.errors import DatasetError
-from heartfast.tables import read_rows
+from heartfast.errors import DatasetError, warn
+from heartfast.names import comparable
+from heartfast.tables import known, read_rows
+from heartfast.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from heartfast.tables import Table
 
 # PASCAL's places are samples of its set A.
 _PASCAL_RATE = 44_100
@@ -74,19 +81,48 @@ def read_intervals(path: str | os.PathLike[str]) -> dict[str, list[Interval]]:
     >>> heartfast.read_intervals(path)
     {'beat': [Interval(start=0.1, end=0.2, label='S1')]}
     """
+    found, notes = intervals_and_notes(path)
+    if notes:
+        warn("; ".join(notes))
+    return found
+
+
+def intervals_and_notes(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, list[Interval]], list[str]]:
+    """Do what `read_intervals` does, and say how the tables were read."""
     path = os.fspath(path)
     found: dict[str, list[Interval]] = {}
+    notes: list[str] = []
     if os.path.isdir(path):
         names = sorted(name for name in os.listdir(path) if name.lower().endswith((".csv", ".tsv")))
         if not names:
             raise DatasetError(f"{path}: expected tables of intervals (.csv, .tsv), found none")
         for name in names:
-            _read(os.path.join(path, name), found)
+            notes += _read(os.path.join(path, name), found)
     else:
-        _read(path, found)
+        notes += _read(path, found)
     for intervals in found.values():
         intervals.sort()
-    return found
+    return found, notes
+
+
+def of_recordings(
+    intervals: dict[str, list[Interval]], stems: Iterable[str]
+) -> tuple[dict[str, list[Interval]], list[str]]:
+    """Return intervals by the recordings' own names, and a note of those that are of none."""
+    spelled = {comparable(name): name for name in intervals}
+    found = {}
+    for stem in stems:
+        name = stem if stem in intervals else spelled.get(comparable(stem))
+        if name is not None:
+            found[stem] = intervals[name]
+            spelled.pop(comparable(stem), None)
+    left = sorted(set(spelled.values()) - found.keys())
+    if not left:
+        return found, []
+    names = counted(len(left), "name")
+    return found, [f"intervals: {names} of no recording here ({left[0]!r}, ...)"]
 
 
 def digest(intervals: dict[str, list[Interval]]) -> str:
@@ -96,56 +132,70 @@ def digest(intervals: dict[str, list[Interval]]) -> str:
     return hashlib.sha256(repr(sorted(intervals.items())).encode()).hexdigest()[:12]
 
 
-def _read(path: str, found: dict[str, list[Interval]]) -> None:
+def _read(path: str, found: dict[str, list[Interval]]) -> tuple[str, ...]:
     expected = "a table of intervals: start, end, label"
-    rows = read_rows(path, expected)
+    table = read_rows(path, expected)
     own = _stem(path)
-    header = [cell.strip().lower() for cell in rows[0]] if rows else []
-
-    def fail(line: int, row: list[str]) -> DatasetError:
-        return DatasetError(f"{path}, line {line}: expected {expected}, found {','.join(row)!r}")
-
+    header = [cell.strip().lower() for cell in table.rows[0]] if table.rows else []
+    taken: Callable[[Table, Sequence[str]], tuple[str, Interval]] = _pascal
+    rows = table.rows[1:]
     if header == ["fname", "cycle", "sound", "location"]:
-        for line, row in enumerate(rows[1:], 2):
-            try:
-                name, _, label, place = row
-                at = _seconds(place) / _PASCAL_RATE
-            except ValueError:
-                raise fail(line, row) from None
-            found.setdefault(_stem(name), []).append(Interval(at, at, label))
+        pass
     elif {"start", "end", "label"} <= set(header):
-        of = header.index("file_name") if "file_name" in header else None
-        columns = [header.index(name) for name in ("start", "end", "label")]
-        for line, row in enumerate(rows[1:], 2):
-            try:
-                start, end, label = (row[column] for column in columns)
-                interval = Interval(_seconds(start), _seconds(end), label)
-                name = own if of is None else _stem(row[of])
-            except (ValueError, IndexError):
-                raise fail(line, row) from None
-            if interval.end < interval.start:
-                raise fail(line, row)
-            found.setdefault(name, []).append(interval)
+        taken = _named(header, own)
     else:
-        for line, row in enumerate(rows, 1):
-            cells = row[0].split("\t") if len(row) == 1 else row
-            try:
-                start, end, number = cells
-                interval = Interval(_seconds(start), _seconds(end), _CIRCOR.get(number, ""))
-                if number not in (*_CIRCOR, "0") or interval.end < interval.start:
-                    raise ValueError
-            except ValueError:
-                raise fail(line, row) from None
-            if interval.label:
-                found.setdefault(own, []).append(interval)
+        taken, rows = _circor(own), table.rows
+    for line, row in zip(table.lines[len(table.rows) - len(rows) :], rows, strict=True):
+        try:
+            name, interval = taken(table, row)
+            if interval.end < interval.start:
+                raise ValueError
+        except (ValueError, IndexError):
+            raise DatasetError(
+                f"{path}, line {line}: expected {expected}, found {','.join(row)!r}"
+            ) from None
+        if interval.label:
+            found.setdefault(name, []).append(interval)
+    return table.notes
+
+
+def _pascal(table: Table, row: Sequence[str]) -> tuple[str, Interval]:
+    name, _, label, place = row
+    at = _seconds(table, place) / _PASCAL_RATE
+    return _stem(name), Interval(at, at, label)
+
+
+def _named(
+    header: Sequence[str], own: str
+) -> Callable[[Table, Sequence[str]], tuple[str, Interval]]:
+    of = header.index("file_name") if "file_name" in header else None
+    columns = [header.index(name) for name in ("start", "end", "label")]
+
+    def take(table: Table, row: Sequence[str]) -> tuple[str, Interval]:
+        start, end, label = (row[column] for column in columns)
+        interval = Interval(_seconds(table, start), _seconds(table, end), known(label))
+        return own if of is None else _stem(row[of]), interval
+
+    return take
+
+
+def _circor(own: str) -> Callable[[Table, Sequence[str]], tuple[str, Interval]]:
+    def take(table: Table, row: Sequence[str]) -> tuple[str, Interval]:
+        start, end, number = row
+        if number not in (*_CIRCOR, "0"):
+            raise ValueError
+        label = _CIRCOR.get(number, "")
+        return own, Interval(_seconds(table, start), _seconds(table, end), label)
+
+    return take
 
 
 def _stem(name: str) -> str:
     return os.path.splitext(name.replace("\\", "/").rpartition("/")[2])[0]
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
+def _seconds(table: Table, text: str) -> float:
+    value = table.number(text)
     if not 0 <= value < float("inf"):
         raise ValueError(text)
     return value

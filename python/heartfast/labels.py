@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from heartfast.corpora import CORPORA, Label, each, read_corpus
 from heartfast.errors import DatasetError
 from heartfast.files import is_url
+from heartfast.names import comparable
+from heartfast.partition import UNLABELLED, find_split, looks_like_split, part_of, split_note
 from heartfast.tables import read_table
 
 if TYPE_CHECKING:
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
 
     from heartfast.recordings import Recording
     from heartfast.tables import Table
-
-# The folder of recordings without a label, in what `convert` writes and in what it reads.
-UNLABELLED = "unlabelled"
-
 
 # What `read_labels` takes beside the path of a table.
 SCHEMES = ("none", "folders", *CORPORA)
@@ -35,10 +33,11 @@ def read_labels(
     Parameters
     ----------
     labels : str
-        ``none``; ``folders`` (class = the name of the parent folder, or archive); ``pascal``,
-        ``cinc2016``, ``circor`` or ``yaseen``, corpora as they are downloaded; or a CSV with the
-        columns file_name (an absolute path, a path relative to a source, a name, or a stem),
-        label, and optionally group and source.
+        ``none``; ``folders`` (class = the name of the parent folder, or archive; folders
+        ``train``, ``val`` and ``test`` around class folders are a split, which is kept);
+        ``pascal``, ``cinc2016``, ``circor`` or ``yaseen``, corpora as they are downloaded; or a CSV
+        with the columns file_name (an absolute path, a path relative to a source, a name, or a
+        stem), label, and optionally group and source. Names match however letters are composed.
     recordings : iterable of Recording
         It is gone through twice, and kept in memory only where `labels` is a table.
     sources : sequence of str
@@ -63,7 +62,11 @@ def read_labels(
     if scheme == "none":
         found = each(lambda _: Label(), recordings)
     elif scheme == "folders":
-        found = each(_by_folder, recordings)
+        depth = find_split(recording.name.rpartition("/")[0] for recording in recordings)
+        found = each(lambda recording: _by_folder(recording, depth), recordings)
+        names = {label.label for label in found}
+        if depth is None and looks_like_split(names):
+            notes.append(split_note(", ".join(sources), names))
     elif scheme in CORPORA:
         found, notes = read_corpus(scheme, recordings, sources)
     else:
@@ -91,45 +94,53 @@ def check_label(label: str, where: str) -> None:
         raise DatasetError(f"{where}: expected a label that can name a folder, found {label!r}")
 
 
-def _by_folder(recording: Recording) -> Label:
+def _by_folder(recording: Recording, split: int | None) -> Label:
+    if recording.path == "-":
+        return Label()  # on standard input there is no folder
+    folders = recording.name.split("/")[:-1]
+    part = part_of(folders[split]) if split is not None and len(folders) > split else ""
+    if part and len(folders) == (split or 0) + 1:
+        return Label()  # right in a part of a split, as recordings without a class are
     folder = os.path.basename(os.path.dirname(os.path.abspath(recording.path)))
     if recording.member and "/" not in recording.name:
         folder = os.path.splitext(folder)[0]  # the archive is the folder
-    return Label("" if folder == UNLABELLED else folder)
+    label = "" if folder == UNLABELLED else comparable(folder)
+    return Label(label, part=part if label else "")
 
 
 def _from_table(table: Table, recordings: Sequence[Recording]) -> tuple[list[Label], list[str]]:
     path = table.where
     # A row means the recording with that absolute path; else with that path relative to its
     # source; else with that name; else that stem.
-    index: list[dict[str, list[int]]] = [{}, {}, {}, {}]
+    index: list[dict[str, list[tuple[str, int]]]] = [{}, {}, {}, {}]
     for i, recording in enumerate(recordings):
         absolute = recording.path
         if not is_url(absolute):
             absolute = os.path.abspath(absolute).replace(os.sep, "/")
         keys = (absolute, recording.name, os.path.basename(recording.name), recording.stem)
         for level, key in zip(index, keys, strict=True):
-            level.setdefault(key, []).append(i)
+            level.setdefault(comparable(key), []).append((key, i))
 
     found: dict[int, Label] = {}
-    notes = []
+    notes = [*table.notes]
     for number, row in zip(table.lines, table.records(), strict=True):
         name = row["file_name"].replace("\\", "/").removeprefix("./")
         if os.path.isabs(name):
             name = os.path.abspath(name).replace(os.sep, "/")
-        matches = next((level[name] for level in index if name in level), [])
+        matches = _matching(name, index) or _matching(name.strip(), index)
         if len(matches) != 1:
             what = f"matches {len(matches)} recordings" if matches else "matches no recording"
             notes.append(f"{path}, line {number}: {row['file_name']!r} {what}")
             continue
-        label = Label(*(row.get(column, "").strip() for column in Label._fields))
+        columns = ("label", "group", "source")
+        label = Label(*(comparable(row.get(column, "").strip()) for column in columns))
         if label.label == UNLABELLED:
             label = label._replace(label="")
         earlier = found.setdefault(matches[0], label)
         if earlier != label:
             what = "label" if earlier.label != label.label else "group and source"
             first, second = (
-                (earlier.label, label.label) if what == "label" else (earlier[1:], label[1:])
+                (earlier.label, label.label) if what == "label" else (earlier[1:3], label[1:3])
             )
             raise DatasetError(
                 f"{path}, line {number}: expected one {what} for {name!r}, found {first!r} and "
@@ -146,3 +157,11 @@ def _from_table(table: Table, recordings: Sequence[Recording]) -> tuple[list[Lab
         if i not in found
     ]
     return [found.get(i, Label()) for i in range(len(recordings))], notes
+
+
+def _matching(name: str, index: Sequence[dict[str, list[tuple[str, int]]]]) -> list[int]:
+    """Return the recordings that a row means, by the first kind of name that any has."""
+    wanted = comparable(name)
+    alike = next((level[wanted] for level in index if wanted in level), [])
+    # Names that differ only in how their letters are composed are told apart by that.
+    return [i for key, i in alike if key == name] or [i for _, i in alike]

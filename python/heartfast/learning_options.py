@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from heartfast.parsing import real, whole
+
 
 def add_group_regex(p: argparse.ArgumentParser) -> None:
     """Add the pattern of groups in names."""
@@ -27,7 +29,7 @@ def add_join_duplicates(p: argparse.ArgumentParser) -> None:
 
 def add_test_size(p: argparse.ArgumentParser) -> None:
     """Add the share of the test set."""
-    p.add_argument("--test-size", type=float, default=0.2, help="share to test on (0.2)")
+    p.add_argument("--test-size", type=real, default=0.2, help="share to test on (0.2)")
 
 
 def add_training(p: argparse.ArgumentParser) -> None:
@@ -39,9 +41,9 @@ def add_training(p: argparse.ArgumentParser) -> None:
         default="logloss",
         help="what the best is best at (logloss)",
     )
-    group.add_argument("--trials", type=int, default=12, help="settings that tuning tries (12)")
-    group.add_argument("--folds", type=int, default=5, help="parts of the cross-validation (5)")
-    group.add_argument("--repeats", type=int, default=2, help="times it is repeated (2)")
+    group.add_argument("--trials", type=whole, default=12, help="settings that tuning tries (12)")
+    group.add_argument("--folds", type=whole, default=5, help="parts of the cross-validation (5)")
+    group.add_argument("--repeats", type=whole, default=2, help="times it is repeated (2)")
     group.add_argument(
         "--cv",
         choices=("group", "source", "random"),
@@ -57,7 +59,7 @@ def add_training(p: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--augment",
-        type=int,
+        type=whole,
         default=0,
         metavar="K",
         help="fit on K changed copies of each picture, too (0)",
@@ -111,7 +113,7 @@ def add_decisions(p: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--reject",
-        type=float,
+        type=real,
         metavar="SHARE",
         help="refuse what is more unlike the training data than all but SHARE of its kind (0.01)",
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from heartfast.errors import UsageError
+
 
 class Limits(NamedTuple):
     """Limits on what is read and drawn; what goes beyond one fails by its name.
@@ -40,3 +42,23 @@ class Limits(NamedTuple):
     max_image_pixels: int = 1 << 28
     max_archive_ratio: float = 1000.0
     max_archive_members: int = 20_000_000
+
+
+def check_limits(limits: Limits | None) -> Limits:
+    """Return limits that the core takes, the usual ones for None.
+
+    Raises
+    ------
+    UsageError
+        One of them is no number from 1 to the largest that there is of its kind.
+    """
+    limits = limits or Limits()
+    for name, value in limits._asdict().items():
+        usual = Limits._field_defaults[name]
+        narrow = name in ("max_channels", "max_sample_rate")
+        most = float("inf") if isinstance(usual, float) else 2 ** (32 if narrow else 64) - 1
+        number = isinstance(value, (int, type(usual))) and not isinstance(value, bool)
+        if not number or not 0 < value <= most:
+            kind = "number over 0" if isinstance(usual, float) else f"whole number from 1 to {most}"
+            raise UsageError(f"{name}: expected a {kind}, found {value!r}")
+    return limits

@@ -6,18 +6,20 @@ The Rust core writes it while it works, so that a run that was killed is continu
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 from typing import TYPE_CHECKING, Any
 
 from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.files import open_file, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 MANIFEST = "manifest.jsonl"
-_TABLES = ("metadata.csv", "errors.jsonl", "gallery.html")
+# How the first line begins.
+_HEADER = '{"heartfast": '
 
 
 def header(settings: dict[str, Any], selection: str) -> str:
@@ -34,15 +36,24 @@ def read_entries(folder: str) -> Iterator[dict[str, Any]]:
     """Give what became of each recording; what a killed run has left of a line is passed over."""
     import json
 
-    with open(os.path.join(folder, MANIFEST), encoding="ascii") as file:
+    with _open(folder) as file:
         next(file, None)
         for line in file:
             if line.endswith("\n"):
                 yield json.loads(line)
 
 
-def require_own(folder: str, line: str) -> None:
+def _open(folder: str) -> TextIO:
+    import io
+
+    return io.TextIOWrapper(open_file(os.path.join(folder, MANIFEST), "a manifest"), "ascii")
+
+
+def require_own(folder: str, line: str, *, overwrite: bool = False) -> None:
     """Raise unless `folder` is new, empty or left by a run with the same first line.
+
+    The core compares once more when no other run can come between. With `overwrite` any manifest
+    of heartfast's will do.
 
     Raises
     ------
@@ -52,17 +63,31 @@ def require_own(folder: str, line: str) -> None:
         Its manifest is of other settings; the message has the difference.
     """
     try:
-        with open(os.path.join(folder, MANIFEST), encoding="ascii") as file:
-            found = file.readline().rstrip("\n")
+        with _open(folder) as file:
+            found = file.readline()
     except FileNotFoundError:
-        _require_empty(folder)
+        try:
+            _require_empty(folder)
+        except FileExistsError:
+            # Another run has begun in this moment.
+            if not os.path.exists(os.path.join(folder, MANIFEST)):
+                raise
+            require_own(folder, line, overwrite=overwrite)
         return
     except NotADirectoryError:
         message = "expected a new or empty folder, found a file"
         raise NotADirectoryError(errno.ENOTDIR, message, folder) from None
     except UnicodeDecodeError:
-        found = ""
-    if found != line:
+        found = "\n"
+    begun = found.endswith("\n")
+    begins = _HEADER.startswith(found[: len(_HEADER)]) or found.startswith(_HEADER)
+    if overwrite:
+        if not begins:
+            raise DatasetError(
+                f"{os.path.join(folder, MANIFEST)}: expected a manifest of heartfast's, found: "
+                f"{found[:40]!r}"
+            )
+    elif found.rstrip("\n") != line and (begun or not begins):
         raise ConfigMismatchError(
             f"{folder}: expected the settings of the pictures in there, found "
             f"{difference(found, line)}; another folder, or --overwrite (overwrite=True)"
@@ -77,10 +102,7 @@ def _require_empty(folder: str) -> None:
             raise NotADirectoryError(errno.ENOTDIR, message, folder)
         return
 
-    def fail(error: OSError) -> None:
-        raise error
-
-    for place, _, names in os.walk(folder, onerror=fail):
+    for place, _, names in walk(folder):
         for name in names:
             if not (name.startswith(".heartfast-") and name.endswith(".part")):
                 found = os.path.relpath(os.path.join(place, name), folder)
@@ -117,43 +139,3 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _shown(value: object) -> str:
     return "none" if value is None else str(value)
-
-
-def clear(folder: str) -> None:
-    """Remove what earlier runs have made, whatever their settings; nothing without a manifest.
-
-    Raises
-    ------
-    OSError
-        It cannot be removed, or `folder` has other files in it and no manifest.
-    DatasetError
-        The manifest is none of heartfast's.
-    """
-    if not os.path.exists(os.path.join(folder, MANIFEST)):
-        _require_empty(folder)
-        return
-    top = os.path.realpath(folder)
-    try:
-        entries = list(read_entries(folder))
-        names = [name for entry in entries for name, *_ in entry["pictures"]]
-        paths = [os.path.join(folder, *name.split("/")) for name in names]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DatasetError(
-            f"{os.path.join(folder, MANIFEST)}: expected a manifest of heartfast's, found: {error}"
-        ) from None
-    with os.scandir(folder) as found:
-        archives = [entry.name for entry in found if _is_archive(entry.name)]
-    paths += [os.path.join(folder, name) for name in (*archives, *_TABLES)]
-    for path in paths:
-        # A table that someone else has written cannot lead out of the folder.
-        place = os.path.realpath(os.path.dirname(path))
-        if os.path.commonpath((place, top)) == top:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-    os.unlink(os.path.join(folder, MANIFEST))
-
-
-def _is_archive(name: str) -> bool:
-    import re
-
-    return bool(re.fullmatch(r"\.?pictures(-\d{6,})?\.(zip|tar)(\.part)?", name))

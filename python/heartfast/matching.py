@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections import Counter
@@ -11,7 +10,8 @@ from typing import TYPE_CHECKING
 from heartfast.errors import DatasetError
 from heartfast.files import portable_name
 from heartfast.manifest import MANIFEST, read_entries
-from heartfast.tables import PREFIX, read_table
+from heartfast.names import comparable, folded
+from heartfast.tables import PREFIX, read_table, warn_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,31 +29,34 @@ def flat_names(pictures: Sequence[Picture]) -> list[str]:
     """Each picture's name without its folders, where that tells it apart, else with them."""
     full = [portable_name(p.name) for p in pictures]
     base = [name.rpartition("/")[2] for name in full]
-    count = Counter(name.casefold() for name in base)
+    count = Counter(map(folded, base))
     # First those that keep their names, which others then must not take.
-    taken = {name.casefold() for name in base if count[name.casefold()] == 1}
+    taken = {folded(name) for name in base if count[folded(name)] == 1}
     names = []
     for name, path in zip(base, full, strict=True):
         flat = name
-        if count[name.casefold()] > 1:
+        if count[folded(name)] > 1:
             stem, dot, extension = path.replace("/", "__").rpartition(".")
             number = 1
             while (flat := f"{stem}{f'~{number}' if number > 1 else ''}{dot}{extension}") and (
-                flat.casefold() in taken
+                folded(flat) in taken
             ):
                 number += 1
-            taken.add(flat.casefold())
+            taken.add(folded(flat))
         names.append(flat)
     return names
 
 
 def recordings_of_manifest(folder: str) -> dict[str, str]:
-    """Where the recording of each picture stood when `convert` made it; nothing if it did not."""
+    """Where the recording of each picture stood when `convert` made it; nothing if it did not.
+
+    Pictures are called by their `comparable` names.
+    """
     if not os.path.isfile(os.path.join(folder, MANIFEST)):
         return {}
     try:
         return {
-            name: entry["path"]
+            comparable(name): entry["path"]
             for entry in read_entries(folder)
             for name, *_ in entry["pictures"]
             if isinstance(entry["path"], str)
@@ -75,7 +78,7 @@ class RecordingNames:
             stem = os.path.splitext(name)[0]
             # With their folders and without, with the extension and without.
             for key in {name, stem, os.path.basename(name), os.path.basename(stem)}:
-                self._paths.setdefault(key, []).append(path)
+                self._paths.setdefault(comparable(key), []).append(path)
 
     def find(self, picture: str, *, known: str = "", part: bool = False) -> str:
         """Return the path of a picture's recording: "" if there is none, or more than one.
@@ -89,7 +92,7 @@ class RecordingNames:
         # The first segment does not say that it is one.
         stems = [stem, (_PART if part else _FIRST).sub("", stem)]
         for key in [*keys, *stems, *map(os.path.basename, stems)]:
-            if len(found := self._paths.get(key, [])) == 1:
+            if len(found := self._paths.get(comparable(key), [])) == 1:
                 return found[0]
         return ""
 
@@ -136,6 +139,7 @@ class ScoresByPicture:
         if self.classes not in ([], classes):
             expected, found = ", ".join(self.classes), ", ".join(classes)
             raise DatasetError(f"{table.where}: expected the classes {expected}, found {found}")
+        warn_of(table)
         self.classes = classes
         number = max(self.table.values(), default=-1) + 1
         for place, row in zip(self._where(table, folder), _numbers(table, columns), strict=True):
@@ -160,7 +164,7 @@ class ScoresByPicture:
                 places = self._named([name_of[row_id] for row_id in ids], beside)
                 of = dict(zip(ids, places, strict=True))
                 for row in truth.records():
-                    label = next((name for name in self.classes if row.get(name) == "1"), "")
+                    label = next((n for n in self.classes if truth.number(row.get(n, "")) == 1), "")
                     self.truth[of[row["row_id"]]] = label
                 return places
         if sorted(ids) == sorted(map(str, range(self._count))):
@@ -174,7 +178,10 @@ class ScoresByPicture:
     def _named(self, names: Iterable[str], where: str) -> list[int]:
         """Return the places of pictures that are called so."""
         names = list(names)
-        places = [self._places.get(n, self._places.get(os.path.splitext(n)[0])) for n in names]
+        places = [
+            self._places.get(n, self._places.get(os.path.splitext(n)[0]))
+            for n in map(comparable, names)
+        ]
         if missing := [name for name, at in zip(names, places, strict=True) if at is None]:
             raise DatasetError(
                 f"{where}: expected names of the pictures, found {len(missing)} others, the first "
@@ -201,25 +208,23 @@ def _places(pictures: Sequence[Picture]) -> dict[str, int]:
         # Also as their recordings, which are scored by their own names.
         for stem in (False, True):
             for place, name in named:
-                places.setdefault(os.path.splitext(name)[0] if stem else name, place)
+                known = comparable(name)
+                places.setdefault(os.path.splitext(known)[0] if stem else known, place)
     return places
 
 
 def _numbers(table: Table, columns: Sequence[str]) -> list[list[float]]:
     cells = zip(*map(table.column, columns), strict=True)
     return [
-        [_number(cell, table.where, line, name) for cell, name in zip(row, columns, strict=True)]
+        [_number(cell, table, line, name) for cell, name in zip(row, columns, strict=True)]
         for row, line in zip(cells, table.lines, strict=True)
     ]
 
 
-def _number(cell: str, where: str, line: int, column: str) -> float:
-    try:
-        number = float(cell)
-    except ValueError:
-        number = math.nan
+def _number(cell: str, table: Table, line: int, column: str) -> float:
+    number = table.number(cell)
     if not 0 <= number <= 1:
         raise DatasetError(
-            f"{where}, line {line}: expected a probability in column {column}, found {cell!r}"
+            f"{table.where}, line {line}: expected a probability in column {column}, found {cell!r}"
         )
     return number

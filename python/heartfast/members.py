@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from heartfast.errors import BundleError
-from heartfast.files import write_bytes, zip_member
+from heartfast.files import read_file, require_output, write_bytes, zip_member
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 MANIFEST = "bundle.json"
 CARD = "card.md"
 ARRAY = ".f64"
-# JSON's many small objects take twenty times their text in memory.
+# JSON's many small objects take thirty times their text in memory: they are counted first.
 MAX_JSON_BYTES = 16 << 20
+MAX_JSON_OBJECTS = 50_000  # and lists
+MAX_JSON_VALUES = 1_000_000
 MAX_CARD_BYTES = 1 << 20
 MAX_BYTES = 80 << 20  # of all members together
 MAX_FILE_BYTES = MAX_BYTES + (1 << 20)
@@ -37,6 +39,7 @@ def write_members(path: str | os.PathLike[str], members: Mapping[str, bytes]) ->
     """
     import zipfile
 
+    require_output(path, kind="model")
     try:
         _check_sizes({name: len(data) for name, data in members.items()})
     except ValueError as error:
@@ -60,8 +63,7 @@ def read_members(path: str | os.PathLike[str]) -> dict[str, bytes]:
     """
     import zipfile
 
-    with open(path, "rb") as file:
-        data = file.read(MAX_FILE_BYTES + 1)
+    data = read_file(path, "a model", MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"expected at most {MAX_FILE_BYTES >> 20} MB, found more")
     # Each entry of a ZIP's directory begins so; by chance, one in 4 GB of anything else does.
@@ -130,6 +132,9 @@ def parse(content: bytes, name: str) -> dict[str, object]:
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"{constant} is not a number")
 
+    objects, values = content.count(b"{") + content.count(b"["), content.count(b",")
+    if objects > MAX_JSON_OBJECTS or values > MAX_JSON_VALUES:
+        wrong(f"{name} of at most {MAX_JSON_OBJECTS} lists and {MAX_JSON_VALUES} values", "more")
     try:
         value = json.loads(text_of(content, name), parse_constant=refuse)
     except (ValueError, RecursionError) as error:

@@ -174,7 +174,8 @@ class KernelModel:
         used, scores, k = len(model.columns), len(model.offset), len(model.intercept)
         count = len(model.vectors)
         check_lengths(
-            (len(model.mean), len(model.scale)) == (used, used)
+            scores <= k  # a machine for each class
+            and (len(model.mean), len(model.scale)) == (used, used)
             and (model.gamma.shape, model.width.shape) == ((1,), (1,))
             and model.vectors.shape == (count, used)
             and (model.weights.shape, model.coef.shape) == ((scores, count), (k, scores))

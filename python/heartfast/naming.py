@@ -9,7 +9,9 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
+from heartfast.names import comparable
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -52,13 +54,13 @@ def name_groups(
 
 def _compile(group_regex: str) -> re.Pattern[str]:
     try:
-        pattern = re.compile(group_regex)
+        pattern = re.compile(comparable(group_regex))
     except (re.error, OverflowError, RecursionError) as error:
-        raise ValueError(
+        raise UsageError(
             f"group_regex: expected a regular expression, found '{group_regex}' ({error})"
         ) from None
     if not pattern.groups:
-        raise ValueError(
+        raise UsageError(
             f"group_regex: expected a part in parentheses that is the group, found none in "
             f"'{group_regex}'"
         )
@@ -97,7 +99,8 @@ def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str]
     groups: list[str] = []
     first = unmatched = None
     for name in names:
-        found = pattern.search(_whole(name) if "/" in group_regex else _stem(name))
+        shown = comparable(_whole(name) if "/" in group_regex else _stem(name))
+        found = pattern.search(shown)
         group = (found[part] or "") if found else ""
         groups.append(known.setdefault(group, group))
         first = name if first is None else first
@@ -110,14 +113,17 @@ def groups_by_pattern(group_regex: str, names: Iterable[str]) -> tuple[list[str]
             f"group_regex '{group_regex}': expected it to match names, found none of {len(groups)} "
             f"that it does, the first {first!r}"
         )
-    notes = [
-        f"--group-regex '{group_regex}': {len(sizes)} groups, the largest "
-        f"{max(sizes, key=sizes.__getitem__)!r} with {max(sizes.values())} recordings"
-    ] if sizes else []  # fmt: skip
+    notes = []
+    if sizes:
+        largest = max(sizes, key=sizes.__getitem__)
+        notes.append(
+            f"--group-regex '{group_regex}': {counted(len(sizes), 'group')}, the largest "
+            f"{largest!r} with {counted(sizes[largest], 'recording')}"
+        )
     if missing:
         notes.append(
-            f"--group-regex '{group_regex}' does not match {missing} names, each its own "
-            f"group ({unmatched}, ...)"
+            f"--group-regex '{group_regex}' does not match {counted(missing, 'name')}, each its "
+            f"own group ({unmatched}, ...)"
         )
     return groups, notes
 

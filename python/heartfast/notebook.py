@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from heartfast.files import read_file
+
 if TYPE_CHECKING:
     from heartfast.conversion import Conversion, Converted
 
@@ -42,8 +44,7 @@ def _figures(result: Conversion) -> list[str]:
     for record in (records[i * len(records) // count] for i in range(count)):
         try:
             path = os.path.join(result.out, *record.file_name.split("/"))
-            with open(path, "rb") as file:
-                data = file.read(MOST_BYTES - size + 1)
+            data = read_file(path, "a picture", MOST_BYTES - size + 1)
         except OSError:
             continue  # it is in an archive, or has gone meanwhile
         size += len(data)

@@ -8,6 +8,7 @@ from heartfast.crossvalidation import BUDGET, INTERRUPTED
 from heartfast.fitting import PRIOR
 from heartfast.metrics import FEW
 from heartfast.protocols import NAIVE
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from heartfast.cluster.feature_table import FeatureSet
@@ -35,7 +36,7 @@ def of_training(
             "for patients or devices not seen before"
         )
     notes += [
-        f"class {label!r} has {count} recordings: figures for it say little"
+        f"class {label!r} has {counted(count, 'recording')} to train on: figures for it say little"
         for label, count in counts.items()
         if count < FEW
     ]
@@ -60,6 +61,14 @@ def of_pictures(pictures: PictureSet | FeatureSet, own: int, found: Extracted) -
     if found.errors:
         first = ": ".join(found.errors[0])
         notes.append(f"pictures that could not be read: {len(found.errors)}, the first: {first}")
+    if 0 < len(found.marked) < len(found.rows):
+        notes.append(
+            f"pictures with labelled intervals drawn on them: {len(found.marked)} of "
+            f"{len(found.rows)}"
+        )
+    if len(found.rates) > 1:
+        shown = ", ".join(f"{rate} Hz ({n})" for rate, n in sorted(found.rates.items())[:5])
+        notes.append(f"pictures of recordings with {len(found.rates)} sample rates: {shown}")
     if found.foreign and found.config is not None:
         notes.append(f"pictures that do not say how they were made: {found.foreign}")
     return notes

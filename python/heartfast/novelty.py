@@ -140,6 +140,8 @@ def check(fitted: Mapping[str, object] | None, width: int) -> None:
     directions = fitted.get("directions")
     rank = directions.shape[-1] if isinstance(directions, np.ndarray) and directions.ndim else 0
     shapes = {"mean": (width,), "scale": (width,), "centre": (width,), "directions": (width, rank)}
+    if rank > MOST_DIRECTIONS:
+        raise ValueError(f"expected novelty of at most {MOST_DIRECTIONS} directions, found {rank}")
     shapes |= {"variances": (rank,), "rest": (1,), "quantiles": (STEPS + 1,)}
     if set(fitted) != {"method", "recordings", *shapes} or fitted["method"] != METHOD:
         raise ValueError(f"expected novelty with method {METHOD!r} and {', '.join(shapes)}")

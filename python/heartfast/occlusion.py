@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.bundle import Bundle
 from heartfast.context import in_company
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 from heartfast.extraction import extract_all
 from heartfast.features import CORNER_HZ, FOREIGN_COLUMN_S, FOREIGN_TOP_HZ, extract
 from heartfast.heads import head_of
-from heartfast.images import MAX_NUMBER, PictureSet, decode, require_config
+from heartfast.images import PictureSet, decode
+from heartfast.provenance import MAX_NUMBER, MODEL, Made, require_made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from heartfast.heads import Head
-    from heartfast.images import Provenance
+    from heartfast.provenance import Provenance
 
     Array = NDArray[np.float64]
 
@@ -162,7 +163,9 @@ def occlusion_map(
     if bundle.context and company:
         with PictureSet(company) as pictures:
             names = [each.name for each in pictures.pictures]
-            others = extract_all(pictures, names, config=bundle.config).matrix
+            others = extract_all(
+                pictures, names, config=bundle.config, selection=bundle.selection
+            ).matrix
     with PictureSet([name]) as pictures:
         data = pictures.read_bytes(name.replace(os.sep, "/"))
     return map_of(bundle, name, data, label, others)
@@ -175,12 +178,12 @@ def map_of(
     import numpy as np
 
     if bundle.embedding is not None:
-        raise ValueError("model: expected one without a network, found one trained with it")
+        raise UsageError("model: expected one without a network, found one trained with it")
     if label is not None and label not in bundle.classes:
-        raise ValueError(f"label: expected one of {', '.join(bundle.classes)}, found {label!r}")
+        raise UsageError(f"label: expected one of {', '.join(bundle.classes)}, found {label!r}")
     levels, provenance = decode(data, name)
     if provenance is not None and bundle.config is not None:
-        require_config(name, provenance.config, "the model", bundle.config)
+        require_made(name, provenance.made, MODEL, Made(bundle.config, bundle.selection))
     grid = _grid(name, levels, provenance, head_of(io.BytesIO(data)))
 
     windows = list(grid.windows())

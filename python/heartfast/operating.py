@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 200  # of a curve: steps of half a percent
 POINT = ("threshold", "sensitivity", "specificity", "precision", "alarms")
 TARGETS = (0.8, 0.9, 0.95)  # the sensitivities that tables show
+MOST_RECORDINGS = 10_000_000  # of a class, in a bundle
 DOUBT = 0.025  # at each end of a 95 % interval
 
 
@@ -106,12 +109,14 @@ def check_curves(operating: Mapping[str, object], classes: Sequence[str]) -> Non
     """Raise `ValueError` unless a bundle's `operating` is empty or what `curves` gives."""
     for label, curve in operating.items():
         if label not in classes:
-            raise ValueError(f"expected operating points of {', '.join(classes)}, found {label!r}")
+            known = ", ".join(classes[:10])
+            raise ValueError(f"expected operating points of {known}, found {label[:40]!r}")
         if not isinstance(curve, dict) or set(curve) != {"recordings", "groups", *POINT}:
             raise ValueError(f"expected operating points of {label!r} with {', '.join(POINT)}")
         counts = curve["recordings"], curve["groups"]
-        if not all(type(count) is int and count >= 1 for count in counts):
-            raise ValueError(f"expected counts of at least 1 for {label!r}, found {counts}")
+        if not all(type(count) is int and 1 <= count <= MOST_RECORDINGS for count in counts):
+            expected = f"counts of at least 1 for {label!r}, at most {MOST_RECORDINGS}"
+            raise ValueError(f"expected {expected}, found {counts!r:.60}")
         lengths = {len(curve[name]) if isinstance(curve[name], list) else 0 for name in POINT}
         if len(lengths) != 1 or not 1 <= max(lengths) <= MOST_POINTS:
             raise ValueError(f"expected 1 to {MOST_POINTS} operating points of {label!r}")
@@ -140,11 +145,11 @@ def threshold(operating: Mapping[str, Any], label: str, sensitivity: float) -> P
     """
     if label not in operating:
         known = ", ".join(operating) or "none: it was trained without"
-        raise ValueError(
+        raise UsageError(
             f"sensitivity: expected a class that has thresholds ({known}), found {label!r}"
         )
     if not 0 < sensitivity <= 1:
-        raise ValueError(f"sensitivity of {label!r}: expected above 0 to 1, found {sensitivity}")
+        raise UsageError(f"sensitivity of {label!r}: expected above 0 to 1, found {sensitivity}")
     curve = operating[label]
     reached = curve["sensitivity"]
     # 0.95 is 19 of 20, whatever the last digit says.
@@ -156,19 +161,21 @@ def threshold(operating: Mapping[str, Any], label: str, sensitivity: float) -> P
 
 def lower_bound(share: float, trials: int) -> float:
     """Return the lower end of Clopper and Pearson's 95 % interval; a part of a hit is none."""
-    import numpy as np
-
     hits = math.floor(share * trials + 1e-9)
     if hits == 0:
         return 0.0
-    factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, trials + 1)))])
-    yes = np.arange(hits, trials + 1)
-    ways = factorial[trials] - factorial[yes] - factorial[trials - yes]
-    low, high = 0.0, 1.0
+    ways = math.lgamma(trials + 1) - math.lgamma(hits + 1) - math.lgamma(trials - hits + 1)
+    low, high = 0.0, hits / trials
     for _ in range(50):  # the chance of so many hits or more rises with each one's
         chance = (low + high) / 2
-        logs = ways + yes * math.log(chance) + (trials - yes) * math.log1p(-chance)
-        low, high = (chance, high) if np.exp(logs).sum() < DOUBT else (low, chance)
+        odds = chance / (1 - chance)
+        term = math.exp(ways + hits * math.log(chance) + (trials - hits) * math.log1p(-chance))
+        tail, yes = term, hits
+        # Each number of hits is less likely than the one before: the rest is soon nothing.
+        while term > 1e-17 * tail and yes < trials:
+            term *= odds * (trials - yes) / (yes + 1)
+            tail, yes = tail + term, yes + 1
+        low, high = (chance, high) if tail < DOUBT else (low, chance)
     return low
 
 

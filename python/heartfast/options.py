@@ -14,6 +14,7 @@ from heartfast.learning_options import (
     add_test_size,
     add_training,
 )
+from heartfast.parsing import Parser, real, whole
 from heartfast.picture_options import add_config, add_figure
 
 _LABELS = (
@@ -22,18 +23,18 @@ _LABELS = (
 )
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> Parser:
     """Make the parser; what it parses has the name of the verb in `verb`."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="heartfast",
         description="Recordings into spectrogram pictures, and those into a scored classifier.",
         epilog="heartfast VERB --help shows a verb's options and an example.",
     )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB")
+    _add_common(parser)
+    parser.verbs = parser.add_subparsers(title="verbs", metavar="VERB")
 
-    def verb(name: str, text: str, example: str) -> argparse.ArgumentParser:
-        added = verbs.add_parser(
+    def verb(name: str, text: str, example: str) -> Parser:
+        added = parser.verbs.add_parser(
             name,
             help=text,
             description=text[0].upper() + text[1:] + ".",
@@ -42,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
         )
         added.set_defaults(verb=name)
         added.add_argument("--json", action="store_true", help="print the result as JSON")
+        _add_common(added)
         return added
 
     p = verb(
@@ -58,7 +60,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--shard-mb",
-        type=float,
+        type=real,
         metavar="MB",
         help="several ZIPs or tars of at most this size; tasks of as many recordings (256)",
     )
@@ -72,12 +74,17 @@ def make_parser() -> argparse.ArgumentParser:
         "--overwrite", action="store_true", help="remove what an earlier run has made in OUT"
     )
     p.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove the pictures of recordings that are not among the sources any more",
+    )
+    p.add_argument(
         "--check", action="store_true", help="compare pictures that are there with the manifest"
     )
     p.add_argument(
         "--fsync", action="store_true", help="have every picture on the disk, for power failures"
     )
-    p.add_argument("--max-errors", type=int, metavar="N", help="stop after more failures than N")
+    p.add_argument("--max-errors", type=whole, metavar="N", help="stop after more failures than N")
     p.add_argument(
         "--on-error",
         choices=("continue", "stop"),
@@ -154,15 +161,32 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast score model.heartfast sets/test.zip -o scores.csv",
     )  # fmt: skip
     p.add_argument("model", metavar="MODEL", help="what train wrote")
-    p.add_argument("input", metavar="INPUT", nargs="+", help="ZIP or folder, or recordings")
-    p.add_argument("-o", "--out", metavar="CSV", required=True, help="the table; replaced if there")
+    p.add_argument(
+        "input",
+        metavar="INPUT",
+        nargs="+",
+        help="ZIP or folder, or recordings; - for them on standard input",
+    )
+    p.add_argument(
+        "-o",
+        "--out",
+        metavar="CSV",
+        required=True,
+        help="the table; replaced if there; - for standard output",
+    )
     p.add_argument(
         "--columns",
         choices=("short", "full"),
         default="short",
         help="full adds file_name, the predicted class and the novelty",
     )
-    p.add_argument(
+    combined = p.add_mutually_exclusive_group()
+    combined.add_argument(
+        "--by-recording",
+        action="store_true",
+        help="a row for each recording, of its segments' and channels' probabilities combined",
+    )
+    combined.add_argument(
         "--by-group",
         action="store_true",
         help="a row for each group (patient), of its recordings' probabilities combined",
@@ -170,6 +194,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_group_regex(p)
     add_decisions(p)
     add_embed(p)
+    p.add_argument("--font", metavar="FILE", help="that of the figures that MODEL was trained on")
     _add_jobs(p)
 
     p = verb(
@@ -177,7 +202,9 @@ def make_parser() -> argparse.ArgumentParser:
         "heartfast evaluate scores.csv sets/test_actual.csv --html report.html",
     )  # fmt: skip
     p.add_argument("scores", metavar="SCORES", help="what score wrote")
-    p.add_argument("actual", metavar="ACTUAL", help="test_actual.csv of pack")
+    p.add_argument(
+        "actual", metavar="ACTUAL", help="test_actual.csv of pack, or file_name and label"
+    )
     p.add_argument("--html", metavar="FILE", help="a report; replaced if there")
     p.add_argument(
         "--groups",
@@ -210,7 +237,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--model", metavar="MODEL", help="show what it looked at; needs --scores")
     p.add_argument(
-        "--explain", type=int, default=12, metavar="N",
+        "--explain", type=whole, default=12, metavar="N",
         help="in the N pictures that it got most wrong or is least certain of (12)",
     )  # fmt: skip
 
@@ -218,7 +245,7 @@ def make_parser() -> argparse.ArgumentParser:
         "run", "do all of it: convert, pack, train, score, evaluate, report, gallery",
         "heartfast run recordings/ --labels folders -o out",
     )  # fmt: skip
-    _add_sources(p, None, "a new or empty folder")
+    _add_sources(p, None, "a new or empty folder, or one to continue")
     _add_selection(p)
     add_join_duplicates(p)
     add_test_size(p)
@@ -247,6 +274,54 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_common(p: Parser) -> None:
+    """Add what can stand before the verb and behind it."""
+    p.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version and exit")
+    for short, name, text in (
+        ("-q", "--quiet", "show errors only"),
+        ("-v", "--verbose", "name every failed file, and show where a defect is"),
+    ):
+        p.add_argument(short, name, action="store_true", default=argparse.SUPPRESS, help=text)
+
+
+# What may be ``-`` for standard input, by verb; other paths that are called so are refused.
+_STANDARD_INPUT = {
+    "convert": ("sources", "labels", "intervals"),
+    "run": ("sources", "labels"),
+    "score": ("input", "costs"),
+    "evaluate": ("scores", "actual", "groups"),
+    "gallery": ("scores",),
+}
+_STANDARD_OUTPUT = {"score": "out"}
+_PATHS = (
+    "sources", "out", "labels", "intervals", "images", "pictures", "model", "input", "scores",
+    "actual", "groups", "html", "dataset", "audio", "embed", "costs", "font",
+)  # fmt: skip
+
+
+def require_one_standard_input(options: argparse.Namespace) -> None:
+    """Raise `UsageError` where ``-`` stands for what is no stream, or for two that are one."""
+    from heartfast.errors import UsageError
+
+    taken = _STANDARD_INPUT.get(options.verb, ())
+    found = []
+    for name in _PATHS:
+        value = getattr(options, name, None)
+        if "-" not in (value if isinstance(value, list) else [value]):
+            continue
+        if name in taken:
+            found.append(name)
+        elif name != _STANDARD_OUTPUT.get(options.verb):
+            raise UsageError(
+                f"{name}: expected a name, found -, the sign for standard input or output, which "
+                "is not taken here (./- is a file of that name)"
+            )
+        elif options.json:
+            raise UsageError("json: expected it without --out -, found two results for one output")
+    if len(found) > 1:
+        raise UsageError(f"{', '.join(found)}: expected standard input (-) once, found it twice")
+
+
 class _Version(argparse.Action):
     """Prints the version; the core that knows it is loaded only then."""
 
@@ -262,8 +337,8 @@ def _add_sources(p: argparse.ArgumentParser, labels: str | None, out: str) -> No
         "sources",
         metavar="SRC",
         nargs="+",
-        help="recordings, and folders, ZIPs and tars of them; '*.wav', '**/*.wav'; - for a list "
-        "on standard input, a path a line or with NULs",
+        help="recordings, and folders, ZIPs and tars of them; '*.wav', '**/*.wav'; - for a "
+        "recording on standard input, or a list: a path a line or with NULs",
     )
     p.add_argument(
         "--recursive",
@@ -290,29 +365,29 @@ def _add_selection(p: argparse.ArgumentParser) -> None:
         metavar="C",
         help="mix (default), left, right, a number from 1, or each: a picture of each",
     )
-    group.add_argument("--sr", type=int, metavar="HZ", help="resample (the recording's own rate)")
-    group.add_argument("--start", type=float, metavar="S", help="begin S seconds in (0)")
-    group.add_argument("--duration", type=float, metavar="S", help="end S seconds later")
+    group.add_argument("--sr", type=whole, metavar="HZ", help="resample (the recording's own rate)")
+    group.add_argument("--start", type=real, metavar="S", help="begin S seconds in (0)")
+    group.add_argument("--duration", type=real, metavar="S", help="end S seconds later")
     group.add_argument(
-        "--segment-s", type=float, metavar="S", help="cut recordings into segments of S seconds"
+        "--segment-s", type=real, metavar="S", help="cut recordings into segments of S seconds"
     )
     group.add_argument(
-        "--segment-overlap", type=float, metavar="PERCENT", help="of neighbouring segments (0)"
+        "--segment-overlap", type=real, metavar="PERCENT", help="of neighbouring segments (0)"
     )
 
 
 def _add_seed(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--seed", type=int, default=0, help="of everything random (0)")
+    p.add_argument("--seed", type=whole, default=0, help="of everything random (0)")
 
 
 def _add_jobs(p: argparse.ArgumentParser) -> None:
-    p.add_argument("--jobs", type=int, metavar="N", help="cores to use (all)")
+    p.add_argument("--jobs", type=whole, metavar="N", help="cores to use (all)")
 
 
 def _channel(text: str) -> str | int:
     try:
-        return int(text)
-    except ValueError:
+        return whole(text)
+    except argparse.ArgumentTypeError:
         return text
 
 
@@ -320,11 +395,8 @@ def _limit(text: str) -> tuple[str, float]:
     from heartfast.limits import Limits
 
     name, _, number = text.partition("=")
-    kind = type(Limits._field_defaults.get(name))
-    try:
-        if kind in (int, float):
-            return name, kind(number)
-    except ValueError:
-        pass
-    expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
-    raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+    usual = Limits._field_defaults.get(name)
+    if usual is None:
+        expected = f"NAME=N with a name of {', '.join(Limits._fields)}"
+        raise argparse.ArgumentTypeError(f"expected {expected}, found {text!r}")
+    return name, (whole if isinstance(usual, int) else real)(number)

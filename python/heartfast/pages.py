@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from heartfast.files import write_bytes
+from heartfast.files import require_output, write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +25,7 @@ def write_page(
 
     from heartfast._core import __version__
 
+    require_output(path, kind="page")
     loader = PackageLoader("heartfast")
     environment = Environment(
         loader=loader,

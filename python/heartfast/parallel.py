@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 from typing import TYPE_CHECKING, TypeVar
+
+from heartfast.errors import UsageError
 
 if TYPE_CHECKING:
     import queue
@@ -15,6 +19,8 @@ MOST_JOBS = 1024
 AHEAD = 64  # calls per thread that wait for it; a million would fill the memory
 GRACE_S = 0.5  # for calls in hand when work is broken off, before they are left to themselves
 _NAME = "heartfast-work"
+# Where Linux tells of control groups.
+_PROC, _CGROUPS = "/proc", "/sys/fs/cgroup"
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,11 +30,46 @@ def cores(jobs: int | None) -> int:
     """Return `jobs`, or where it is None the number of cores this process may use."""
     if jobs is not None:
         if jobs < 1:
-            raise ValueError(f"jobs: expected at least 1, found {jobs}")
+            raise UsageError(f"jobs: expected at least 1, found {jobs}")
         return min(jobs, MOST_JOBS)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(allowed or 1, _quota()))
+
+
+def _quota() -> int:
+    """Return the cores that the control groups of this process allow it, rounded up."""
+    try:
+        with open(f"{_PROC}/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+            groups = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        return MOST_JOBS
+    least = float(MOST_JOBS)
+    for _, controllers, path in (group for group in groups if len(group) == 3):
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # Version 2 names no controllers. In a container the path may be that of the host.
+        roots = (_CGROUPS,) if not controllers else (f"{_CGROUPS}/{controllers}", f"{_CGROUPS}/cpu")
+        for root in roots:
+            place = os.path.normpath(root + path)
+            place = place if place.startswith(root) else root
+            while place.startswith(root):
+                least = min(least, _limit(place, version=1 if controllers else 2))
+                place = os.path.dirname(place)
+    return math.ceil(least)
+
+
+def _limit(folder: str, version: int) -> float:
+    """Return the cores that one control group allows, in all its processes together."""
+    names = ("cpu.max",) if version == 2 else ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+    try:
+        words = []
+        for name in names:
+            with open(f"{folder}/{name}", encoding="utf-8") as file:
+                words += file.read().split()
+        quota, period = int(words[0]), int(words[1])
+    except (OSError, ValueError, IndexError):  # "max" is no number
+        return MOST_JOBS
+    return quota / period if quota > 0 and period > 0 else MOST_JOBS
 
 
 def for_each(
@@ -62,10 +103,11 @@ def for_each(
             waiting.append(future)
             tasks.put((future, function, item))
             if len(threads) < workers:
-                threads.append(
-                    threading.Thread(target=_work, args=(tasks,), name=_NAME, daemon=True)
-                )
-                threads[-1].start()
+                thread = threading.Thread(target=_work, args=(tasks,), name=_NAME, daemon=True)
+                if _started(thread, needed=not threads):
+                    threads.append(thread)
+                else:
+                    workers = len(threads)
             if len(waiting) > AHEAD * workers:
                 take(waiting.popleft().result())
         while waiting:
@@ -86,6 +128,18 @@ def for_each(
             thread.join(left)
 
 
+def _started(thread: threading.Thread, *, needed: bool) -> bool:
+    """Start a thread; where the system gives no more, those that there are do the work."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if needed:
+            message = f"expected the system to give a thread to work on, found: {error}"
+            raise OSError(errno.EAGAIN, message) from None
+        return False
+    return True
+
+
 def _work(tasks: queue.SimpleQueue[tuple[Future[R], Callable[[T], R], T] | None]) -> None:
     while (task := tasks.get()) is not None:
         future, function, item = task
@@ -99,6 +153,10 @@ def _work(tasks: queue.SimpleQueue[tuple[Future[R], Callable[[T], R], T] | None]
 
 def working() -> bool:
     """Whether a call that was not waited for is still in hand."""
+    import sys
     import threading
 
+    core = sys.modules.get("heartfast._core")
+    if core is not None and core.left_behind():
+        return True
     return any(thread.name == _NAME for thread in threading.enumerate())

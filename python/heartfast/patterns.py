@@ -7,6 +7,8 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from heartfast.names import comparable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -22,7 +24,8 @@ def expand(pattern: str) -> list[str]:
     """List the paths that match a pattern, sorted.
 
     As a shell does: ``**`` is any number of folders, none of them too, and nothing but a dot
-    matches the dot of a hidden name. A loop of links is entered once.
+    matches the dot of a hidden name. A loop of links is entered once. A name that is there as it
+    is written means that file or folder only, and brackets that match nothing are letters.
     """
     drive, rest = os.path.splitdrive(pattern)
     parts = rest.replace(os.sep, "/").split("/")
@@ -42,15 +45,25 @@ def _matches(folder: str, parts: Sequence[str]) -> Iterator[str]:
         for below in _folders(folder):
             # Last, it matches files as well.
             yield from _matches(below, rest or ["*"])
-    elif is_pattern(part):
-        names = [entry.name for entry in _entries(folder)]
-        for name in fnmatch.filter(names, part):
-            if part.startswith(".") or not name.startswith("."):
-                yield from _matches(os.path.join(folder, name), rest)
-    else:
-        path = os.path.join(folder, part)
-        if os.path.lexists(path):
-            yield from _matches(path, rest)
+        return
+    path = os.path.join(folder, part)
+    names = [part] if os.path.lexists(path) else _matching(folder, part)
+    for name in names:
+        yield from _matches(os.path.join(folder, name), rest)
+
+
+def _matching(folder: str, part: str) -> list[str]:
+    """Names in a folder that match a part of a pattern, however their letters are composed."""
+    wanted = comparable(part)
+    names = [
+        entry.name
+        for entry in _entries(folder)
+        if part.startswith(".") or not entry.name.startswith(".")
+    ]
+    for pattern in (wanted, wanted.replace("[", "[[]")):
+        if found := [name for name in names if fnmatch.fnmatch(comparable(name), pattern)]:
+            return found
+    return []
 
 
 def _folders(root: str) -> Iterator[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import TYPE_CHECKING, Any, Literal
 
 from heartfast import _core
 from heartfast._core import SpectrogramConfig
+from heartfast.errors import UsageError, warn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from heartfast.figures import Figure
 
@@ -37,7 +39,8 @@ def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> N
     -----
     Gray is ``round(255 * (1 + dB / dynamic_range))`` between 0 and 255, where
     ``dB = 20 * log10(magnitude / ref)``. `size` averages areas exactly where it shrinks, and
-    interpolates linearly where it grows.
+    interpolates linearly where it grows. Values that are no finite numbers count as no magnitude,
+    with a `HeartfastWarning`.
 
     Examples
     --------
@@ -48,11 +51,8 @@ def to_image(spec: Spectrogram, *, config: SpectrogramConfig | None = None) -> N
     import numpy as np
 
     if spec.values.ndim != 2:
-        raise ValueError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
-    values = spec.values
-    if values.dtype not in (np.float32, np.float64):
-        values = values.astype(np.float64)
-    values = np.require(values, requirements=["C", "A"])
+        raise UsageError(f"spec.values: expected shape (bins, frames), found {spec.values.shape}")
+    values = np.require(magnitudes(spec)[0], requirements=["C", "A"])
     return _core.paint(values, sample_rate(spec.sr), config or spec.config)
 
 
@@ -108,7 +108,7 @@ def encode_png(
     else:
         palette = np.asarray(colormap)
         if palette.dtype != np.uint8 or palette.ndim != 2 or palette.shape[1] != 3:
-            raise ValueError(
+            raise UsageError(
                 f"colormap: expected a name or a uint8 palette of shape (n, 3), found "
                 f"{palette.dtype} of shape {palette.shape}"
             )
@@ -117,11 +117,11 @@ def encode_png(
     for keyword, content in texts:
         # PNG 11.3.3.2: single spaces, inside only. A zero byte would end a text early.
         if len(keyword) > 79 or not re.fullmatch("[!-~]+( [!-~]+)*", keyword):
-            raise ValueError(
+            raise UsageError(
                 f"text: expected keywords of 1 to 79 printable ASCII characters, found {keyword!r}"
             )
         if "\0" in content:
-            raise ValueError(f"text: expected no zero bytes, found one in {keyword!r}")
+            raise UsageError(f"text: expected no zero bytes, found one in {keyword!r}")
     pixels = np.asarray(pixels)
     if pixels.dtype != np.uint8:
         raise TypeError(f"pixels: expected dtype uint8, found {pixels.dtype}")
@@ -145,6 +145,12 @@ class Spectrogram:
         How it was made, and how it is drawn.
     signal : float array, shape (..., n), optional
         What it was made of: the array itself, not a copy. A notebook shows the figure and a player.
+    silenced : int
+        Samples that were no finite numbers and count as silence, as in `convert`.
+
+    Notes
+    -----
+    ``np.asarray(spec)`` is its `values`.
 
     Examples
     --------
@@ -166,11 +172,27 @@ class Spectrogram:
         sr: int,
         config: SpectrogramConfig,
         signal: NDArray[Any] | None = None,
+        silenced: int = 0,
     ) -> None:
         self.values = values
         self.sr = sr
         self.config = config
         self.signal = signal
+        self.silenced = silenced
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        """Its `values`, for NumPy: not a copy, unless another dtype or `copy` asks for one."""
+        import numpy as np
+
+        values = np.asarray(self.values)
+        if dtype is None or np.dtype(dtype) == values.dtype:
+            return values.copy() if copy else values
+        if copy is False:
+            raise UsageError(
+                f"copy: expected True or None for dtype {np.dtype(dtype)}, found False and values "
+                f"of {values.dtype}"
+            )
+        return values.astype(dtype)
 
     @property
     def frequencies(self) -> NDArray[np.float64]:
@@ -195,19 +217,21 @@ class Spectrogram:
         Returns
         -------
         float array, shape (..., bins, frames)
-            With ``ref="max"`` each signal's own maximum is 0 dB.
+            With ``ref="max"`` each signal's own maximum is 0 dB. Values that are no finite numbers
+            count as no magnitude, with a `HeartfastWarning`.
         """
         import numpy as np
 
+        values, _ = magnitudes(self)
         ref = self.config.ref
         if isinstance(ref, str):
-            reference = self.values.max(axis=(-2, -1), keepdims=True)
+            reference = values.max(axis=(-2, -1), keepdims=True)
             # A silent signal is silent against any reference.
             reference = np.where(reference > 0, reference, 1)
         else:
-            reference = np.asarray(ref, dtype=self.values.dtype)
+            reference = np.asarray(ref, dtype=values.dtype)
         floor = 10.0 ** (-self.config.dynamic_range / 20)
-        decibels: NDArray[Any] = 20 * np.log10(np.maximum(self.values / reference, floor))
+        decibels: NDArray[Any] = 20 * np.log10(np.maximum(values / reference, floor))
         return decibels
 
     def to_image(self) -> NDArray[np.uint8]:
@@ -280,7 +304,7 @@ def wav_bytes(signal: NDArray[Any], sr: int) -> bytes:
 
     import numpy as np
 
-    samples = np.clip(np.nan_to_num(signal), -1, 1) * 32767
+    samples = np.clip(silence(signal)[0], -1, 1) * 32767
     file = io.BytesIO()
     with wave.open(file, "wb") as wav:
         wav.setparams((1, 2, sample_rate(sr), 0, "NONE", ""))
@@ -288,8 +312,49 @@ def wav_bytes(signal: NDArray[Any], sr: int) -> bytes:
     return file.getvalue()
 
 
+def silence(signal: NDArray[Any]) -> tuple[NDArray[Any], int]:
+    """A signal with 0 for what is no finite number, and how many samples that were."""
+    import numpy as np
+
+    # A sum is finite only where all samples are, and takes no memory.
+    with np.errstate(all="ignore"):
+        if np.isfinite(signal.sum()):
+            return signal, 0
+    damaged = ~np.isfinite(signal)
+    count = int(np.count_nonzero(damaged))
+    return (np.where(damaged, signal.dtype.type(0), signal), count) if count else (signal, 0)
+
+
+def magnitudes(spec: Spectrogram) -> tuple[NDArray[Any], int]:
+    """A spectrogram's values as float32 or float64, with 0 for what is no finite number.
+
+    Returns how many values that were, too; and warns of them.
+    """
+    import numpy as np
+
+    values = np.asarray(spec.values)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    values, count = silence(values)
+    if count:
+        warn(
+            f"spec.values: expected finite numbers, found {count} that are not: they count as "
+            "no magnitude"
+        )
+    return values, count
+
+
+def warn_of_silenced(count: int) -> None:
+    """Warn of samples that are no finite numbers."""
+    if count:
+        warn(
+            f"y: expected finite numbers, found {count} samples that are not: they count as silence"
+        )
+
+
 def sample_rate(sr: float) -> int:
-    """`sr` as the core takes it; `ValueError` unless it is a whole number over 0."""
-    if sr != int(sr) or not 0 < sr < 2**32:
-        raise ValueError(f"sr: expected a whole number of samples per second, found {sr}")
+    """`sr` as the core takes it; `UsageError` unless it is a whole number over 0."""
+    # NaN is in no interval, and infinity no whole number.
+    if not isinstance(sr, numbers.Real) or not 0 < sr < 2**32 or sr != int(sr):
+        raise UsageError(f"sr: expected a whole number of samples per second, found {sr!r}")
     return int(sr)

@@ -10,13 +10,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import tempfile
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from heartfast.errors import DatasetError, HeartfastError
-from heartfast.files import is_url
+from heartfast.errors import DatasetError, HeartfastError, UsageError
+from heartfast.extras import require_package
+from heartfast.files import is_url, make_folders, read_file, remove_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,8 +32,32 @@ _ENDPOINTS = (
     "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT",
     "AZURE_ENDPOINT", "GOOGLE_ENDPOINT_URL",
 )  # fmt: skip
-# A message of a store's may be a page of XML.
-_LONGEST = 300
+# What becomes part of requests as it is.
+_IN_HEADERS = (
+    "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_TOKEN", "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+)  # fmt: skip
+_HOST = r"(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?"
+_AUTHORITY = re.compile(f"(?:{_HOST})?")
+_ENDPOINT = re.compile(rf"https?://{_HOST}(?:/[\w./~%-]*)?", re.ASCII | re.IGNORECASE)
+# Of what the libraries of stores say nothing is passed on: it may hold a key, in parts, escaped or
+# as bytes. What it is about is told by these, the first that fits.
+_STATUS = re.compile(r"status[^0-9<>\"]{0,40}\b([45]\d\d)\b", re.IGNORECASE)
+_CODES = (
+    "AccessDenied", "AuthorizationHeaderMalformed", "ExpiredToken", "InternalError",
+    "InvalidAccessKeyId", "NoSuchBucket", "NoSuchKey", "PermanentRedirect", "RequestTimeTooSkewed",
+    "ServiceUnavailable", "SignatureDoesNotMatch", "SlowDown",
+)  # fmt: skip
+_REASONS = (
+    ("ConnectionRefused|Connection refused", "connection refused"),
+    ("dns error|failed to lookup|Name or service not known", "no such host"),
+    ("certificate|UnknownIssuer", "a certificate that is not trusted"),
+    ("TimedOut|timed out|timeout", "no answer in time"),
+    ("ConnectionReset|IncompleteMessage|connection closed", "a connection that broke off"),
+    ("scheme is not allowed", "http:// where only https:// is allowed"),
+    ("credential|service account|pem file|private_key", "credentials that cannot be used"),
+    ("error sending request", "no answer"),
+)
 
 
 class Found(NamedTuple):
@@ -45,19 +69,35 @@ class Found(NamedTuple):
 
 
 def check_url(url: str) -> None:
-    """Raise `ValueError` where a URL has what would end up in tables and messages.
+    """Raise `UsageError`, which does not show it, where a URL has what no table is to have.
 
-    A user and password, or a query, which may be a signature.
+    That is a user or password, or a query, which may be a signature.
     """
-    scheme, _, rest = url.partition("://")
-    if "@" in rest.partition("/")[0]:
-        raise ValueError(
-            f"{scheme}://...@...: expected a URL without user and password, which come from the "
-            "environment, found some"
+    scheme, _, rest = url.strip().partition("://")
+    authority, _, path = rest.partition("/")
+    web = scheme.lower().startswith("http")
+    if "@" in authority or (web and "@" in path) or not _AUTHORITY.fullmatch(authority):
+        raise UsageError(
+            f"{scheme}://...: expected a URL without user and password, which come from the "
+            "environment, and with a host or bucket; found another (@ in a path is %40)"
         )
-    if scheme.lower().startswith("http") and re.search(r"[?#]", rest):
-        shown = re.split(r"[?#]", url)[0]
-        raise ValueError(f"{shown}: expected a URL without a query (?...), found one")
+    # In a store "?" may be part of a name, and is part of a pattern.
+    if re.search(r"[?#]" if web else r"[?&#][^/]*=", rest):
+        raise UsageError(f"{scheme}://{authority}/...: expected a URL without a query, found one")
+
+
+def check_environment() -> None:
+    """Raise `DatasetError`, without its value, for a variable that a library would panic at."""
+    for name in (*_ENDPOINTS, *_IN_HEADERS):
+        value = os.environ.get(name, "")
+        if name in _IN_HEADERS:
+            if not (value.isascii() and value.isprintable()):
+                raise DatasetError(f"{name}: expected printable ASCII, found other characters")
+        elif value and not _ENDPOINT.fullmatch(value):
+            raise DatasetError(
+                f"{name}: expected http(s)://HOST[:PORT][/PATH], without user, password and query, "
+                "found another text"
+            )
 
 
 def open_place(path: str) -> Folder | Store:
@@ -91,14 +131,27 @@ class Folder:
 
     def read(self, name: str, length: int | None = None) -> bytes:
         """Read a file, or its first bytes."""
-        with open(os.path.join(self.path, *name.split("/")), "rb") as file:
-            return file.read(-1 if length is None else length)
+        path = os.path.join(self.path, *name.split("/"))
+        return read_file(path, "what convert --shard leaves", -1 if length is None else length)
 
     def put(self, name: str, file: str) -> None:
         """Make a file of the same file system the one of this name, in place of an older one."""
         target = os.path.join(self.path, *name.split("/"))
-        os.makedirs(os.path.dirname(target), exist_ok=True)
+        make_folders(os.path.dirname(target))
         os.replace(file, target)
+
+    def put_new(self, name: str, file: str) -> bool:
+        """`put`, unless there is a file of this name; return whether it was put."""
+        target = os.path.join(self.path, *name.split("/"))
+        try:
+            os.link(file, target)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without hard links
+            if os.path.lexists(target):
+                return False
+            self.put(name, file)
+        return True
 
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -111,7 +164,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         check_url(url)
-        _require_obstore()
+        require_package("obstore", "URLs")
         self.url = url.rstrip("/")
 
     def __str__(self) -> str:
@@ -169,6 +222,22 @@ class Store:
             obstore.put(_store(self.url), name, Path(file), chunk_size=16 << 20)
         os.unlink(file)
 
+    def put_new(self, name: str, file: str) -> bool:
+        """`put`, unless there is an object of this name; return whether it was put."""
+        from pathlib import Path
+
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, NotSupportedError
+
+        with self._failures(name):
+            try:
+                obstore.put(_store(self.url), name, Path(file), mode="create", use_multipart=False)
+            except AlreadyExistsError:
+                return False
+            except NotSupportedError:  # a store that cannot compare
+                self.put(name, file)
+        return True
+
     def delete(self, name: str) -> None:
         """Remove an object, if it is there."""
         import obstore
@@ -191,20 +260,19 @@ def scratch(place: Folder | Store) -> Iterator[str]:
     """Give a folder for files that are to be put into a place, in there if that is a folder."""
     above = None
     if isinstance(place, Folder):
-        os.makedirs(place.path, exist_ok=True)
+        make_folders(place.path)
         above = place.path
     folder = tempfile.mkdtemp(".part", SCRATCH, above)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def reader(url: str, size: int) -> Callable[[int, int], bytes]:
     """Return what reads `length` bytes of an object from `start` on, as the core asks for them."""
     import obstore
 
-    _require_obstore()
     above, _, name = url.rpartition("/")
 
     def read(start: int, length: int) -> bytes:
@@ -229,16 +297,6 @@ def _found(meta: Any) -> Found:
     return Found(meta["path"], meta["size"], int(meta["last_modified"].timestamp()) * 10**9)
 
 
-def _require_obstore() -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("obstore") is None:
-        raise HeartfastError(
-            "URLs: expected the package obstore, which reads object stores, found none; "
-            "pip install 'heartfast[cloud]'"
-        )
-
-
 @lru_cache(maxsize=64)
 def _store(url: str) -> ObjectStore:
     """Open the store of a URL, once in a process: it keeps its connections."""
@@ -252,38 +310,55 @@ def _store(url: str) -> ObjectStore:
     servers = [url, *(os.environ.get(name, "") for name in _ENDPOINTS)]
     if any(server.lower().startswith("http:") for server in servers):
         options["allow_http"] = True
+    check_environment()
     with failures(url):
         return from_url(url, retry_config=retry, client_options=options)
 
 
 @contextlib.contextmanager
 def failures(where: str) -> Iterator[None]:
-    """Turn errors of a store into those of files, with the URL as their name and no secret."""
-    import errno
+    """Turn errors and panics of a store's library into those of files, with the URL as their name.
 
+    Nothing of what they say is in them, nor in what they come from.
+    """
     try:
         yield
-    except (FileNotFoundError, PermissionError) as error:
-        if error.filename:
+    except (KeyboardInterrupt, SystemExit, GeneratorExit, HeartfastError, UsageError):
+        raise  # ours are fit to be seen
+    except BaseException as error:  # a panic is no Exception
+        if isinstance(error, OSError) and error.filename:
             raise
-        denied = isinstance(error, PermissionError)
-        number, text = (errno.EACCES, "no access") if denied else (errno.ENOENT, "nothing there")
-        raise type(error)(number, text, where) from None
-    except ValueError as error:
-        raise DatasetError(f"{where}: {_plain(error)}") from None
-    except Exception as error:
-        import obstore.exceptions as known
-
-        if not isinstance(error, known.BaseError):
-            raise
-        if isinstance(error, known.PermissionDeniedError | known.UnauthenticatedError):
-            raise PermissionError(errno.EACCES, "no access", where) from None
-        raise OSError(errno.EIO, _plain(error), where) from None
+        failure = _failure(error, where)
+        try:
+            raise failure from None
+        finally:
+            failure.__context__ = None
 
 
-def _plain(error: Exception) -> str:
-    """Return the first lines of a message without queries, which may be signatures."""
-    text = " ".join(str(error).partition("Debug source:")[0].split())
-    text = re.sub(r"\?[^\s\"')]+", "", text)
-    text = re.sub(r"//[^/\s@]+@", "//", text)
-    return text[:_LONGEST] or type(error).__name__
+def _failure(error: BaseException, where: str) -> OSError | DatasetError:
+    import errno
+
+    import obstore.exceptions as known
+
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(errno.ENOENT, "nothing there", where)
+    denied = PermissionError, known.PermissionDeniedError, known.UnauthenticatedError
+    if isinstance(error, denied):
+        return PermissionError(errno.EACCES, "no access", where)
+    if isinstance(error, ValueError):
+        return DatasetError(f"{where}: expected a URL that a store has, found another")
+    if isinstance(error, OSError) and error.errno is not None:
+        return OSError(error.errno, os.strerror(error.errno), where)
+    return OSError(errno.EIO, f"expected a store to answer, found {_reason(error)}", where)
+
+
+def _reason(error: BaseException) -> str:
+    """What a library's error is about, in words of our own."""
+    text = str(error)
+    if status := _STATUS.search(text):
+        code = next((code for code in _CODES if code in text), "")
+        return f"status {status[1]}{code and f' ({code})'}"
+    for pattern, words in _REASONS:
+        if re.search(pattern, text):
+            return words
+    return f"a failure of its library ({type(error).__name__})"

@@ -6,18 +6,22 @@ import os
 import stat
 from collections import Counter
 from functools import lru_cache
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, warn
 from heartfast.files import is_url
 from heartfast.limits import Limits
+from heartfast.names import folded, is_clutter
 from heartfast.patterns import expand, is_folder, is_pattern
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from heartfast._core import Archive
+    from heartfast._core import Archive, _Remote
+
+T = TypeVar("T")
 
 # What a folder or an archive is searched for, whatever the case; files named outright are always
 # tried.
@@ -34,13 +38,14 @@ class Recording(NamedTuple):
 
     Its `place` is the folder that it was found in, with a separator at its end, which a million
     recordings share; or its whole path. A `member` of an archive is known by its place in there;
-    its path and its name are as if the archive were a folder. Of an object in a store, `known` is
-    what its list says: size and time of the last change in ns.
+    its path and its name are as if the archive were a folder; what stands on standard input is
+    read from memory. Of an object in a store, `known` is what its list says: size and time of the
+    last change in ns.
     """
 
     place: str
     name: str
-    member: tuple[Archive, int] | None = None
+    member: tuple[Archive, int] | _Remote | None = None
     known: tuple[int, int] | None = None
 
     @property
@@ -79,28 +84,30 @@ def find_recordings(
     recursive: bool = True,
     any_extension: bool = False,
     limits: Limits | None = None,
+    notes: list[str] | None = None,
 ) -> list[Recording]:
     """List the recordings in files, folders and archives (ZIP, tar): each once, sorted by name.
 
     An archive is searched where it is named outright, and not in a folder, where it may be a
     second copy of what lies beside it. With `any_extension` everything in a folder or an archive
-    counts as a recording, except what is hidden.
+    counts as a recording, except what is hidden or left by a system (``__MACOSX``, ``Thumbs.db``).
 
     A source that is not there is a pattern if it has ``*``, ``?`` or ``[...]``, with ``**`` for
-    any folders; what matches counts as named outright. ``-`` is a list on standard input, a path
-    a line, or with a NUL behind each; one that is not there then fails as a recording does.
+    any folders; what matches counts as named outright. ``-`` is a recording on standard input, or
+    a list, a path a line or with a NUL behind each; one that is not there then fails as a recording
+    does. What was passed over or guessed is said in `notes`, or by a warning.
 
     Raises
     ------
     FileNotFoundError
         A source is not there, or no file that matches.
     DatasetError
-        There is no recording in any of them.
+        There is no recording in any of them, or no list on standard input.
     """
     if isinstance(sources, (str, os.PathLike)):
         sources = [sources]
     paths = [os.fspath(source) for source in sources]
-    recordings = [*search(paths, recursive, any_extension, limits)]
+    recordings = [*search(paths, recursive, any_extension, limits, notes)]
     if is_single(paths):
         recordings.sort(key=itemgetter(1))
     else:
@@ -108,6 +115,20 @@ def find_recordings(
     if not recordings:
         raise nothing_found(paths, any_extension)
     return recordings
+
+
+def require_recordings(
+    sources: Sequence[str], recursive: bool, any_extension: bool, limits: Limits | None = None
+) -> None:
+    """Raise `DatasetError` where a source that is no list has no recording in it."""
+    for source in sources:
+        if source == "-":
+            continue
+        if next(search([source], recursive, any_extension, limits), None) is None:
+            raise DatasetError(
+                f"{source}: expected recordings in every source, or all of its pictures would be "
+                "removed, found none; check that its drive is mounted, or leave the source out"
+            )
 
 
 def is_single(paths: Sequence[str]) -> bool:
@@ -123,24 +144,60 @@ def nothing_found(paths: Sequence[str], any_extension: bool) -> DatasetError:
 
 
 def search(
-    paths: Sequence[str], recursive: bool, any_extension: bool, limits: Limits | None = None
+    paths: Sequence[str],
+    recursive: bool,
+    any_extension: bool,
+    limits: Limits | None = None,
+    notes: list[str] | None = None,
 ) -> Iterator[Recording]:
     """Give what `find_recordings` lists, as it is found: each once, in no order."""
-    found = (
-        (source, _search(source, recursive, any_extension, listed, limits or Limits()))
-        for source, listed in _named(paths)
-    )
+    look = _Search(recursive, any_extension, limits or Limits(), notes)
     if is_single(paths):
-        return (recording for _, searched in found for recording in searched)
-    return _each_once(found)
+        return (recording for _, found in _named(paths, look) for recording in found)
+    return _each_once(_named(paths, look))
 
 
-def _named(sources: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """The sources, with whether they come from a list."""
+class _Search(NamedTuple):
+    """What counts as a recording, and where to say what was passed over."""
+
+    recursive: bool
+    any_extension: bool
+    limits: Limits
+    notes: list[str] | None
+
+    def note(self, text: str) -> None:
+        if self.notes is not None:
+            self.notes.append(text)
+        else:
+            warn(text)
+
+    def wants(self, name: str) -> bool:
+        """Whether a file in a store or archive, by its name in there, is one to convert."""
+        known = self.any_extension or name.lower().endswith(EXTENSIONS)
+        return known and (self.recursive or "/" not in name)
+
+    def passes_over(
+        self, where: str, found: Iterable[T], name_of: Callable[[T], str] = str
+    ) -> Iterator[T]:
+        """Leave out what is hidden or a system's; recordings among the latter are said."""
+        count = 0
+        for one in found:
+            name = name_of(one)
+            if not is_clutter(name):
+                yield one
+            elif "/." not in f"/{name}":
+                count += name.lower().endswith(EXTENSIONS)
+        if count:
+            self.note(
+                f"{where}: passed over {counted(count, 'recording')} that macOS left (__MACOSX)"
+            )
+
+
+def _named(sources: Iterable[str], look: _Search) -> Iterator[tuple[str, Iterator[Recording]]]:
+    """The sources, those on a list too, each with the recordings in it."""
     for source in sources:
         if source == "-":
-            for path in _listed():
-                yield path, True
+            yield from _on_standard_input(look)
         elif is_pattern(source) and not is_url(source) and not os.path.lexists(source):
             matching = expand(source)
             if not matching:
@@ -149,27 +206,30 @@ def _named(sources: Iterable[str]) -> Iterator[tuple[str, bool]]:
                 message = "expected recordings that match this pattern, found none"
                 raise FileNotFoundError(errno.ENOENT, message, source)
             for path in matching:
-                yield path, False
+                yield path, _search(path, look)
         else:
-            yield source, False
+            source = _as_spelled(source)
+            yield source, _search(source, look)
 
 
-def _listed() -> Iterator[str]:
-    """Paths on standard input, one by one: a list of millions stands in memory as bytes only."""
-    import sys
+def _as_spelled(path: str) -> str:
+    """Return a path as it is on the disk, where it is there with letters composed otherwise."""
+    if path.isascii() or is_url(path) or os.path.lexists(path):
+        return path
+    found = expand(path)
+    return found[0] if len(found) == 1 else path
 
-    if sys.stdin is None:
-        raise OSError("standard input: expected a list of recordings, found it closed")
-    data = sys.stdin.buffer.read()
-    separator = b"\0" if b"\0" in data else b"\n"
-    start = 0
-    while start < len(data):
-        end = data.find(separator, start)
-        if end < 0:
-            end = len(data)
-        if end > start:
-            yield os.fsdecode(data[start:end])
-        start = end + 1
+
+def _on_standard_input(look: _Search) -> Iterator[tuple[str, Iterator[Recording]]]:
+    from heartfast import standard_input
+
+    data = standard_input.read_standard_input("a list of recordings, or one")
+    if standard_input.is_sound(data):
+        sound = standard_input.sound_reader(data)
+        yield "-", iter([Recording("-", standard_input.NAME, sound, sound[1:])])
+        return
+    for path in map(_as_spelled, standard_input.listed_paths(data, look.note)):
+        yield path, _search(path, look, listed=True)
 
 
 def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Recording]:
@@ -185,11 +245,9 @@ def _each_once(found: Iterable[tuple[str, Iterator[Recording]]]) -> Iterator[Rec
                 yield recording
 
 
-def _search(
-    source: str, recursive: bool, any_extension: bool, listed: bool, limits: Limits
-) -> Iterator[Recording]:
+def _search(source: str, look: _Search, *, listed: bool = False) -> Iterator[Recording]:
     if is_url(source):
-        yield from _search_store(source, recursive, any_extension, limits)
+        yield from _search_store(source, look)
         return
     try:
         mode = os.stat(source).st_mode
@@ -197,7 +255,7 @@ def _search(
         mode = 0
     if stat.S_ISDIR(mode):
         below = os.path.join(source, "")
-        for name in _walk(source, recursive, any_extension):
+        for name in look.passes_over(source, _walk(source, look)):
             yield Recording(below, name)
         return
     if not mode and not listed and not os.path.lexists(source):
@@ -208,16 +266,14 @@ def _search(
     if mode and not name.lower().endswith(EXTENSIONS):
         from heartfast._core import open_archive
 
-        opened = open_archive(source, limits)
+        opened = open_archive(source, look.limits)
         if opened is not None:
-            yield from _members(source, *opened, recursive, any_extension)
+            yield from _members(source, *opened, look)
             return
     yield (_Odd if source.endswith(_SEPARATORS) else Recording)(source, name)
 
 
-def _search_store(
-    url: str, recursive: bool, any_extension: bool, limits: Limits
-) -> Iterator[Recording]:
+def _search_store(url: str, look: _Search) -> Iterator[Recording]:
     from heartfast.places import Store, reader
 
     store = Store(url)
@@ -227,9 +283,9 @@ def _search_store(
     if found is None:
         below = store.url + "/"
         anything = False
-        for known in store.walk():
+        for known in look.passes_over(url, store.walk(), attrgetter("name")):
             anything = True
-            if _wanted(known.name, recursive, any_extension):
+            if look.wants(known.name):
                 yield Recording(below, known.name, None, known[1:])
         if anything:
             return
@@ -241,33 +297,26 @@ def _search_store(
     if not found.name.lower().endswith(EXTENSIONS):
         from heartfast._core import open_archive
 
-        opened = open_archive((reader(url, found.size), *found[1:]), limits)
+        opened = open_archive((reader(url, found.size), *found[1:]), look.limits)
         if opened is not None:
-            yield from _members(url, *opened, recursive, any_extension)
+            yield from _members(url, *opened, look)
             return
     yield Recording(url, found.name, None, found[1:])
 
 
-def _wanted(name: str, recursive: bool, any_extension: bool) -> bool:
-    """Whether a file in a store or archive, by its name in there, is one to convert."""
-    known = any_extension or name.lower().endswith(EXTENSIONS)
-    return known and "/." not in f"/{name}" and (recursive or "/" not in name)
-
-
 def _members(
-    source: str, archive: Archive, names: Sequence[str], recursive: bool, any_extension: bool
+    source: str, archive: Archive, names: Sequence[str], look: _Search
 ) -> Iterator[Recording]:
     below = os.path.join(source, "")
-    for i, name in enumerate(names):
+    for i, name in look.passes_over(source, enumerate(names), itemgetter(1)):
         if not name:
             # What could not be listed: as if it were a recording, it fails by name.
             yield Recording(source, os.path.basename(source), (archive, i))
-            continue
-        if _wanted(name, recursive, any_extension):
+        elif look.wants(name):
             yield Recording(below, name, (archive, i))
 
 
-def _walk(root: str, recursive: bool, any_extension: bool) -> Iterator[str]:
+def _walk(root: str, look: _Search) -> Iterator[str]:
     """Names, with "/", of the recordings under a folder; a loop of links is entered once."""
     waiting = [""]
     seen = set()
@@ -293,9 +342,9 @@ def _walk(root: str, recursive: bool, any_extension: bool) -> Iterator[str]:
             if name.startswith("."):
                 continue
             if is_folder(entry):
-                if recursive:
+                if look.recursive:
                     waiting.append(prefix + name)
-            elif any_extension or name.lower().endswith(EXTENSIONS):
+            elif look.any_extension or name.lower().endswith(EXTENSIONS):
                 yield prefix + name
 
 
@@ -319,8 +368,7 @@ def _shortened(name: str, most: int) -> str:
 def _differ(names: Sequence[str]) -> bool:
     """Whether all surely differ by more than case: by hashes, a quarter at a time, for memory."""
     parts = (
-        {found for name in names if (found := hash(name.casefold())) % 4 == part}
-        for part in range(4)
+        {found for name in names if (found := hash(folded(name))) % 4 == part} for part in range(4)
     )
     return sum(len(part) for part in parts) == len(names)
 
@@ -329,6 +377,8 @@ def picture_name(
     folder: str, stem: str, clean: Callable[[str], str] | None = None, room: int = 0
 ) -> str:
     """Name a picture as `picture_names` does where it shares its name with no other."""
+    if stem.startswith("."):
+        stem = f"%2E{stem[1:]}"  # a hidden picture would be seen by no reader
     most = _LONGEST - len(".png") - room
     return f"{_folder_name(folder, clean)}{_shortened(clean(stem) if clean else stem, most)}.png"
 
@@ -365,19 +415,19 @@ def picture_names(
         picture_name(folder, r.stem, clean, room)
         for r, folder in zip(recordings, folders, strict=True)
     ]
-    # Two names that differ in case only are one file on some systems.
+    # Names that differ in case only, or in how letters are composed, are one file on some systems.
     if _differ(names):
         return names, []
     notes: list[str] = []
     twins: Counter[str] = Counter()
     numbers = []
     for recording in recordings:
-        path = os.path.abspath(recording.path).casefold()
+        path = folded(os.path.abspath(recording.path))
         twins[path] += 1
         numbers.append(f"~{twins[path]}" if twins[path] > 1 else "")
     for depth in range(64):
-        count = Counter(name.casefold() for name in names)
-        clashing = [i for i, name in enumerate(names) if count[name.casefold()] > 1]
+        count = Counter(map(folded, names))
+        clashing = [i for i, name in enumerate(names) if count[folded(name)] > 1]
         if not clashing:
             return names, notes
         old = [names[i] for i in clashing]
@@ -385,8 +435,9 @@ def picture_names(
             parts = os.path.abspath(recordings[i].path).split(os.sep)
             stem = "__".join(parts[-1 - depth :]) + numbers[i]
             names[i] = picture_name(folders[i], stem, clean, room)
+        shared = counted(len(set(map(folded, old))), "picture name")
         notes.append(
-            f"{len(clashing)} recordings share {len(set(old))} picture names, so they keep "
+            f"{len(clashing)} recordings share {shared}, so they keep "
             f"{'their folder' if depth else 'the extension'} in it ({old[0]}: {names[clashing[0]]})"
         )
     paths = ", ".join(sorted(recordings[i].path for i in clashing))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import decisions, summary
 from heartfast.charts import Interval, interval_chart
+from heartfast.files import read_file
 from heartfast.fitting import PRIOR
 from heartfast.heads import read_head
 from heartfast.insights import insights
@@ -136,8 +137,7 @@ def _examples(folder: str, records: Sequence[Converted]) -> list[Example]:
 
 def _example(folder: str, record: Converted) -> Example:
     path = os.path.join(folder, *record.file_name.split("/"))
-    with open(path, "rb") as file:
-        picture = base64.b64encode(file.read()).decode()
+    picture = base64.b64encode(read_file(path)).decode()
     head = read_head(path)
     ends = {"start": head.start, "end": head.start + record.duration_s}
     return Example(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from heartfast.errors import UsageError
+
 if TYPE_CHECKING:
     from argparse import Namespace
 
@@ -13,6 +15,13 @@ if TYPE_CHECKING:
 
 def config(options: Namespace) -> SpectrogramConfig:
     """The settings of pictures: of a tile, or of a figure."""
+    try:
+        return _config(options)
+    except TypeError as error:  # on a command line every bad value is a usage error
+        raise UsageError(str(error)) from None
+
+
+def _config(options: Namespace) -> SpectrogramConfig:
     from heartfast._core import SpectrogramConfig
 
     fields = (
@@ -31,13 +40,13 @@ def config(options: Namespace) -> SpectrogramConfig:
         # Overlap and hop exclude each other, and a tile's size and inversion are no figure's.
         of_tiles = [name for name in ("size", "invert") if name in given]
         if of_tiles:
-            raise ValueError(f"--{of_tiles[0]}: expected a tile, found a figure")
+            raise UsageError(f"--{of_tiles[0]}: expected a tile, found a figure")
         drawn = given | {name: getattr(options, name) for name in own}
         return figure_config(options.preset, None, ylim, drawn)
     if ylim is not None:
         own.insert(0, "ylim")
     if own:
-        raise ValueError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
+        raise UsageError(f"--{own[0].replace('_', '-')}: expected --figure as well, found a tile")
     return SpectrogramConfig(**given)
 
 
@@ -66,8 +75,8 @@ def conversion(options: Namespace) -> dict[str, Any]:
     """How recordings are found and named, and where and by whom their pictures are made."""
     same = (
         "labels", "group_regex", "recursive", "any_extension", "jobs", "to", "png", "shard_mb",
-        "overwrite", "check", "fsync", "gallery", "intervals", "engine", "address", "shard",
-        "features",
+        "overwrite", "prune", "check", "fsync", "gallery", "intervals", "engine", "address",
+        "shard", "features",
     )  # fmt: skip
     most = 0 if options.on_error == "stop" else options.max_errors
     given = {name: getattr(options, name) for name in same}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
+from heartfast.files import read_file
+
 # Chromium plays no lower rates, as some stethoscopes have; Safari and Firefox play few.
 LEAST_RATE = 3000
 # What a recording of a lower rate is resampled to where it becomes part of a page.
@@ -55,8 +57,7 @@ def find_sound(path: str) -> Sound:
         # Nothing else is opened: who waits for a pipe may wait for ever.
         if not os.path.isfile(path):
             return ARCHIVED if _in_archive(path) else NOT_FOUND
-        with open(path, "rb") as file:
-            head = file.read(_HEAD_BYTES)
+        head = read_file(path, "a recording", _HEAD_BYTES)
     except OSError:
         return Sound("", "recording cannot be read")
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE":
@@ -124,8 +125,7 @@ def embedded(path: str, sample_rate: int) -> str:
         if not os.path.isfile(path) or os.path.getsize(path) > MAX_EMBEDDED_BYTES:
             return ""
         if kind and sample_rate >= LEAST_RATE:
-            with open(path, "rb") as file:
-                data = file.read()
+            data = read_file(path, "a recording", MAX_EMBEDDED_BYTES)
         else:
             samples, sr = load(path, sr=max(sample_rate, EMBEDDED_RATE))
             if 2 * len(samples) > MAX_EMBEDDED_BYTES:

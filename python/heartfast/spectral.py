@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from heartfast import _core
+from heartfast import _core, remarks
 from heartfast._core import MAX_N_FFT, SpectrogramConfig
+from heartfast.errors import UsageError, warn
 from heartfast.parallel import cores
-from heartfast.picture import Spectrogram, sample_rate
+from heartfast.picture import Spectrogram, sample_rate, silence, warn_of_silenced
 
 if TYPE_CHECKING:
-    import os
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -53,9 +55,16 @@ def load(
     OSError
         The file cannot be read.
     UnsupportedFormatError, DecodeError
-        It is not a recording, or a damaged one, or one that ends before `offset`.
+        It is not a recording, or a damaged one, or one that ends before `offset`; sound is missing
+        in it.
     ValueError
         An argument out of range.
+
+    Warns
+    -----
+    HeartfastWarning
+        The recording is shorter than its header says, a size in there does not fit the file, or
+        there is data that is not read.
 
     Notes
     -----
@@ -74,9 +83,12 @@ def load(
     import numpy as np  # noqa: F401 - here, where Ctrl-C may end it; the core would import it
 
     if not 0 <= offset < float("inf"):
-        raise ValueError(f"offset: expected at least 0 seconds, found {offset}")
+        raise UsageError(f"offset: expected at least 0 seconds, found {offset}")
     rate = None if sr is None else sample_rate(sr)
-    samples, rate = _core.load(path, rate, mono, offset, duration)
+    samples, rate, odd = _core.load(path, rate, mono, offset, duration)
+    for kind, text in odd:
+        said = f"{os.fspath(path)}: {remarks.sentence(kind, text)}"
+        warn(said)
     if samples.shape[1] == 1:
         return samples[:, 0], rate
     return samples.T, rate
@@ -111,9 +123,9 @@ def get_window(window: str | tuple[str, float], n: int, *, sym: bool = True) -> 
     array([0. , 0.5, 1. , 0.5, 0. ])
     """
     if n < 0:
-        raise ValueError(f"n: expected a number of 0 or more, found {n}")
+        raise UsageError(f"n: expected a number of 0 or more, found {n}")
     if n > MAX_N_FFT:
-        raise ValueError(f"n: expected at most {MAX_N_FFT} samples, found {n}")
+        raise UsageError(f"n: expected at most {MAX_N_FFT} samples, found {n}")
     return _core.get_window(window, n, sym)
 
 
@@ -161,6 +173,11 @@ def stft(
     ValueError
         A length is not positive, the window is longer than the FFT, or `y` has no samples.
 
+    Notes
+    -----
+    Samples that are no finite numbers count as silence, as in `convert`, with a `HeartfastWarning`
+    that counts them. (scipy and librosa let them make all frames NaN in whose windows they are.)
+
     References
     ----------
     J. B. Allen and L. R. Rabiner, "A unified approach to short-time Fourier analysis and
@@ -175,9 +192,10 @@ def stft(
     >>> z.shape, int(np.abs(z[:, 20]).argmax())
     ((101, 41), 25)
     """
-    signal = _signal(y)
+    signal, silenced = _signal(y)
     framing = _framing(n_fft, hop_length, win_length, window, sym, center)
-    return _core.stft(signal, framing, cores(jobs))
+    warn_of_silenced(silenced)
+    return near_one(lambda part, _: _core.stft(part, framing, cores(jobs)), signal, None, 1)
 
 
 def spectrogram(
@@ -213,7 +231,8 @@ def spectrogram(
     The magnitude of `stft`, not scaled, and what the effects of `config` make of it: the same as
     the functions of their names, one after the other in the order of the fields. Lengths in
     milliseconds, overlap in percent and zero padding in points are those of soundgen's
-    ``spectrogram``.
+    ``spectrogram``. Samples that are no finite numbers count as silence, as in `convert`:
+    `Spectrogram.silenced` counts them, and a `HeartfastWarning` says so.
 
     Examples
     --------
@@ -225,14 +244,64 @@ def spectrogram(
     import numpy as np
 
     config = (config or SpectrogramConfig()).replace(**fields)
-    given = signal = _signal(y)
-    if config.detrend:
-        # The mean in double precision: rounded, it would leave a step in a faint signal.
-        mean = signal.mean(axis=-1, keepdims=True, dtype=np.float64)
-        signal = (signal - mean).astype(signal.dtype)
-    signal = np.ascontiguousarray(signal)
-    values = _core.spectrogram(signal, sample_rate(sr), config, cores(jobs))
-    return Spectrogram(values, sr=sr, config=config, signal=given)
+    given = np.asarray(y)
+    signal, silenced = _signal(given)
+    if given.dtype != signal.dtype or not silenced:
+        given = signal
+    rate, threads = sample_rate(sr), cores(jobs)
+
+    def magnitudes(signals: NDArray[Any], config: SpectrogramConfig) -> NDArray[Any]:
+        if config.detrend:
+            # The mean in double precision: rounded, it would leave a step in a faint signal.
+            mean = signals.mean(axis=-1, keepdims=True, dtype=np.float64)
+            signals = (signals - mean).astype(signals.dtype)
+        return _core.spectrogram(np.ascontiguousarray(signals), rate, config, threads)
+
+    values = near_one(magnitudes, signal, config, 1)
+    warn_of_silenced(silenced)
+    return Spectrogram(values, sr=sr, config=config, signal=given, silenced=silenced)
+
+
+def near_one(
+    work: Callable[[NDArray[Any], Any], NDArray[Any]],
+    signals: NDArray[Any],
+    config: SpectrogramConfig | None,
+    axes: int,
+) -> NDArray[Any]:
+    """Do what scales with its input, on signals along the last `axes`.
+
+    Those whose peak is far from 1 are brought there by a power of two and worked on one by one, so
+    that no sum or square overflows or vanishes: what overflows in one frame would make its
+    neighbours NaN.
+    """
+    import numpy as np
+
+    along = tuple(range(-axes, 0))
+    peaks = np.maximum(signals.max(axis=along), -signals.min(axis=along))
+    tame = (peaks == 0) | ((peaks > 1e-8) & (peaks < 1e8))
+    if tame.all():
+        return work(signals, config)
+    exponents = np.where(tame, 0, np.frexp(peaks)[1])
+    leading = signals.shape[: signals.ndim - axes]
+    rows = signals.reshape(-1, *signals.shape[-axes:])
+    done = []
+    for row, exponent in zip(rows, exponents.ravel().tolist(), strict=True):
+        settings = config
+        if config is not None and not isinstance(config.ref, str):
+            ref = float(np.clip(np.ldexp(config.ref, -exponent), 5e-324, 1.7e308))
+            settings = config.replace(ref=ref)
+        made = work(_times(row, -exponent), settings)
+        done.append(_times(made, exponent))
+    return np.stack(done).reshape(*leading, *done[0].shape)
+
+
+def _times(values: NDArray[Any], exponent: int) -> NDArray[Any]:
+    """Return values times a power of two, in two steps: it may be no number of their dtype."""
+    import numpy as np
+
+    half = exponent // 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        return values * 2.0**half * 2.0 ** (exponent - half)
 
 
 def power_to_db(
@@ -258,6 +327,8 @@ def power_to_db(
     Returns
     -------
     float array of the same shape
+        NaN and infinite powers stay what they are, in their places only: ``ref="max"`` and `top_db`
+        are of the others.
 
     References
     ----------
@@ -273,18 +344,20 @@ def power_to_db(
     import numpy as np
 
     if not amin > 0:
-        raise ValueError(f"amin: expected a positive number, found {amin}")
+        raise UsageError(f"amin: expected a positive number, found {amin}")
     if top_db is not None and top_db < 0:
-        raise ValueError(f"top_db: expected a number of 0 or more, found {top_db}")
+        raise UsageError(f"top_db: expected a number of 0 or more, found {top_db}")
     power = np.asarray(power)
     if power.dtype.kind != "f":
         power = power.astype(np.float64)
-    reference = float(power.max(initial=0.0)) if ref == "max" else abs(float(ref))
+    known = silence(power)[0]
+    reference = float(known.max(initial=0.0)) if ref == "max" else abs(float(ref))
     # A Python number, not NumPy's: single precision stays single.
     zero = 10.0 * math.log10(max(reference, amin))
     decibels: NDArray[Any] = 10.0 * np.log10(np.maximum(power, amin)) - zero
     if top_db is not None and decibels.size:
-        decibels = np.maximum(decibels, decibels.max() - top_db)
+        loudest = decibels.max(where=np.isfinite(decibels), initial=-np.inf)
+        decibels = np.maximum(decibels, loudest - top_db)
     return decibels
 
 
@@ -311,20 +384,23 @@ def _framing(
         hop_length = max(1, win_length // 4)
     for name, value in (("n_fft", n_fft), ("hop_length", hop_length), ("win_length", win_length)):
         if value < 1:
-            raise ValueError(f"{name}: expected at least 1, found {value}")
+            raise UsageError(f"{name}: expected at least 1, found {value}")
         if value > MAX_N_FFT:
-            raise ValueError(f"{name}: expected at most {MAX_N_FFT} samples, found {value}")
+            raise UsageError(f"{name}: expected at most {MAX_N_FFT} samples, found {value}")
     return _Framing(get_window(window, win_length, sym=sym), hop_length, n_fft, center)
 
 
-def _signal(y: ArrayLike) -> NDArray[Any]:
+def _signal(y: ArrayLike) -> tuple[NDArray[Any], int]:
+    """A signal as the core takes it, and how many of its samples were no finite numbers."""
     import numpy as np
 
     signal = np.asarray(y)
     if signal.dtype.kind not in "fiub":
         raise TypeError(f"y: expected real numbers, found dtype {signal.dtype}")
     if signal.dtype not in (np.float32, np.float64):
-        signal = signal.astype(np.float64)
+        with np.errstate(over="ignore"):
+            signal = signal.astype(np.float64)
     if signal.ndim == 0 or signal.shape[-1] == 0:
-        raise ValueError(f"y: expected at least one sample, found shape {signal.shape}")
-    return np.require(signal, requirements=["C", "A"])
+        raise UsageError(f"y: expected at least one sample, found shape {signal.shape}")
+    signal, silenced = silence(signal)
+    return np.require(signal, requirements=["C", "A"]), silenced

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.metrics import FEW
+from heartfast.wording import counted, of_class
 
 if TYPE_CHECKING:
     from heartfast.metrics import Estimate
@@ -60,7 +61,8 @@ def remarks(
         found += _gap(training)
     for label, support in zip(evaluation.classes, evaluation.support, strict=True):
         if support < FEW:
-            text = f"The test has {support} recordings of {label}: figures for it say little."
+            count = counted(support, "recording")
+            text = f"The test has {count} {of_class(label)}: figures for it say little."
             found.append(Remark("doubt", text))
     if training is not None and training.protocol != "source":
         text = "No other device, clinic or population was tested on: there, expect worse."

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heartfast import _heart
+from heartfast.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,7 @@ def heart_sound(
     import numpy as np
 
     if kind not in CLASSES:
-        raise ValueError(f"kind: expected one of {', '.join(CLASSES)}, found {kind!r}")
+        raise UsageError(f"kind: expected one of {', '.join(CLASSES)}, found {kind!r}")
     _check_duration(duration_s)
     _check_count("sr", sr, 1000)
     _check_count("seed", seed, 0)
@@ -90,12 +91,12 @@ def _site(seed: int) -> str:
 
 def _check_count(name: str, value: int, least: int) -> None:
     if not hasattr(value, "__index__") or value < least:
-        raise ValueError(f"{name}: expected a whole number of at least {least}, found {value!r}")
+        raise UsageError(f"{name}: expected a whole number of at least {least}, found {value!r}")
 
 
 def _check_duration(value: float) -> None:
     if not 0.1 <= value < float("inf"):
-        raise ValueError(f"duration_s: expected at least 0.1 s, found {value!r}")
+        raise UsageError(f"duration_s: expected at least 0.1 s, found {value!r}")
 
 
 def write_wav(path: str | Path, samples: NDArray[np.floating], sr: int) -> None:
@@ -141,7 +142,7 @@ def wav_bytes(samples: NDArray[np.floating], sr: int) -> bytes:
 
     y = np.asarray(samples, dtype=np.float64)
     if y.ndim != 1 or not np.isfinite(y).all():
-        raise ValueError(f"samples: expected finite numbers of shape (n,), found shape {y.shape}")
+        raise UsageError(f"samples: expected finite numbers of shape (n,), found shape {y.shape}")
     _check_count("sr", sr, 1)
     pcm = np.rint(y * 32768).clip(-32768, 32767).astype("<i2").tobytes()
     header = struct.pack(
@@ -211,7 +212,7 @@ def write_corpus(
     _check_count("sr", sr, 1000)
     _check_count("seed", seed, 0)
     if len(duration_s) != 2 or duration_s[0] > duration_s[1]:
-        raise ValueError(f"duration_s: expected (shortest, longest), found {duration_s!r}")
+        raise UsageError(f"duration_s: expected (shortest, longest), found {duration_s!r}")
     for seconds in duration_s:
         _check_duration(seconds)
 

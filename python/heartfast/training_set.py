@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from heartfast import duplicates
 from heartfast import notes as notes_on
 from heartfast.augment import describe_copies
+from heartfast.bundle_checks import check_classes, check_plain
 from heartfast.cluster.feature_table import FeatureSet, has_features
 from heartfast.embedding import widened
-from heartfast.errors import DatasetError
+from heartfast.errors import DatasetError, UsageError
 from heartfast.extraction import extract_all
 from heartfast.groups import picture_groups
 from heartfast.images import PictureSet
 from heartfast.naming import name_groups
+from heartfast.partition import kept_note, side_to_test
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,15 +61,17 @@ def read_training_set(
     where = os.fspath(source)
     described = has_features(source)
     if described and (network is not None or augment):
-        raise ValueError(f"{where}: expected pictures to describe anew, found their features only")
+        raise UsageError(f"{where}: expected pictures to describe anew, found their features only")
     with FeatureSet(where) if described else PictureSet(source) as pictures:
         labelled = [picture for picture in pictures.pictures if picture.label]
+        notes, labelled = _without_test_set(pictures, labelled)
         names = [picture.name for picture in labelled]
         if not names and len(pictures):
             raise DatasetError(
                 f"{where}: expected pictures in class folders or labelled in "
                 f"metadata.csv, found {len(pictures)} without a class"
             )
+        _check_names(where, labelled)
         labelled, of_names = name_groups(labelled, names, group_regex)
         own = sum(not picture.group for picture in labelled)
         if isinstance(pictures, FeatureSet):
@@ -84,7 +89,7 @@ def read_training_set(
                 f"{where}: expected groups, from metadata.csv or a group_regex, for a context of "
                 "recordings; found none"
             )
-        notes = notes_on.of_pictures(pictures, own, found) + of_names
+        notes += notes_on.of_pictures(pictures, own, found) + of_names
         copies = None
         if isinstance(pictures, FeatureSet):
             notes += [CHANGED] * join_duplicates
@@ -102,6 +107,33 @@ def read_training_set(
                     pictures, names, augment, seed=seed, jobs=jobs, progress=progress
                 )
     return TrainingSet(labelled, found, groups, company, copies, notes)
+
+
+def _without_test_set(
+    pictures: PictureSet | FeatureSet, labelled: list[Picture]
+) -> tuple[list[str], list[Picture]]:
+    """Leave out the test set of a split that the dataset has already; say so, and what was read."""
+    if isinstance(pictures, FeatureSet):
+        return [], labelled
+    parts = [pictures.parts.get(picture.name, "") for picture in labelled]
+    tested = side_to_test(parts)
+    if not tested:
+        return [*pictures.notes], labelled
+    kept = [picture for picture, part in zip(labelled, parts, strict=True) if part != tested]
+    left = counted(len(labelled) - len(kept), "picture")
+    note = f"{kept_note(parts, tested)}, and its {left} are not trained on"
+    return [*pictures.notes, note], kept
+
+
+def _check_names(where: str, labelled: list[Picture]) -> None:
+    """Raise `DatasetError` for names that no model can keep, before the work begins."""
+    labels = sorted({picture.label for picture in labelled})
+    try:
+        check_plain("sources", sorted({picture.source for picture in labelled}))
+        if len(labels) > 1:  # fewer are refused where it is known which pictures can be read
+            check_classes(labels)
+    except ValueError as error:
+        raise DatasetError(f"{where}: {error}") from None
 
 
 CHANGED = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from heartfast.errors import DatasetError, DecodeError
+from heartfast.files import require_file
 
 if TYPE_CHECKING:
     import zipfile
@@ -18,6 +19,7 @@ def open_zip(path: str) -> zipfile.ZipFile:
     import zipfile
 
     try:
+        require_file(path, "a folder, a picture or an intact ZIP")
         return zipfile.ZipFile(path)
     except Exception as error:  # damage makes zipfile raise more than its own
         if isinstance(error, OSError) and error.filename is not None:
@@ -27,34 +29,37 @@ def open_zip(path: str) -> zipfile.ZipFile:
 
 
 def zip_members(
-    archive: zipfile.ZipFile, path: str, wanted: Callable[[str], bool]
-) -> dict[str, str]:
+    archive: zipfile.ZipFile, wanted: Callable[[str], bool]
+) -> tuple[dict[str, str], dict[str, str]]:
     """Return the names of the members that are `wanted`, by what they are called with "/".
 
-    Raises
-    ------
-    DatasetError
-        Two members have one name or share bytes, or a name leads out of the ZIP.
+    And those that are refused, each with why: a name that leads out of the ZIP or is there twice,
+    bytes that are another member's, too. The others are not the worse for them.
     """
     import re
 
     members: dict[str, str] = {}
-    end = 0
-    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-        if info.header_offset < end:
-            found = f"those of {info.filename!r} in another one"
-            raise DatasetError(f"{path}: expected members with bytes of their own, found {found}")
-        end = info.header_offset + HEADER_BYTES + info.compress_size
+    refused: dict[str, str] = {}
+    infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+    starts = [info.header_offset for info in infos]
+    for place, info in enumerate(infos):
         name = info.filename.replace("\\", "/")
-        # Who packs pictures anew gives them the names that they have.
-        if re.match("/|[A-Za-z]:", name) or ".." in name.split("/"):
-            raise DatasetError(f"{path}: expected names inside of the ZIP, found {name!r}")
-        if info.is_dir() or not wanted(name):
+        outside = re.match("/|[A-Za-z]:", name) or ".." in name.split("/")
+        if info.is_dir() or not wanted(name.rpartition("/")[2] if outside else name):
             continue
-        if name in members:
-            raise DatasetError(f"{path}: expected each name once, found {name!r} twice")
-        members[name] = info.filename
-    return members
+        start, following = starts[place], (*starts[place + 1 : place + 2], archive.start_dir)[0]
+        end = start + HEADER_BYTES + info.compress_size
+        # Who packs pictures anew gives them the names that they have.
+        if outside:
+            refused[name] = f"expected names inside of the ZIP, found {name!r}"
+        elif end > following or starts[max(0, place - 1) : place] == [start]:
+            refused[name] = "expected members with bytes of their own, found those of another one"
+        elif name in members or name in refused:
+            refused[name] = f"expected each name once, found {name!r} twice"
+            members.pop(name, None)
+        else:
+            members[name] = info.filename
+    return members, refused
 
 
 def read_member(archive: zipfile.ZipFile, member: str, name: str, most: int) -> bytes:

@@ -6,6 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from heartfast import remarks
 from heartfast.cluster.engine import run_all
 from heartfast.cluster.merge import archives_in, merge_parts
 from heartfast.cluster.plan import Plan, Request
@@ -17,17 +18,20 @@ from heartfast.cluster.plan_file import (
     require_plan,
     write_plan,
 )
-from heartfast.cluster.task import Work, part_name, run_task
+from heartfast.cluster.task import Work, manifest_of, part_name, pictures_in, run_task
 from heartfast.conversion import Conversion, Converted, Failed
-from heartfast.errors import StoppedError
+from heartfast.errors import StoppedError, UsageError
 from heartfast.files import is_url
 from heartfast.places import Folder, Store, check_url, open_place
 from heartfast.progress import Progress
+from heartfast.recordings import require_recordings
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from heartfast.progress import ProgressCallback
+    from heartfast.remarks import Counted
 
 
 def parse_shard(text: str | None) -> tuple[int, int]:
@@ -41,7 +45,7 @@ def parse_shard(text: str | None) -> tuple[int, int]:
     number, _, count = ("1/1" if text is None else text).partition("/")
     if number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count):
         return int(number), int(count)
-    raise ValueError(f"shard: expected I/N with I from 1 to N, found {text!r}")
+    raise UsageError(f"shard: expected I/N with I from 1 to N, found {text!r}")
 
 
 class TasksConversion(Conversion):
@@ -59,6 +63,7 @@ class TasksConversion(Conversion):
         totals: dict[str, float],
         known: int,
         notes: list[str],
+        odd: list[Counted],
         tasks: int,
         done: int,
     ) -> None:
@@ -68,6 +73,7 @@ class TasksConversion(Conversion):
         self._failed = int(totals["failed"])
         self.known = known
         self.notes = notes
+        self.remarks = odd
         self.tasks, self.done = tasks, done
 
     @property
@@ -143,8 +149,9 @@ def convert_in_tasks(
         work = work._replace(out=os.path.abspath(work.out))  # who does a task may work elsewhere
     if overwrite:
         clear_place(place)
-    else:
-        require_plan(place, work.header)
+    elif require_plan(place, work.header):
+        # What is not among the sources any more is removed: a drive may not be mounted.
+        require_recordings(*request[:3], work.limits)
     with Plan(request._replace(shares=shares), work.limits) as plan:
         names = [part_name(work.header, number, plan.task(number)) for number in range(plan.tasks)]
         write_plan(place, work.header, names, replace=shares == 1)
@@ -182,20 +189,32 @@ def convert_in_tasks(
             message = f"{done} of {total} recordings are done, the same command goes on from there"
             raise KeyboardInterrupt(message) from None
         notes = plan.notes
+        if plan.names_not_utf8 and (work.features or work.to == "parquet"):
+            notes.append(
+                f"{counted(plan.names_not_utf8, 'picture')} with a name that is no UTF-8: Parquet "
+                "has such bytes as %E9"
+            )
         if shares > 1:
             notes.append(
                 f"{len(mine)} of {plan.tasks} tasks are done here; once all shares are, "
                 f"heartfast merge {place} joins them"
             )
-            return TasksConversion(str(place), totals, known, notes, plan.tasks, len(mine))
+            return TasksConversion(str(place), totals, known, notes, [], plan.tasks, len(mine))
         merged = merge_parts([place], read_plan(place), place)
+        if merged.gone:
+            notes.append(
+                f"{merged.gone} recordings of earlier runs are not among the sources: their "
+                "pictures and rows are removed"
+            )
         with_silenced, silenced = merged.silenced
         if silenced:
             notes.append(
                 f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
                 "they count as silence"
             )
-        return TasksConversion(str(place), merged._asdict(), known, notes, plan.tasks, plan.tasks)
+        notes += remarks.notes(merged.remarks) + merged.notes
+        totals, tasks = merged._asdict(), plan.tasks
+        return TasksConversion(str(place), totals, known, notes, merged.remarks, tasks, tasks)
 
 
 def clear_place(place: Folder | Store) -> None:
@@ -213,11 +232,8 @@ def clear_place(place: Folder | Store) -> None:
         return
     if plan.header["settings"]["to"] == "dir":
         for name in finished(place):
-            first, _, rest = place.read(name).partition(b"\n")
-            manifest = rest[: json.loads(first)["lengths"][0]]
-            for line in manifest.splitlines():
-                for picture, *_ in json.loads(line)["pictures"]:
-                    place.delete(picture)
+            for picture in pictures_in(manifest_of(place.read(name))):
+                place.delete(picture)
     for name in (*archives_in(place), "manifest.jsonl", "metadata.csv", "errors.jsonl"):
         place.delete(name)
     for name in finished(place):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from heartfast.errors import HeartfastError
+from heartfast.errors import HeartfastError, UsageError
+from heartfast.extras import require_package
+from heartfast.places import check_url
 
 if TYPE_CHECKING:
     import threading
@@ -21,11 +23,15 @@ _AHEAD = 2
 
 
 def check_engine(engine: str, address: str | None) -> None:
-    """Raise `ValueError` unless there is such an engine, and an address only for Ray."""
+    """Raise unless there is such an engine, with what it needs, and an address only for Ray."""
     if engine not in ENGINES:
-        raise ValueError(f"engine: expected local or ray, found {engine!r}")
+        raise UsageError(f"engine: expected local or ray, found {engine!r}")
     if address is not None and engine != "ray":
-        raise ValueError(f"address: expected it with engine ray, found {address!r} with {engine}")
+        raise UsageError(f"address: expected it with engine ray, found {address!r} with {engine}")
+    if address is not None and "://" in address:
+        check_url(address)  # it will be in messages
+    if engine == "ray":
+        require_package("ray", "engine ray")
 
 
 def run_all(
@@ -129,12 +135,8 @@ def connect(address: str | None) -> tuple[Any, bool]:
     # Nothing of how it is used is sent anywhere, and its warnings are not the user's.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    try:
-        import ray
-    except ImportError:
-        raise HeartfastError(
-            "engine ray: expected the package ray, found none; pip install 'heartfast[ray]'"
-        ) from None
+    import ray
+
     ours = not ray.is_initialized()
     if ours:
         local: dict[str, Any] = {} if address else {"include_dashboard": False}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import tarfile
 import zipfile
-from typing import TYPE_CHECKING, NamedTuple
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast.errors import ConfigMismatchError, DatasetError
+from heartfast.extras import require_package
 from heartfast.files import is_url
+from heartfast.names import name_of_text, text_of_name
 from heartfast.places import open_place
-from heartfast.tables import METADATA_COLUMNS
+from heartfast.tables import METADATA, METADATA_COLUMNS, parse_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from heartfast.extraction import Extracted
     from heartfast.images import Picture
+    from heartfast.provenance import Made
 
 _PREFIX = "features-"
 
@@ -32,7 +34,14 @@ class FeatureTable(NamedTuple):
 
     matrix: NDArray[np.float64]
     pictures: list[Picture]
-    config: dict[str, object]
+    made: Made | None
+    marked: list[str]
+    rates: Counter[int]
+
+    @property
+    def config(self) -> dict[str, object]:
+        """The pictures' configuration, empty where they do not say how they were made."""
+        return self.made.config if self.made else {}
 
 
 def feature_table_name(number: int) -> str:
@@ -51,23 +60,57 @@ def write_features(path: str, folder: str, to: str, metadata: bytes) -> None:
 
     from heartfast import features
     from heartfast.images import decode
+    from heartfast.provenance import require_made
 
-    rows = list(
-        csv.DictReader(io.StringIO(metadata.decode("utf-8", "surrogateescape"), newline=""))
-    )
+    rows = list(parse_table(metadata, METADATA, METADATA_COLUMNS).records())
     described = {}
-    config: dict[str, object] = {}
+    first: tuple[str, Made] | None = None
+    marked: list[str] = []
+    rates: Counter[int] = Counter()
     for name, data in _pictures(folder, to, [row["file_name"] for row in rows]):
         levels, provenance = decode(data, name)
-        config = provenance.config if provenance else {}
+        if provenance is not None:
+            first = first or (name, provenance.made)
+            require_made(name, provenance.made, *first)
+            rates[provenance.sample_rate] += 1
+            marked += [name] * provenance.marked
         described[name] = features.extract(levels, provenance)
     matrix = [described[row["file_name"]] for row in rows]
     columns: dict[str, object] = {
-        name: pa.array([row[name] for row in rows], pa.string()) for name in METADATA_COLUMNS
+        name: pa.array([text_of_name(row[name]) for row in rows], pa.string())
+        for name in METADATA_COLUMNS
     }
     columns["features"] = pa.array(matrix, pa.list_(pa.float64(), len(features.feature_names())))
-    known = {"heartfast": json.dumps({"features": features.FEATURES_VERSION, "config": config})}
+    known = {"heartfast": json.dumps(_making(first and first[1], marked, rates))}
     pq.write_table(pa.table(columns).replace_schema_metadata(known), path, compression="zstd")
+
+
+def _making(made: Made | None, marked: list[str], rates: Counter[int]) -> dict[str, object]:
+    """Say how the pictures of a table were made, for `train`."""
+    from heartfast.features import FEATURES_VERSION
+
+    selection = made and made.selection
+    return {
+        "features": FEATURES_VERSION,
+        "config": made.config if made else {},
+        "selection": selection and selection._asdict(),
+        "marked": marked,
+        "rates": rates,
+    }
+
+
+def _made(known: dict[str, Any]) -> Made | None:
+    from heartfast.provenance import Made
+    from heartfast.selection import Selection
+
+    if not known["config"]:
+        return None
+    if (selection := known.get("selection")) is None:
+        raise ValueError(
+            "features of an earlier heartfast, which do not say what of recordings was selected: "
+            "convert again"
+        )
+    return Made(known["config"], Selection.from_json(selection))
 
 
 def _pictures(folder: str, to: str, names: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -111,6 +154,7 @@ def read_features(source: str) -> FeatureTable:
     ConfigMismatchError
         They are of another version.
     """
+    require_package("pyarrow", "features beside pictures")
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -118,6 +162,7 @@ def read_features(source: str) -> FeatureTable:
     from heartfast.cluster.plan_file import read_plan
     from heartfast.features import FEATURES_VERSION, feature_names
     from heartfast.images import Picture
+    from heartfast.provenance import require_made
 
     place = open_place(source)
     expected = "expected features beside pictures (convert --features)"
@@ -127,25 +172,31 @@ def read_features(source: str) -> FeatureTable:
         raise DatasetError(f"{place}: {expected}, found no plan.json") from None
     columns: dict[str, list[str]] = {name: [] for name in METADATA_COLUMNS}
     blocks = []
-    config: dict[str, object] = {}
+    first: tuple[str, Made] | None = None
+    marked: list[str] = []
+    rates: Counter[int] = Counter()
     for number in range(tasks):
         name = feature_table_name(number)
         try:
             table = pq.read_table(pa.BufferReader(place.read(name)))
             known = json.loads((table.schema.metadata or {})[b"heartfast"])
-            version, own = known["features"], known["config"]
+            version, made = known["features"], _made(known)
+            marked += known.get("marked", [])
+            rates.update({int(rate): n for rate, n in known.get("rates", {}).items()})
             block = table.column("features").combine_chunks().flatten().to_numpy()
             for column, values in columns.items():
-                values += table.column(column).to_pylist()
+                values += map(name_of_text, table.column(column).to_pylist())
         except FileNotFoundError:
             raise DatasetError(f"{place}: {expected} of {tasks} tasks, found no {name}") from None
-        except (pa.ArrowException, KeyError, ValueError, TypeError) as error:
+        except (pa.ArrowException, KeyError, ValueError, TypeError, AttributeError) as error:
             raise DatasetError(f"{place}/{name}: {expected}, found: {error}") from None
         if version != FEATURES_VERSION:
             raise ConfigMismatchError(
                 f"{place}/{name}: expected features of version {FEATURES_VERSION}, found {version}"
             )
-        config = own or config
+        if made is not None:
+            first = first or (name, made)
+            require_made(name, made, *first)
         blocks.append(block)
     count = len(columns["file_name"])
     matrix = np.concatenate(blocks)
@@ -154,7 +205,8 @@ def read_features(source: str) -> FeatureTable:
     matrix = matrix.reshape(count, -1)
     order = sorted(range(count), key=columns["file_name"].__getitem__)
     pictures = [Picture(*(columns[name][i] for name in METADATA_COLUMNS)) for i in order]
-    return FeatureTable(np.ascontiguousarray(matrix[order]), pictures, config)
+    made = first and first[1]
+    return FeatureTable(np.ascontiguousarray(matrix[order]), pictures, made, marked, rates)
 
 
 class FeatureSet:
@@ -183,8 +235,16 @@ class FeatureSet:
 
         place = {picture.name: row for row, picture in enumerate(self.pictures)}
         rows = [place[name] for name in names]
+        made = self._table.made
         return Extracted(
-            self._table.matrix[rows], np.arange(len(rows)), [], self._table.config or None, 0
+            matrix=self._table.matrix[rows],
+            rows=np.arange(len(rows)),
+            errors=[],
+            config=made.config if made else None,
+            foreign=0,
+            selection=made.selection if made else None,
+            marked=self._table.marked,
+            rates=self._table.rates,
         )
 
     def groups(self, pictures: Sequence[Picture]) -> list[int]:

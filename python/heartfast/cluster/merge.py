@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
-import shutil
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cluster.plan_file import AGAIN, Planned, finished, read_plan
-from heartfast.cluster.task import Part
-from heartfast.errors import ConfigMismatchError, DatasetError
-from heartfast.manifest import MANIFEST
+from heartfast.cluster.task import Part, pictures_in
+from heartfast.errors import ConfigMismatchError, DatasetError, UsageError
+from heartfast.files import refuse_dash, remove_tree
+from heartfast.manifest import MANIFEST, require_own
 from heartfast.places import SCRATCH, Folder, Store, open_place, scratch
+from heartfast.remarks import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from heartfast.remarks import Counted
 
 _HEAD = b"file_name,label,group,source,sample_rate,duration_s,sha256\n"
 # Parts that are read ahead.
@@ -27,7 +31,11 @@ _SHOWN = 8
 
 
 class Merged(NamedTuple):
-    """What a conversion in tasks has made, all of it together."""
+    """What a conversion in tasks has made, all of it together.
+
+    `gone` counts recordings of an earlier plan that are not among the sources any more; those that
+    have another name now do not count.
+    """
 
     out: str
     recordings: int
@@ -36,20 +44,26 @@ class Merged(NamedTuple):
     failed: int
     silenced: tuple[int, int]
     tasks: int
+    remarks: list[Counted]
+    notes: list[str]
+    gone: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """The result as JSON can hold it."""
         return self._asdict()
 
 
-def merge(sources: Sequence[str], out: str | None = None) -> Merged:
+def merge(
+    sources: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str] | None = None,
+) -> Merged:
     """Join what the shares of a conversion have written down.
 
     Parameters
     ----------
-    sources : sequence of str
+    sources : path or sequence of path
         Folders or URLs that shares have written to: one that all did, or several.
-    out : str, optional
+    out : path, optional
         Where the manifest and tables belong; by default into the only source.
 
     Returns
@@ -79,18 +93,38 @@ def merge(sources: Sequence[str], out: str | None = None) -> Merged:
     >>> heartfast.merge([folder + "/png"]).pictures
     8
     """
-    places = [open_place(source) for source in sources]
+    if isinstance(sources, str | os.PathLike):
+        sources = [sources]
+    names = [os.fspath(source) for source in sources]
+    out = None if out is None else os.fspath(out)
+    for name in (*names, *([] if out is None else [out])):
+        refuse_dash(name, "a folder or URL")
+    places = [open_place(name) for name in names]
     if not places:
-        raise ValueError("sources: expected at least one, found none")
+        raise UsageError("sources: expected at least one, found none")
     if out is None and len(places) > 1:
-        raise ValueError("out: expected a place for what several sources are joined to, found none")
+        raise UsageError("out: expected a place for what several sources are joined to, found none")
     plans = [read_plan(place) for place in places]
     for place, plan in zip(places, plans, strict=True):
         if plan != plans[0]:
             raise ConfigMismatchError(
                 f"{place}: expected settings and recordings as of {places[0]}, found others"
             )
-    return merge_parts(places, plans[0], open_place(out) if out is not None else places[0])
+    place = open_place(out) if out is not None else places[0]
+    if isinstance(place, Folder) and all(str(place) != str(each) for each in places):
+        _require_own_tables(place.path, json.dumps(plans[0].header))
+    return merge_parts(places, plans[0], place)
+
+
+def _require_own_tables(folder: str, header: str) -> None:
+    """Raise unless the tables in a folder, if there are some, are of the same conversion."""
+    if os.path.exists(os.path.join(folder, MANIFEST)):
+        require_own(folder, header)
+        return
+    for name in ("metadata.csv", "errors.jsonl"):
+        if os.path.lexists(os.path.join(folder, name)):
+            message = f"expected no tables of other pictures, found {name!r} in it"
+            raise FileExistsError(errno.EEXIST, message, folder)
 
 
 def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | Store) -> Merged:
@@ -118,7 +152,10 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
             f"{', '.join(map(str, places))}: expected all {len(names)} tasks, found no part of "
             f"{len(missing)}: {_ranges(missing)}; the same commands go on from there"
         )
+    earlier = _Earlier(strangers)
     totals = [0, 0, 0.0, 0, 0, 0]
+    odd: list[Counted] = []
+    notes: dict[str, int] = {}
     archives: set[str] = set()
     with scratch(out) as folder, contextlib.ExitStack() as files:
         paths = [os.path.join(folder, name) for name in ("manifest", "metadata", "errors")]
@@ -126,11 +163,15 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
         tables[0].write(json.dumps(plan.header).encode() + b"\n")
         tables[1].write(_HEAD)
         for part, texts in _read_ahead([where[name] for name in names]):
+            earlier.see(texts[0])
             texts[1] = texts[1].removeprefix(_HEAD)
             for table, text in zip(tables, texts, strict=True):
                 table.write(text)
             row = (part.recordings, part.pictures, part.duration_s, part.failed, *part.silenced)
             totals = [a + b for a, b in zip(totals, row, strict=True)]
+            odd = joined(odd, part.remarks)
+            for note in part.notes:
+                notes[note] = notes.get(note, 0) + 1
             archives.update(part.archives)
         files.close()
         if totals[3]:
@@ -139,6 +180,8 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
             out.delete("errors.jsonl")
         out.put("metadata.csv", paths[1])
         out.put(MANIFEST, paths[0])
+    if plan.header["settings"]["to"] == "dir":
+        earlier.remove_pictures()
     for place, name in strangers:
         place.delete(name)
     for place in places:
@@ -146,8 +189,54 @@ def merge_parts(places: Sequence[Folder | Store], plan: Planned, out: Folder | S
     recordings, pictures, duration_s, failed, *silenced = totals
     return Merged(
         str(out), int(recordings), int(pictures), float(duration_s), int(failed),
-        (int(silenced[0]), int(silenced[1])), len(names),
+        (int(silenced[0]), int(silenced[1])), len(names), odd, _counted_notes(notes),
+        earlier.gone(),
     )  # fmt: skip
+
+
+def _counted_notes(notes: dict[str, int]) -> list[str]:
+    """Each note of tasks once, with the number of tasks that have it where these are several."""
+    return [
+        note if count == 1 else f"{note} (in each of {count} tasks)"
+        for note, count in notes.items()
+    ]
+
+
+class _Earlier:
+    """What parts of an earlier plan tell of, and those of this plan do not."""
+
+    def __init__(self, parts: Sequence[tuple[Folder | Store, str]]) -> None:
+        self._pictures: dict[str, Folder | Store] = {}
+        self._recordings: dict[str, str] = {}
+        self._found: set[str] = set()
+        for place, name in parts:
+            try:
+                _, (manifest, *_) = _read(place, name)
+            except DatasetError:
+                continue  # it is damaged, and nothing is known of it
+            self._pictures.update(dict.fromkeys(pictures_in(manifest), place))
+            for entry in map(json.loads, manifest.splitlines()):
+                self._recordings[entry["path"]] = entry["sha256"]
+        self._digests = set(self._recordings.values())
+
+    def see(self, manifest: bytes) -> None:
+        """Take away what these lines tell of."""
+        if not self._recordings:
+            return
+        for entry in map(json.loads, manifest.splitlines()):
+            self._recordings.pop(entry["path"], None)
+            if entry["sha256"] in self._digests:
+                self._found.add(entry["sha256"])
+            for picture, *_ in entry["pictures"]:
+                self._pictures.pop(picture, None)
+
+    def remove_pictures(self) -> None:
+        for picture, place in self._pictures.items():
+            place.delete(picture)
+
+    def gone(self) -> int:
+        """Count recordings whose bytes are under no name any more, and that had a picture."""
+        return sum(bool(s) and s not in self._found for s in self._recordings.values())
 
 
 def _read_ahead(
@@ -188,7 +277,7 @@ def _tidy(place: Folder | Store, archives: set[str]) -> None:
     if isinstance(place, Folder):
         for name in os.listdir(place.path):
             if name.startswith(SCRATCH):
-                shutil.rmtree(os.path.join(place.path, name), ignore_errors=True)
+                remove_tree(os.path.join(place.path, name))
 
 
 def archives_in(place: Folder | Store) -> list[str]:

@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from heartfast.cluster.spool import Sorted, repeated
 from heartfast.corpora import Label, each
+from heartfast.errors import UsageError
 from heartfast.files import is_url, webdataset_name
-from heartfast.labels import UNLABELLED, read_labels
+from heartfast.labels import read_labels
+from heartfast.names import folded, is_utf8
 from heartfast.naming import groups_by_pattern, name_groups
 from heartfast.recordings import Recording, nothing_found, picture_name, picture_names, search
 
@@ -98,6 +100,8 @@ class Plan:
     counts : array
         Recordings of each task.
     notes : list of str
+    names_not_utf8 : int
+        Pictures whose names are no UTF-8.
 
     Raises
     ------
@@ -113,7 +117,8 @@ class Plan:
             self._request = request
             self._clean = webdataset_name if request.packed else None
             self._listed: Sorted[_Listed] = Sorted(self._list(limits), self._folder.name)
-            self._labels, self._found = self._label()
+            self._labels, found = self._label()
+            self._found = self._said + found
             self.notes = self._found
             self._rows = open(os.path.join(self._folder.name, "rows"), "w+b")  # noqa: SIM115 closed at the end
             self._names: dict[int, str] = {}
@@ -139,9 +144,16 @@ class Plan:
         sources, recursive, any_extension = self._request[:3]
         archives: dict[str, tuple[int, int]] = {}
         self.recordings = self._bytes = 0
-        for place, name, member, known in search(sources, recursive, any_extension, limits):
+        self._said: list[str] = []
+        found = search(sources, recursive, any_extension, limits, self._said)
+        for place, name, member, known in found:
             recording = Recording(place, name)
-            if member is not None:
+            if place == "-":
+                raise UsageError(
+                    "standard input: expected a list of recordings, or one machine and files "
+                    "(engine local, to dir, zip or tar), found a recording for tasks"
+                )
+            if member is not None and len(member) == 2:
                 path = _archive(place)
                 if path not in archives:
                     archives[path] = known or _stat(path)
@@ -150,7 +162,8 @@ class Plan:
                 size, mtime_ns = known or _stat(recording.path)
             self.recordings += 1
             self._bytes += size + _EACH
-            yield name, place, -1 if member is None else member[1], size, mtime_ns
+            number = -1 if member is None or len(member) > 2 else member[1]
+            yield name, place, number, size, mtime_ns
         if not self.recordings:
             raise nothing_found(sources, any_extension)
 
@@ -177,12 +190,12 @@ class Plan:
     def _folder_of(self, at: int, name: str) -> str:
         if self._request.labels == "none":
             return os.path.dirname(name)
-        return self._labels[at].label or UNLABELLED
+        return self._labels[at].folder
 
     def _write(self) -> None:
         """Write all tasks, once more as long as there are pictures that would share a name."""
         while True:
-            names = (name.casefold() for name in self._cut())
+            names = (folded(name) for name in self._cut())
             places = repeated(names, self._folder.name) | self._names.keys()
             if len(places) == len(self._names):
                 return
@@ -200,6 +213,7 @@ class Plan:
         most = max(1, min(most, self._bytes // request.shares))
         self._rows.seek(0)
         self._begins, self.counts = array("Q", [0]), array("L")
+        self.names_not_utf8 = 0
         rows: list[Row] = []
         weight = 0
         whole = lru_cache(maxsize=1024)(_whole)
@@ -210,10 +224,11 @@ class Plan:
             weight += size + _EACH
             # Who does the task may work elsewhere.
             recording = Recording(whole(place), name)
-            label, group, source = self._labels[at] if self._labels else _NONE
+            label, group, source, _ = self._labels[at] if self._labels else _NONE
             picture = self._names.get(at) or picture_name(
                 self._folder_of(at, name), recording.stem, self._clean, request.room
             )
+            self.names_not_utf8 += not is_utf8(picture)
             if request.keep_together and not group:
                 group = picture.removesuffix(".png")
             archive = _archive(recording.place) if member >= 0 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -52,8 +51,10 @@ def read_plan(place: Folder | Store) -> Planned:
     return Planned(header, parts)
 
 
-def require_plan(place: Folder | Store, header: str) -> None:
+def require_plan(place: Folder | Store, header: str) -> bool:
     """Raise unless a place is new, empty, or of a conversion with the same settings.
+
+    Returns whether there is such a conversion.
 
     Raises
     ------
@@ -66,7 +67,12 @@ def require_plan(place: Folder | Store, header: str) -> None:
         found = read_plan(place)
     except FileNotFoundError:
         require_empty(place)
-        return
+        return False
+    _require_same(place, found, header)
+    return True
+
+
+def _require_same(place: Folder | Store, found: Planned, header: str) -> None:
     if found.header != json.loads(header):
         raise ConfigMismatchError(
             f"{place}: expected the settings of the pictures in there, found "
@@ -78,24 +84,28 @@ def require_plan(place: Folder | Store, header: str) -> None:
 def write_plan(place: Folder | Store, header: str, parts: Sequence[str], *, replace: bool) -> None:
     """Write down which parts there are to be, unless it stands there already.
 
+    Of several that begin at one moment, the settings of the first count.
+
     Raises
     ------
     ConfigMismatchError
-        Others stand there, which are not to be replaced.
+        Others stand there, which are not to be replaced; or other settings.
     """
-    with contextlib.suppress(FileNotFoundError):
-        found = read_plan(place).parts
-        if found == list(parts):
+    with scratch(place) as folder:
+        path = os.path.join(folder, PLAN)
+        with open(path, "w", encoding="ascii") as file:
+            json.dump({**json.loads(header), "parts": list(parts)}, file)
+        if place.put_new(PLAN, path):
+            return
+        found = read_plan(place)
+        _require_same(place, found, header)
+        if found.parts == list(parts):
             return
         if not replace:
             raise ConfigMismatchError(
                 f"{place}: expected the recordings that the other shares were listed from, found "
                 "others: some were added, changed or removed; give all shares the same list"
             )
-    with scratch(place) as folder:
-        path = os.path.join(folder, PLAN)
-        with open(path, "w", encoding="ascii") as file:
-            json.dump({**json.loads(header), "parts": list(parts)}, file)
         place.put(PLAN, path)
 
 

@@ -19,9 +19,11 @@ from heartfast.cluster.plan import Row
 from heartfast.cluster.plan_file import AGAIN, PARTS
 from heartfast.conversion import BatchOptions
 from heartfast.errors import ConfigMismatchError
-from heartfast.files import is_url
+from heartfast.files import is_url, read_file
+from heartfast.intervals import of_recordings
 from heartfast.parallel import cores, for_each
 from heartfast.places import Folder, Store, open_place, reader, scratch
+from heartfast.recordings import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from heartfast._core import SpectrogramConfig
     from heartfast.intervals import Interval
     from heartfast.limits import Limits
+    from heartfast.remarks import Counted
     from heartfast.selection import Selection
 
 # Threads to a core that read from a store or write to one: they mostly wait.
@@ -67,6 +70,8 @@ class Part(NamedTuple):
     duration_s: float
     failed: int
     silenced: tuple[int, int]
+    remarks: list[Counted]
+    notes: list[str]
     archives: list[str]
     lengths: tuple[int, ...]
 
@@ -111,8 +116,6 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
     with scratch(place) as folder:
         listed = [Row(*row) for row in json.loads(rows)]
         far = is_url(listed[0].archive or listed[0].path)
-        for below in {os.path.dirname(row.file_name) for row in listed}:
-            os.makedirs(os.path.join(folder, below), exist_ok=True)
         packed = work.to in ("zip", "tar")
         outcome = _core.convert(
             _recordings(listed, work.limits),
@@ -124,12 +127,14 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
                 shard_bytes=work.shard_bytes if packed else None,
                 fsync=False,
                 check=False,
+                overwrite=False,
+                prune=False,
                 png=work.png,
                 selection=work.selection,
                 limits=work.limits,
                 max_errors=None,
                 threads=cores(jobs) * (_WAITING if far else 1),
-                intervals=work.marks,
+                intervals=of_recordings(work.marks, map(_stem_of, listed))[0],
             ),
             None,
         )
@@ -157,7 +162,8 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
             names = _commit_files(place, folder, tables[0])
         part = Part(
             len(listed), outcome["pictures"], outcome["duration_s"], len(failures),
-            outcome["silenced"], archives + names, tuple(map(len, tables)),
+            outcome["silenced"], outcome["remarks"], outcome["notes"], archives + names,
+            tuple(map(len, tables)),
         )  # fmt: skip
         path = os.path.join(folder, "part")
         with open(path, "wb") as file:
@@ -165,10 +171,16 @@ def _run(work: Work, number: int, rows: bytes, jobs: int | None, last: bool) -> 
             file.writelines(tables)
         name = part_name(work.header, number, rows)
         again = any(kind in _PASSING for _, kind, *_ in failures)
+        if work.to == "dir":
+            _remove_left(place, name + AGAIN, tables[0])
         place.put(name + AGAIN * again, path)
         if not again:
             place.delete(name + AGAIN)  # of an earlier time
         return part
+
+
+def _stem_of(row: Row) -> str:
+    return Recording(row.path, row.path).stem
 
 
 def _recordings(rows: list[Row], limits: Limits) -> Iterator[_core._Row]:
@@ -198,8 +210,7 @@ def _open(path: str, limits: Limits) -> Any:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path)
     except FileNotFoundError:
         return b""  # nothing has failed
 
@@ -228,6 +239,31 @@ def _commit_files(place: Folder | Store, folder: str, manifest: bytes) -> list[s
     jobs = 1 if isinstance(place, Folder) else 2 * _WAITING
     for_each(put, names, lambda _: None, jobs=jobs)
     return []  # none is one of several pictures
+
+
+def _remove_left(place: Folder | Store, earlier: str, manifest: bytes) -> None:
+    """Remove the pictures of an earlier try of the task that this one has not."""
+    try:
+        lines = manifest_of(place.read(earlier))
+    except FileNotFoundError:
+        return
+    for name in pictures_in(lines) - pictures_in(manifest):
+        place.delete(name)
+
+
+def manifest_of(part: bytes) -> bytes:
+    """Return the lines of the manifest that are in a part."""
+    first, _, rest = part.partition(b"\n")
+    return rest[: json.loads(first)["lengths"][0]]
+
+
+def pictures_in(manifest: bytes) -> set[str]:
+    """Return the names of all pictures that lines of a manifest tell of.
+
+    Names that lead out of the place are left out: pictures are removed by these.
+    """
+    names = (name for line in manifest.splitlines() for name, *_ in json.loads(line)["pictures"])
+    return {name for name in names if not {"", ".."} & set(name.split("/"))}
 
 
 def _commit_parquet(place: Folder | Store, folder: str, number: int, metadata: bytes) -> list[str]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import checks, giveaways
+from heartfast.announcing import announced
 from heartfast.checks import AMBER, GREEN, RED, Finding, Item
 from heartfast.errors import DatasetError, DecodeError
 from heartfast.images import PictureSet, decode, reason
 from heartfast.manifest import MANIFEST, read_entries
+from heartfast.names import comparable
 from heartfast.parallel import for_each
+from heartfast.partition import kept_note, side_to_test
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
 
@@ -55,6 +59,7 @@ class Audit(NamedTuple):
         return "\n".join(lines)
 
 
+@announced
 def audit(
     dataset: str | os.PathLike[str],
     *,
@@ -113,12 +118,11 @@ def audit(
 
     check_seed(seed)
     where = os.fspath(dataset)
-    items, courses, features, failed = _read(where, jobs, progress)
+    items, courses, features, failed, notes = _read(where, jobs, progress)
     measured = _measure(where, images, items, jobs, progress)
     items = [
         item._replace(measured=item.measured | measured.get(item.sha256, {})) for item in items
     ]
-    notes = []
     if failed:
         notes.append(f"pictures that could not be read: {len(failed)}, the first: {failed[0]}")
     if not measured:
@@ -149,31 +153,37 @@ def write_audit(path: str | os.PathLike[str], result: Audit) -> None:
 
 def _read(
     where: str, jobs: int | None, progress: ProgressCallback | None
-) -> tuple[list[Item], list[Any], NDArray[np.float64], list[str]]:
-    """Every labelled picture: what is known of it, its fingerprint and its features."""
+) -> tuple[list[Item], list[Any], NDArray[np.float64], list[str], list[str]]:
+    """Every labelled picture: what is known of it, its fingerprint and its features; and notes."""
     import numpy as np
 
     from heartfast.features import extract
     from heartfast.fingerprint import fingerprint
+    from heartfast.groups import digest
 
     items: list[Item] = []
     courses: list[Any] = []
     features: list[Any] = []
     failed: list[str] = []
     opened = ExitStack()
-    sides = _sides(where, opened)
+    notes: list[str] = []
+    sides = _sides(where, opened, notes)
     sourced = len({picture.source for _, _, pictures in sides for picture in pictures}) > 1
 
     def look(entry: tuple[str, PictureSet, Picture]) -> Any:
         side, files, picture = entry
         try:
-            levels, provenance = decode(files.read_bytes(picture.name), picture.name)
+            data = files.read_bytes(picture.name)
+            levels, provenance = decode(data, picture.name)
         except (DecodeError, OSError) as error:
             return f"{picture.name}: {reason(error, picture.name)}"
         seen = extract(levels, provenance) if sourced else np.zeros(0)
+        picture = picture._replace(sha256=digest(picture, data))
         return _item(side, picture), fingerprint(levels, provenance), seen
 
     entries = [(side, files, picture) for side, files, found in sides for picture in found]
+    for _, files, _ in sides:
+        failed += [": ".join(each) for each in files.refused.items()]
 
     def take(result: Any) -> None:
         if isinstance(result, str):
@@ -188,14 +198,26 @@ def _read(
         for_each(look, entries, take, jobs=jobs)
     if not items:
         raise DatasetError(f"{where}: expected readable pictures of known class, found none")
-    return items, courses, np.array(features), failed
+    return items, courses, np.array(features), failed, notes
 
 
-def _sides(where: str, opened: ExitStack) -> list[tuple[str, PictureSet, list[Picture]]]:
+def _sides(
+    where: str, opened: ExitStack, notes: list[str]
+) -> list[tuple[str, PictureSet, list[Picture]]]:
     """The sides of the split, or the whole where there is none, with their labelled pictures."""
     if not os.path.isfile(os.path.join(where, TRAIN)):
         files = opened.enter_context(PictureSet(where))
-        return [("", files, [p for p in files.pictures if p.label])]
+        notes += files.notes
+        labelled = [p for p in files.pictures if p.label]
+        parts = [files.parts.get(p.name, "") for p in labelled]
+        if not (tested := side_to_test(parts)):
+            return [("", files, labelled)]
+        notes.append(kept_note(parts, tested))
+        both = list(zip(labelled, parts, strict=True))
+        return [
+            ("train", files, [p for p, part in both if part != tested]),
+            ("test", files, [p for p, part in both if part == tested]),
+        ]
     train, test = (
         opened.enter_context(PictureSet(os.path.join(where, name))) for name in (TRAIN, TEST)
     )
@@ -212,19 +234,22 @@ def _labelled(where: str, test: PictureSet) -> list[Picture]:
     truth = read_table(os.path.join(where, TEST_ACTUAL), ("file_name",), "what pack writes")
     classes = [name for name in truth.header if name not in ("row_id", "file_name")]
     label_of = {
-        row["file_name"]: next((name for name in classes if row[name] == "1"), "")
+        comparable(row["file_name"]): next(
+            (name for name in classes if truth.number(row[name]) == 1), ""
+        )
         for row in truth.records()
     }
     path = os.path.join(where, TEST_METADATA)
     known: dict[str, dict[str, str]] = {}
     if os.path.isfile(path):
         table = read_table(path, ("file_name",), "what pack writes")
-        known = {row["file_name"]: row for row in table.records()}
+        known = {comparable(row["file_name"]): row for row in table.records()}
     found = []
     for picture in test.pictures:
-        row = known.get(picture.name, {})
-        told = {name: row[name] for name in picture._fields if name in row}
-        found.append(picture._replace(**told | {"label": label_of.get(picture.name, "")}))
+        name = comparable(picture.name)
+        row = known.get(name, {}) | {"name": picture.name}
+        told = {field: row[field] for field in picture._fields if field in row}
+        found.append(picture._replace(**told | {"label": label_of.get(name, "")}))
     return [picture for picture in found if picture.label]
 
 
@@ -251,6 +276,9 @@ def _measure(
         None,
     )
     if folder is None:
+        if images is not None:
+            message = f"expected a folder of pictures with {MANIFEST}, found none"
+            raise FileNotFoundError(errno.ENOENT, message, os.fspath(images))
         return {}
     paths: dict[str, str] = {}
     for entry in read_entries(folder):

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import TYPE_CHECKING
 
-from heartfast import _core
+from heartfast import _core, remarks
 from heartfast._core import SpectrogramConfig
+from heartfast.announcing import announced
 from heartfast.cluster import SHARD_MB
 from heartfast.conversion import BatchOptions, Conversion, Failed
-from heartfast.errors import StoppedError
-from heartfast.files import is_url, webdataset_name
-from heartfast.intervals import digest, read_intervals
-from heartfast.labels import SCHEMES, UNLABELLED, read_labels
-from heartfast.limits import Limits
-from heartfast.manifest import clear, header, require_own
+from heartfast.errors import ConfigMismatchError, StoppedError, UsageError
+from heartfast.extras import require_engine
+from heartfast.files import (
+    check_urls,
+    is_url,
+    make_folders,
+    refuse_dash,
+    require_apart,
+    webdataset_name,
+)
+from heartfast.intervals import digest, intervals_and_notes, of_recordings
+from heartfast.labels import SCHEMES, read_labels
+from heartfast.limits import check_limits
+from heartfast.manifest import header, require_own
 from heartfast.naming import name_groups
 from heartfast.parallel import cores
 from heartfast.progress import Progress
-from heartfast.recordings import find_recordings, picture_names
+from heartfast.recordings import find_recordings, picture_names, require_recordings
 from heartfast.selection import Selection
 
 if TYPE_CHECKING:
@@ -26,14 +36,13 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from heartfast.corpora import Label
+    from heartfast.intervals import Interval
+    from heartfast.limits import Limits
     from heartfast.progress import ProgressCallback
     from heartfast.recordings import Recording
 
 
-# Bytes that channel and start take behind a name: `_ch256_`, and milliseconds of 300 years.
-_SUFFIX = 20
-
-
+@announced
 def convert(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -54,6 +63,7 @@ def convert(
     png: Literal["fast", "small"] = "fast",
     shard_mb: float | None = None,
     overwrite: bool = False,
+    prune: bool = False,
     check: bool = False,
     fsync: bool = False,
     max_errors: int | None = None,
@@ -88,8 +98,9 @@ def convert(
     sources : path or paths
         Recordings, and folders and archives (ZIP, tar) to search for them. Those in an archive
         are read where they are; it must not be compressed as a whole (tar.gz). A path that is
-        not there is a pattern, if it has ``*``, ``?``, ``[...]`` or ``**``. ``-`` is a list on
-        standard input: a path a line, or a NUL behind each, as from ``find -print0``. URLs
+        not there is a pattern, if it has ``*``, ``?``, ``[...]`` or ``**``. ``-`` is a recording on
+        standard input, or a list: a path a line, or a NUL behind each, as from ``find -print0``.
+        URLs
         (``s3://``, ``gs://``, ``az://``; ``http://`` and ``https://`` of single files) are read
         with the credentials of the environment, and need ``heartfast[cloud]``.
     out : path
@@ -139,6 +150,10 @@ def convert(
         (see `engine`) so many of recordings are one at most; 256 by default.
     overwrite : bool
         Remove the pictures of an earlier run first, whatever its settings were.
+    prune : bool
+        Remove the pictures and rows of recordings that are not among the sources any more, which
+        otherwise stay; a note counts them. A source without a recording then is an error: a
+        drive may not be mounted. In tasks (see `engine`) it is always so.
     check : bool
         Read the pictures of an earlier run, and make those anew that are not as the manifest says.
     fsync : bool
@@ -209,27 +224,30 @@ def convert(
     threads = cores(jobs)
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
     checked = _core.selection_json(selection)  # before anything is written
+    limits = check_limits(limits)
     if to not in ("dir", "zip", "tar", "parquet"):
-        raise ValueError(f"to: expected dir, zip, tar or parquet, found {to!r}")
-    if engine not in ("local", "ray"):
-        raise ValueError(f"engine: expected local or ray, found {engine!r}")
-    if address is not None and engine != "ray":
-        raise ValueError(f"address: expected it with engine ray, found it with {engine}")
+        raise UsageError(f"to: expected dir, zip, tar or parquet, found {to!r}")
     if png not in ("fast", "small"):
-        raise ValueError(f"png: expected fast or small, found {png!r}")
+        raise UsageError(f"png: expected fast or small, found {png!r}")
     named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
     paths = [os.fspath(source) for source in named]
     folder = os.fspath(out)
+    scheme = os.fspath(labels)
+    refuse_dash(folder, "a folder to write to")
+    check_urls((*paths, folder, scheme))
     far = any(map(is_url, (*paths, folder)))
     in_tasks = engine != "local" or shard is not None or to == "parquet" or features or far
     if shard_mb is not None and ((not in_tasks and to == "dir") or not 0 < shard_mb < float("inf")):
-        raise ValueError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
+        raise UsageError(f"shard_mb: expected above 0, with to zip or tar, found {shard_mb}")
     if max_errors is not None and max_errors < 0:
-        raise ValueError(f"max_errors: expected 0 or more, found {max_errors}")
+        raise UsageError(f"max_errors: expected 0 or more, found {max_errors}")
     if gallery and to != "dir":
-        raise ValueError(f"gallery: expected pictures as files, with to dir, found to {to}")
+        raise UsageError(f"gallery: expected pictures as files, with to dir, found to {to}")
+    if overwrite and not is_url(folder):
+        tables = [path for path in (labels, intervals) if path is not None and path not in SCHEMES]
+        require_apart(folder, [*paths, *tables])
+    require_engine(to, features, far, engine, address)
     config = config or SpectrogramConfig()
-    scheme = os.fspath(labels)
     settings = {
         "config": config.to_dict(),
         "to": to,
@@ -237,29 +255,30 @@ def convert(
         "png": png,
         "labels": scheme if scheme in SCHEMES or is_url(scheme) else os.path.abspath(scheme),
     }
-    marks = {}
+    marks: dict[str, list[Interval]] = {}
+    notes: list[str] = []
     if intervals is not None:
         if not config.figure:
-            raise ValueError("intervals: expected figures to show them in, found tiles")
-        marks = read_intervals(intervals)
+            raise UsageError("intervals: expected figures to show them in, found tiles")
+        marks, notes = intervals_and_notes(intervals)
         settings["intervals"] = digest(marks)
     if group_regex is not None:
         settings["group_regex"] = group_regex
     packed = to in ("zip", "tar")
     # In an archive, a name ends in .json, too.
-    room = _SUFFIX * selection.cuts + packed
+    room = selection.room + packed
     if in_tasks:
         from heartfast.cluster.convert import convert_in_tasks
         from heartfast.cluster.plan import Request
         from heartfast.cluster.task import Work
 
         if gallery or check or fsync:
-            raise ValueError("gallery, check, fsync: expected on one machine only, found in tasks")
+            raise UsageError("gallery, check, fsync: expected on one machine only, found in tasks")
         if features:
             settings["features"] = True
         settings["shard_mb"] = shard_mb = shard_mb or SHARD_MB
         shard_bytes = max(1, round(shard_mb * 1e6))
-        return convert_in_tasks(
+        done = convert_in_tasks(
             Request(
                 paths,
                 recursive,
@@ -278,7 +297,7 @@ def convert(
                 config,
                 png,
                 selection,
-                limits or Limits(),
+                limits,
                 marks,
                 shard_bytes,
                 features,
@@ -291,13 +310,21 @@ def convert(
             max_errors=max_errors,
             progress=progress,
         )
+        done.notes[:0] = notes
+        return done
     line = header(settings, checked)
-    if not overwrite:
-        require_own(folder, line)
+    require_own(folder, line, overwrite=overwrite)
+    if prune:
+        require_recordings(paths, recursive, any_extension, limits)
     recordings = find_recordings(
-        paths, recursive=recursive, any_extension=any_extension, limits=limits
+        paths, recursive=recursive, any_extension=any_extension, limits=limits, notes=notes
     )
-    known, notes = read_labels(labels, recordings, paths)
+    known, said = read_labels(labels, recordings, paths)
+    notes += said
+    marks, said = of_recordings(
+        marks, [recording.stem for recording in recordings] if marks else ()
+    )
+    notes += said
     if scheme != "none" or group_regex is not None:
         known, found = name_groups(known, [r.name for r in recordings], group_regex)
         notes += found
@@ -308,40 +335,37 @@ def convert(
             for folder in (os.path.dirname(r.name) for r in recordings)
         ]
     else:
-        folders = [label.label or UNLABELLED for label in known]
+        folders = [label.folder for label in known]
     names, renamed = picture_names(recordings, folders, webdataset_name if packed else None, room)
-    if overwrite:
-        clear(folder)
-
-    places = [] if packed else sorted({name.rpartition("/")[0] for name in names})
-    for place in [folder, *(os.path.join(folder, *place.split("/")) for place in places)]:
-        os.makedirs(place, exist_ok=True)
-
+    make_folders(folder)
     total = len(recordings)
 
     def report(done: int, failed: int) -> None:
         if progress:
             progress(Progress("convert", done, total, failed))
 
-    outcome = _core.convert(
-        _rows(recordings, names, known, grouped=selection.cuts),
-        config,
-        BatchOptions(
-            folder,
-            line,
-            to,
-            None if shard_mb is None else max(1, round(shard_mb * 1e6)),
-            fsync,
-            check,
-            png,
-            selection,
-            limits or Limits(),
-            max_errors,
-            threads,
-            marks,
-        ),
-        report,
+    batch = BatchOptions(
+        folder,
+        line,
+        to,
+        None if shard_mb is None else max(1, round(shard_mb * 1e6)),
+        fsync,
+        check,
+        overwrite,
+        prune,
+        png,
+        selection,
+        limits,
+        max_errors,
+        threads,
+        marks,
     )
+    rows = _rows(recordings, names, known, grouped=selection.cuts)
+    try:
+        outcome = _core.convert(rows, config, batch, report)
+    except ConfigMismatchError:
+        require_own(folder, line)  # a run that began in between; this names the difference
+        raise
     errors = [Failed(*failure) for failure in outcome["failures"]]
     count = f"{outcome['finished']} of {total} recordings"
     if outcome["too_many_errors"]:
@@ -364,11 +388,22 @@ def convert(
             f"{with_silenced} recordings have {silenced} samples that are no finite numbers: "
             "they count as silence"
         )
-    if gallery and outcome["pictures"]:
-        from heartfast.stages.gallery import write_gallery
-
-        write_gallery(folder)
+    notes += remarks.notes(outcome["remarks"])
+    if gallery:
+        _write_gallery(folder)
     return Conversion(folder, outcome, errors, notes + outcome["notes"] + renamed)
+
+
+def _write_gallery(folder: str) -> None:
+    """Write the page of all pictures in a folder; without any, there is none."""
+    from heartfast.manifest import read_entries
+    from heartfast.stages.gallery import write_gallery
+
+    if any(entry["pictures"] for entry in read_entries(folder)):
+        write_gallery(folder)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, "gallery.html"))
 
 
 def _rows(

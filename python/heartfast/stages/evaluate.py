@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import operating
+from heartfast.announcing import announced
 from heartfast.combining import truth_of_groups
 from heartfast.decisions import Rule, choice, choices, choices_table
 from heartfast.errors import DatasetError
 from heartfast.groups import group_numbers
 from heartfast.metrics import FEW, METRICS, PER_CLASS, estimate, group_sums, prior_baseline
+from heartfast.names import comparable
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
-from heartfast.tables import DECISION, PREFIX, TEST_METADATA, format_text, read_table
+from heartfast.tables import (
+    DECISION,
+    METADATA_COLUMNS,
+    PREFIX,
+    TEST_METADATA,
+    format_text,
+    read_table,
+)
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,7 +40,11 @@ if TYPE_CHECKING:
     Path = str | os.PathLike[str]
 
 UNGROUPED = "no groups are known: the intervals resample recordings and may be too narrow"
+LABEL = "label"
 SUM_TOLERANCE = 1e-3  # of probabilities that others rounded
+
+# Of a table, each of which is a class: the time for intervals grows with rows and classes.
+MOST_COLUMNS = 1100
 
 
 class Evaluation(NamedTuple):
@@ -114,12 +129,16 @@ class Evaluation(NamedTuple):
             tables.insert(1, choices_table(self.decided))
         refused = f", {self.n_refused} more refused" if self.n_refused else ""
         blocks = [
-            f"{self.n_recordings} recordings in {self.n_groups} groups{refused}",
+            counted(self.n_recordings, "recording")
+            + " in "
+            + counted(self.n_groups, "group")
+            + refused,
             *map(format_text, tables),
         ]
         return "\n\n".join(blocks) + "\n"
 
 
+@announced
 def evaluate(
     scores: Path,
     actual: Path,
@@ -128,27 +147,31 @@ def evaluate(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> Evaluation:
-    """Compare scores with the truth, joined by `row_id`.
+    """Compare scores with the truth, joined by `file_name`, or by `row_id` where one has no names.
 
     Parameters
     ----------
     scores
-        CSV of `score`: `row_id` and `Prediction.<class>` columns. Where there is a column
-        `Decision`, it is what was predicted, and rows where it is empty were refused. With `group`
-        instead of `row_id`, figures are of groups; those of several classes are left out.
+        CSV of `score`: `row_id` or `file_name`, and `Prediction.<class>` columns. Where there is a
+        column `Decision`, it is what was predicted, and rows where it is empty were refused. With
+        `group` instead of `row_id`, figures are of groups; those of several classes are left out.
     actual
-        CSV of `pack`: `row_id`, a 0/1 column per class, `file_name`.
+        CSV of `pack`: `row_id`, a 0/1 column per class, `file_name`. Or a table with `file_name`
+        (or `row_id`) and `label`, such as `metadata.csv`: recordings that only one of the two
+        tables has are left out and counted, and so are those without a label.
     groups
         CSV with `file_name` and `group`, whose groups the intervals resample whole;
-        `test_metadata.csv` beside `actual` by default. Recordings with the same `sha256`, if
-        that is a column, are one group, too. Without, recordings are resampled.
+        `test_metadata.csv` beside `actual` by default, or `actual` itself if it has a column
+        `group`. Recordings with the same `sha256`, if that is a column, are one group, too.
+        Without, recordings are resampled.
     seed
         Of the resampling.
 
     Raises
     ------
     DatasetError
-        A table is malformed, or the two do not have the same rows and classes.
+        A table is malformed, or the two do not have the same rows and classes; or names and
+        `row_id` contradict each other.
     OSError
         A file cannot be opened.
 
@@ -172,25 +195,30 @@ def evaluate(
     import numpy as np
 
     check_seed(seed)
-    truth = _read(actual, ("row_id",), "a table of the truth, as pack writes it")
+    truth = _read(actual, (), "a table of the truth, as pack writes it")
     given = _read(scores, (), "a table of scores, as score writes it")
-    key = next((name for name in ("row_id", "group") if name in given.header), "")
-    if not key:
-        found = ", ".join(given.header)
-        raise DatasetError(f"{given.where}: expected the column row_id or group, found {found}")
-    classes = tuple(name for name in truth.header if name not in ("row_id", "file_name"))
-    predicted = [name for name in given.header if name.startswith(PREFIX)]
+    truth, given = (t._replace(header=[*map(comparable, t.header)]) for t in (truth, given))
+    notes = [*truth.notes, *given.notes]
+    key = _key(given, truth)
+    predicted = [name.removeprefix(PREFIX) for name in given.header if name.startswith(PREFIX)]
+    source, partial = truth, False
+    if LABEL in truth.header and not set(predicted) <= set(truth.header):
+        truth, source, given = _of_labels(truth, given, predicted, key, notes)
+        partial = True
+    beside = {"row_id", *METADATA_COLUMNS} - set(predicted)
+    classes = tuple(name for name in truth.header if name not in beside)
     if len(classes) < 2:
         found = ", ".join(classes) or "none"
         raise DatasetError(f"{truth.where}: expected a column per class, found {found}")
-    if {PREFIX + label for label in classes} != set(predicted):
-        found = ", ".join(name.removeprefix(PREFIX) for name in predicted) or "none"
+    if set(classes) != set(predicted):
+        found = ", ".join(predicted) or "none"
         raise DatasetError(f"{given.where}: expected classes {', '.join(classes)}, found {found}")
-    notes: list[str] = []
-    known = _groups(truth, groups, notes)
+    known = _groups(source, groups, notes)
     members = group_numbers(known)
     if key == "group":
         given, truth = _by_group(given, truth, [group for group, _ in known], classes, notes)
+        if partial:
+            given, truth = _groups_of_both(given, truth, notes)
         members = list(range(len(truth.rows)))
     order = _join(given, truth, key)
 
@@ -231,7 +259,8 @@ def evaluate(
     overall, per_class = estimate(sums, seed=seed)
     confusion = sums.confusion.astype(np.intp)
     notes += [
-        f"class {label!r} has {support} recordings: figures for it say little"
+        f"class {label!r} has {counted(int(support), 'recording')} in the evaluation: figures for "
+        "it say little"
         for label, support in zip(classes, confusion.sum(axis=1), strict=True)
         if support < FEW
     ]
@@ -257,7 +286,7 @@ def _decisions(given: Table, classes: Sequence[str], order: list[int]) -> NDArra
     import numpy as np
 
     number = {label: index for index, label in enumerate(classes)} | {"": -1}
-    cells = given.column(DECISION)
+    cells = list(map(comparable, given.column(DECISION)))
     for line, cell in zip(given.lines, cells, strict=True):
         if cell not in number:
             raise DatasetError(
@@ -283,6 +312,11 @@ def _read(path: Path, required: Sequence[str], expected: str) -> Table:
     if not table.rows:
         found = "none" if table.header else "an empty file"
         raise DatasetError(f"{table.where}: expected rows, found {found}")
+    if len(table.header) > MOST_COLUMNS:
+        raise DatasetError(
+            f"{table.where}: expected at most {MOST_COLUMNS} columns, of so many classes, found "
+            f"{len(table.header)}; evaluate groups of classes one by one"
+        )
     return table
 
 
@@ -293,7 +327,7 @@ def _numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
     numbers = np.empty((len(table.rows), len(columns)))
     for place, name in enumerate(columns):
         cells = table.column(name)
-        numbers[:, place] = [_number(cell) for cell in cells]
+        numbers[:, place] = [table.number(cell) for cell in cells]
         finite = np.isfinite(numbers[:, place])
         if not finite.all():
             bad = int(np.argmin(finite))
@@ -304,31 +338,173 @@ def _numbers(table: Table, columns: Sequence[str]) -> NDArray[np.float64]:
     return numbers
 
 
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return float("nan")
+def _key(given: Table, truth: Table) -> str:
+    """Return the column by which two tables are joined."""
+    if "group" in given.header and "row_id" not in given.header:
+        return "group"
+    shared = [name for name in ("file_name", "row_id") if name in given.header]
+    if not shared:
+        found = ", ".join(given.header)
+        raise DatasetError(
+            f"{given.where}: expected the column file_name, row_id or group, found {found}"
+        )
+    if key := next((name for name in shared if name in truth.header), ""):
+        return key
+    expected, found = " or ".join(shared), ", ".join(truth.header)
+    help_ = " (score --columns full writes names)" if "file_name" in truth.header else ""
+    raise DatasetError(
+        f"{truth.where}: expected the column {expected} as in {given.where}, found {found}{help_}"
+    )
+
+
+def _of_labels(
+    truth: Table, given: Table, classes: Sequence[str], key: str, notes: list[str]
+) -> tuple[Table, Table, Table]:
+    """Return a table of labels as `pack` writes the truth, the same rows of it, and of the scores.
+
+    Rows that only one of the two has, and those without a label, are left out and counted.
+    """
+    labels = list(map(comparable, truth.column(LABEL)))
+    if unknown := sorted(set(labels) - {"", *classes}):
+        line = truth.lines[labels.index(unknown[0])]
+        raise DatasetError(
+            f"{truth.where}, line {line}: expected a label of the scores' classes "
+            f"({', '.join(classes)}), found {unknown[0]!r}"
+        )
+    kept = [row for row, label in enumerate(labels) if label]
+    left_out = {f"{truth.where}: rows without a label": len(labels) - len(kept)}
+    if key != "group":
+        kept, twice = _each_once(truth, kept, key)
+        pairs = _pairs(given, truth, kept, key)
+        left_out |= {
+            f"{truth.where}: rows that are there twice": twice,
+            f"{truth.where}: rows without scores": len(kept) - len(pairs),
+            f"{given.where}: rows without a label": len(given.rows) - len(pairs),
+        }
+        if not pairs:
+            raise DatasetError(
+                f"{truth.where}: expected the {key} of {given.where}, found none, as for "
+                f"{given.column(key)[0]!r}"
+            )
+        kept = list(pairs)
+        given = _only(given, sorted(pairs.values()))
+    notes += [f"{what}, left out: {count}" for what, count in left_out.items() if count]
+    source = _only(truth, kept)
+    own = [name for name in ("row_id", "file_name") if name in truth.header]
+    columns = [source.column(name) for name in own]
+    of = [labels[row] for row in kept]
+    cells = [[str(int(label == name)) for label in of] for name in classes]
+    rows_of = [list(row) for row in zip(*columns, *cells, strict=True)]
+    return source._replace(header=[*own, *classes], rows=rows_of), source, given
+
+
+def _only(table: Table, kept: Sequence[int]) -> Table:
+    """Return a table of these rows."""
+    return table._replace(
+        rows=[table.rows[row] for row in kept], lines=[table.lines[row] for row in kept]
+    )
+
+
+def _each_once(table: Table, rows: Sequence[int], key: str) -> tuple[list[int], int]:
+    """Return rows without those that say the same once more, and how many these are."""
+    ids, labels = table.column(key), table.column(LABEL)
+    first: dict[str, int] = {}
+    for row in rows:
+        earlier = first.setdefault(comparable(ids[row]), row)
+        if labels[earlier] != labels[row]:
+            raise DatasetError(
+                f"{table.where}, line {table.lines[row]}: expected one label for {ids[row]!r}, "
+                f"found {labels[earlier]!r} and {labels[row]!r}"
+            )
+    return list(first.values()), len(rows) - len(first)
 
 
 def _join(given: Table, truth: Table, key: str) -> list[int]:
-    """Return the row of `given` for every row of `truth`, matched by row_id or group."""
-    for table in (given, truth):
-        ids = table.column(key)
-        if len(set(ids)) != len(ids):
-            raise DatasetError(f"{table.where}: expected every {key} once, found one repeated")
-    position = {row_id: index for index, row_id in enumerate(given.column(key))}
-    wanted = truth.column(key)
+    """Return the row of `given` for every row of `truth`."""
+    pairs = _pairs(given, truth, range(len(truth.rows)), key)
+    there = set(pairs.values())
+    if key == "file_name" and len(pairs) < len(truth.rows):
+        _require_same_names(given, truth, pairs)
     for table, other, missing in (
-        (given, truth, [row_id for row_id in wanted if row_id not in position]),
-        (truth, given, sorted(position.keys() - set(wanted))),
+        (given, truth, [i for row, i in enumerate(truth.column(key)) if row not in pairs]),
+        (truth, given, sorted(i for row, i in enumerate(given.column(key)) if row not in there)),
     ):
         if missing:
             raise DatasetError(
                 f"{table.where}: expected the rows of {other.where}, found {len(missing)} missing, "
                 f"the first {key} {missing[0]}"
             )
-    return [position[row_id] for row_id in wanted]
+    if key == "file_name" and all("row_id" in table.header for table in (given, truth)):
+        ids, others = truth.column("row_id"), given.column("row_id")
+        for row, there_row in sorted(pairs.items()):
+            if ids[row] != others[there_row]:
+                raise DatasetError(
+                    f"{truth.where}, line {truth.lines[row]}: expected the row_id that "
+                    f"{truth.column(key)[row]!r} has in {given.where} ({others[there_row]}), found "
+                    f"{ids[row]}; are these tables of the same recordings?"
+                )
+    return [pairs[row] for row in range(len(truth.rows))]
+
+
+def _require_same_names(given: Table, truth: Table, pairs: Mapping[int, int]) -> None:
+    """Raise `DatasetError` where one `row_id` has another name in each table."""
+    if not all("row_id" in table.header for table in (given, truth)):
+        return
+    name_of = dict(zip(given.column("row_id"), given.column("file_name"), strict=True))
+    for row, (row_id, name) in enumerate(
+        zip(truth.column("row_id"), truth.column("file_name"), strict=True)
+    ):
+        if row not in pairs and row_id in name_of:
+            raise DatasetError(
+                f"{truth.where}, line {truth.lines[row]}: expected the file_name that row_id "
+                f"{row_id} has in {given.where} ({name_of[row_id]!r}), found {name!r}; are these "
+                "tables of the same recordings?"
+            )
+
+
+def _pairs(given: Table, truth: Table, rows: Iterable[int], key: str) -> dict[int, int]:
+    """Return the row of `given` for each of these rows of `truth` that has one.
+
+    Names match however their letters are composed; else, where that is unambiguous, those of
+    recordings match those of their pictures, without folders and extensions.
+    """
+    wanted = truth.column(key)
+    kinds = (comparable, _plain_name) if key == "file_name" else (comparable,)
+    pairs: dict[int, int] = {}
+    for kind in kinds:
+        position = _positions(given, key, kind)
+        names = {row: kind(wanted[row]) for row in rows}
+        once = Counter(names.values())
+        twice = [row for row, name in names.items() if once[name] > 1]
+        if twice and kind is comparable:
+            raise _repeated(truth, key, twice[1])
+        pairs = {
+            row: position[name]
+            for row, name in names.items()
+            if name in position and once[name] == 1
+        }
+        if pairs:
+            break
+    return pairs
+
+
+def _positions(given: Table, key: str, kind: Callable[[str], str]) -> dict[str, int]:
+    """Return the rows by their names, those that are there once; twice the same is an error."""
+    names = list(map(kind, given.column(key)))
+    count = Counter(names)
+    twice = [row for row, name in enumerate(names) if count[name] > 1]
+    if twice and kind is comparable:
+        raise _repeated(given, key, twice[1])
+    return {name: row for row, name in enumerate(names) if count[name] == 1}
+
+
+def _repeated(table: Table, key: str, row: int) -> DatasetError:
+    found = f"{table.column(key)[row]!r} repeated in line {table.lines[row]}"
+    return DatasetError(f"{table.where}: expected every {key} once, found {found}")
+
+
+def _plain_name(name: str) -> str:
+    return os.path.splitext(comparable(name).replace("\\", "/").rpartition("/")[2])[0]
 
 
 def _by_group(
@@ -337,10 +513,13 @@ def _by_group(
     """Return both tables with a row a group, as `score` with `by_group` writes the first."""
     if "file_name" not in truth.header:
         raise DatasetError(f"{truth.where}: expected a column file_name to find groups by")
-    names = [group or name for group, name in zip(known, truth.column("file_name"), strict=True)]
+    names = [
+        comparable(group or name)
+        for group, name in zip(known, truth.column("file_name"), strict=True)
+    ]
     truth, mixed = truth_of_groups(truth, names, classes)
     left_out = set(mixed)
-    kept = [i for i, group in enumerate(given.column("group")) if group not in left_out]
+    kept = [i for i, group in enumerate(given.column("group")) if comparable(group) not in left_out]
     if not truth.rows:
         raise DatasetError(
             f"{truth.where}: expected groups of one class each, found {len(mixed)} of several, the "
@@ -352,23 +531,47 @@ def _by_group(
             f"groups whose recordings are of several classes, left out: {len(mixed)} ({mixed[0]}, "
             "...)"
         )
-    rows, lines = [given.rows[i] for i in kept], [given.lines[i] for i in kept]
-    return given._replace(rows=rows, lines=lines), truth
+    return _only(given, kept), truth
+
+
+def _groups_of_both(given: Table, truth: Table, notes: list[str]) -> tuple[Table, Table]:
+    """Return only the groups that both tables have; those left out are counted."""
+    shared = {*map(comparable, given.column("group"))} & {*map(comparable, truth.column("group"))}
+    both = []
+    for table, other in ((given, truth), (truth, given)):
+        kept = [i for i, name in enumerate(table.column("group")) if comparable(name) in shared]
+        if not kept:
+            raise DatasetError(f"{table.where}: expected groups of {other.where}, found none")
+        if left_out := len(table.rows) - len(kept):
+            notes.append(f"{table.where}: groups that {other.where} has not, left out: {left_out}")
+        both.append(_only(table, kept))
+    return both[0], both[1]
 
 
 def _groups(truth: Table, path: Path | None, notes: list[str]) -> list[tuple[str, str]]:
     """Return the group and the digest of every row, empty where they are not known."""
     beside = os.path.join(os.path.dirname(truth.where), TEST_METADATA)
+    own = path is None and "group" in truth.header
     if path is None and os.path.exists(beside) and "file_name" in truth.header:
         path = beside
-    if path is None:
+    if path is None and not own:
         notes.append(UNGROUPED)
         return [("", "")] * len(truth.rows)
     if "file_name" not in truth.header:
         raise DatasetError(f"{truth.where}: expected a column file_name to find groups by")
-    table = _read(path, ("file_name", "group"), "a table with file_name and group")
-    known = {row["file_name"]: (row["group"], row.get("sha256", "")) for row in table.records()}
-    names = truth.column("file_name")
+    table = truth
+    if path is not None and not own:
+        table = _read(path, ("file_name", "group"), "a table with file_name and group")
+        notes += table.notes
+    known: dict[str, tuple[str, str]] = {}
+    for line, row in zip(table.lines, table.records(), strict=True):
+        found = comparable(row["group"]), row.get("sha256", "")
+        if known.setdefault(comparable(row["file_name"]), found) != found:
+            raise DatasetError(
+                f"{table.where}, line {line}: expected one group for {row['file_name']!r}, found "
+                "two"
+            )
+    names = list(map(comparable, truth.column("file_name")))
     missing = [name for name in names if name not in known]
     if missing:
         raise DatasetError(

@@ -8,11 +8,12 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast.cards import Card, write_cards
-from heartfast.errors import DatasetError, DecodeError
-from heartfast.files import require_output
+from heartfast.errors import DatasetError, DecodeError, UsageError
+from heartfast.files import refuse_dash, require_output
 from heartfast.heads import read_head
 from heartfast.images import PictureSet
 from heartfast.matching import RecordingNames, ScoresByPicture, recordings_of_manifest
+from heartfast.names import comparable
 from heartfast.progress import Progress
 
 if TYPE_CHECKING:
@@ -110,13 +111,13 @@ def gallery(
     Gallery(path='.../png/gallery.html', pictures=8, sounds=8, scored=0, explained=0)
     """
     if explain < 1:
-        raise ValueError(f"explain: expected at least 1, found {explain}")
+        raise UsageError(f"explain: expected at least 1, found {explain}")
     bundle = None
     if model is not None:
         from heartfast.bundle import Bundle
 
         if scores is None:
-            raise ValueError("model: expected scores, too, found none")
+            raise UsageError("model: expected scores, too, found none")
         bundle = Bundle.load(model)
     return write_gallery(
         images,
@@ -149,9 +150,11 @@ def write_gallery(
     folder = os.fspath(images)
     page = os.path.join(folder, GALLERY) if output is None else os.fspath(output)
     pictures, path_of = _pictures(folder)
-    require_output(page, *(table for table, _ in scores))
+    inputs = [folder, audio, *(table for table, _ in scores)]
+    require_output(page, *inputs, kind="page")
     heads = [read_head(path_of(picture.name)) for picture in pictures]
-    recordings = _recordings(folder, audio, [picture.name for picture in pictures], heads)
+    recordings = _recordings(folder, audio, [comparable(p.name) for p in pictures], heads)
+    require_output(page, *inputs, *recordings, kind="page")
     found = ScoresByPicture(pictures)
     for table, below in scores:
         found.add(table, below)
@@ -225,7 +228,7 @@ def _look(
         try:
             seen = occlusion_map(model, path, said[i], company=company.get(i, ()))
             looked[i] = layer_png(seen), seen.describe()
-        except DecodeError:  # it is as damaged without
+        except (DecodeError, OSError):  # it is as damaged without
             pass
         if progress:
             progress(Progress("explain", done, len(paths)))
@@ -233,6 +236,7 @@ def _look(
 
 
 def _pictures(folder: str) -> tuple[list[Picture], Callable[[str], str]]:
+    refuse_dash(folder, "a folder of pictures")
     if not os.path.isdir(folder):
         kind, what = (
             (NotADirectoryError, "a file")

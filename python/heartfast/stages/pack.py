@@ -7,16 +7,19 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from heartfast import duplicates
-from heartfast.errors import DatasetError
-from heartfast.files import replacing, require_empty, zip_member
+from heartfast.announcing import announced
+from heartfast.errors import DatasetError, UsageError
+from heartfast.files import holding, replacing, require_empty, zip_member
 from heartfast.groups import digest, group_numbers, split_groups
 from heartfast.labels import check_label
 from heartfast.matching import flat_names
 from heartfast.naming import name_groups
 from heartfast.parallel import for_each
+from heartfast.partition import kept_note, side_to_test
 from heartfast.progress import Progress
 from heartfast.seeds import check_seed
 from heartfast.tables import METADATA, METADATA_COLUMNS, format_csv, format_text, write_csv
+from heartfast.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -77,6 +80,7 @@ class Packing(NamedTuple):
         return format_text([header, *rows])
 
 
+@announced
 def pack(
     images: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -97,6 +101,9 @@ def pack(
     from 0), one 0/1 column per class and file_name; ``test_metadata.csv`` the rest that is
     known of the test pictures. The files are the same bytes every time, for any `jobs`, and
     there are all four of them or none.
+
+    Where the folders of `images` are a split already (``train``, ``val``, ``test`` around class
+    folders), it is kept: ``test``, or ``val`` if there is no ``test`` with labels, is the test set.
 
     Parameters
     ----------
@@ -132,8 +139,8 @@ def pack(
     OSError
         `images` is missing, or `out` cannot be written or is not empty.
     DatasetError
-        No labelled pictures, none that can be read, a class with fewer than two groups, or a
-        pattern that matches no name.
+        No labelled pictures, none that can be read, a class with fewer than two groups, two
+        labels for the same bytes, or a pattern that matches no name.
     ValueError
         An argument out of range, or no regular expression.
 
@@ -153,23 +160,25 @@ def pack(
     """
     check_split(test_size=test_size, seed=seed)
     require_empty(out)
-    return pack_into(
-        os.fspath(out),
-        images,
-        test_size=test_size,
-        seed=seed,
-        groups=groups,
-        group_regex=group_regex,
-        join_duplicates=join_duplicates,
-        jobs=jobs,
-        progress=progress,
-    )
+    with holding(out):
+        require_empty(out)  # nobody can have come in between
+        return pack_into(
+            os.fspath(out),
+            images,
+            test_size=test_size,
+            seed=seed,
+            groups=groups,
+            group_regex=group_regex,
+            join_duplicates=join_duplicates,
+            jobs=jobs,
+            progress=progress,
+        )
 
 
 def check_split(*, test_size: float, seed: int) -> None:
     """Raise `ValueError` where `pack` would not take one of these."""
     if not 0 < test_size < 1:
-        raise ValueError(f"test_size: expected a share over 0 and under 1, found {test_size}")
+        raise UsageError(f"test_size: expected a share over 0 and under 1, found {test_size}")
     check_seed(seed)
 
 
@@ -192,14 +201,15 @@ def pack_into(
         labelled = [p for p in pictures.pictures if p.label]
         for label, name in {p.label: p.name for p in labelled}.items():
             check_label(label, f"{images}: {name}")
-        notes = []
-        if len(labelled) < len(pictures):
-            notes.append(f"{len(pictures) - len(labelled)} pictures without a label are left out")
+        notes = [*pictures.notes]
+        if unlabelled := len(pictures) - len(labelled):
+            notes.append(f"{counted(unlabelled, 'picture')} without a label, left out")
         if not labelled:
             raise DatasetError(f"{images}: expected pictures in class folders, found none")
         labelled, found = name_groups(labelled, [p.name for p in labelled], group_regex)
         notes += found
         labelled, contents, errors = _read_all(pictures, labelled, jobs, progress)
+        duplicates.require_one_label(pictures, labelled, f"{images}: {METADATA}")
         if errors:
             first = ": ".join(errors[0])
             if not labelled:
@@ -213,8 +223,13 @@ def pack_into(
                 labelled, pictures, jobs=jobs, progress=progress
             )
             notes += joined
-        if not any(p.group for p in labelled) and not found:
+        own = sum(not p.group for p in labelled)
+        if own == len(labelled) and not found:
             notes.append("no groups are known: each recording counts as its own")
+        elif 0 < own < len(labelled):
+            notes.append(f"{counted(own, 'recording')} without a known group, each its own")
+        parts = [pictures.parts.get(p.name, "") for p in labelled]
+        tested_part = side_to_test(parts)
         sources = {p.source for p in labelled if p.source}
         if len(sources) > 1:
             notes.append(
@@ -225,14 +240,19 @@ def pack_into(
             (p.group if groups else "", content.digest)
             for p, content in zip(labelled, contents, strict=True)
         )
-        try:
-            in_test = split_groups([p.label for p in labelled], group_of, test_size, seed)
-        except DatasetError as error:
-            raise DatasetError(f"{images}: {error}") from None
+        if tested_part:
+            in_test = [part == tested_part for part in parts]
+            notes.append(f"{kept_note(parts, tested_part)}; test_size does not count")
+            notes += _kept(os.fspath(images), labelled, group_of, in_test)
+        else:
+            try:
+                in_test = split_groups([p.label for p in labelled], group_of, test_size, seed)
+            except DatasetError as error:
+                raise DatasetError(f"{images}: {error}") from None
         rows = list(zip(flat_names(labelled), labelled, in_test, strict=True))
         train = {f"{p.label}/{name}": p for name, p, tested in rows if not tested}
         test = {name: p for name, p, tested in rows if tested}
-        if not groups:
+        if not groups and not tested_part:
             notes.append(_torn(train.values(), test.values()))
         table = _count(labelled, group_of, in_test)
         sizes = {p.name: content.size for p, content in zip(labelled, contents, strict=True)}
@@ -243,6 +263,38 @@ def pack_into(
             _write_train(paths[0], reader, train, progress)
             _write_test(paths[1:], reader, test, list(table), progress)
     return Packing(folder, table, notes, errors)
+
+
+def _kept(
+    where: str, pictures: Sequence[Picture], group_of: Sequence[int], in_test: Sequence[bool]
+) -> list[str]:
+    """Say what is on both sides of a split that others made.
+
+    Raises
+    ------
+    DatasetError
+        A class has no recording to train on.
+    """
+    trained = {p.label for p, tested in zip(pictures, in_test, strict=True) if not tested}
+    if unseen := sorted({p.label for p in pictures} - trained):
+        raise DatasetError(
+            f"{where}: expected recordings of every class in the folder train, found none of "
+            f"{unseen[0]!r}"
+        )
+    sides = [
+        {group for group, side in zip(group_of, in_test, strict=True) if side == tested}
+        for tested in (False, True)
+    ]
+    if not (shared := sides[0] & sides[1]):
+        return []
+    spoiled = sum(
+        group in shared for group, tested in zip(group_of, in_test, strict=True) if tested
+    )
+    return [
+        f"{counted(len(shared), 'group')} of recordings (patients, or copies) on both sides of "
+        f"that split, with {spoiled} of the {sum(in_test)} recordings to test: figures of the test "
+        "set will be too good"
+    ]
 
 
 def _torn(train: Collection[Picture], test: Collection[Picture]) -> str:
@@ -274,7 +326,7 @@ def _read_all(
     """Read pictures once: those that can be read, what is in them, and the others' errors."""
     kept: list[Picture] = []
     contents: list[_Content] = []
-    errors: list[tuple[str, str]] = []
+    errors = list(pictures.refused.items())
 
     def read(picture: Picture) -> tuple[Picture, _Content | str]:
         found = pictures.read_or_reason(picture.name)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from heartfast._core import SpectrogramConfig
+from heartfast.announcing import announced
 from heartfast.arguments import check_training
+from heartfast.continued import continued
 from heartfast.conversion import Conversion
 from heartfast.embedding import given_network
 from heartfast.errors import DatasetError
-from heartfast.files import require_empty
-from heartfast.labels import UNLABELLED
+from heartfast.files import is_url
+from heartfast.labels import SCHEMES
 from heartfast.naming import PROPOSAL
 from heartfast.occlusion import can_explain
+from heartfast.partition import UNLABELLED
 from heartfast.progress import Progress
 from heartfast.report import SYNTHETIC, write_report
 from heartfast.selection import Selection
@@ -20,15 +24,20 @@ from heartfast.stages.audit import Audit, audit
 from heartfast.stages.convert import convert
 from heartfast.stages.evaluate import Evaluation, evaluate
 from heartfast.stages.gallery import write_gallery
-from heartfast.stages.pack import Packing, check_split, pack_into
+from heartfast.stages.pack import FILES, Packing, check_split, pack_into
 from heartfast.stages.score import score
 from heartfast.stages.train import TrainResult, train
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from heartfast._core import SpectrogramConfig
     from heartfast.progress import ProgressCallback
+
+
+# What a run writes after its conversion.
+_MADE = (
+    *FILES, "model.heartfast", "scores.csv", "unlabelled_scores.csv", "report.html", "gallery.html",
+)  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -89,6 +98,7 @@ class Run(NamedTuple):
         return "\n\n".join([SYNTHETIC] * self.synthetic + blocks)
 
 
+@announced
 def run(
     sources: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     out: str | os.PathLike[str],
@@ -129,6 +139,11 @@ def run(
     the pages ``report.html`` and ``gallery.html`` (`gallery`), which link to each other. With the
     same seed all pictures, ZIPs and tables are the same bytes.
 
+    A run that was killed or interrupted goes on when it is called again in the same way: what was
+    converted is kept, the later stages are done anew, and the bytes are those of a run that was
+    not stopped. Until it is complete, ``run.json`` in `out` has its settings, and other ones are
+    refused. After an error they are not: correct what was wrong, and call it again.
+
     Parameters
     ----------
     sources, labels, group_regex, config, jobs, recursive, any_extension
@@ -137,7 +152,7 @@ def run(
         As in `convert`. A segment then is what is learned from and scored. The model does not keep
         them: to score other recordings, `convert` them with the same ones first.
     out : path
-        A new or empty folder.
+        A new or empty folder, or one in which a run of the same settings was stopped.
     join_duplicates : bool
         As in `pack`.
     test_size : float
@@ -152,6 +167,8 @@ def run(
     ------
     OSError, DatasetError
         As the stages do.
+    ConfigMismatchError
+        A run of other settings was stopped in `out`; the message has the difference.
 
     Examples
     --------
@@ -175,7 +192,6 @@ def run(
     }
     check_training(**training, seed=seed)
     check_split(test_size=test_size, seed=seed)
-    require_empty(out)
     given_network(embed, embed_only)  # to know now, not when all is converted
     training |= {"embed_only": embed_only, "context": context}
     selection = Selection(channel, sr, start, duration, segment_s, segment_overlap)
@@ -185,21 +201,40 @@ def run(
         "any_extension": any_extension,
         **selection._asdict(),
     }
-    return _run(
-        sources,
-        os.fspath(out),
-        labels=labels,
-        config=config,
-        converting=converting,
-        join_duplicates=join_duplicates,
-        test_size=test_size,
-        training=training,
-        seed=seed,
-        jobs=jobs,
-        progress=progress,
-    )
+    named = [sources] if isinstance(sources, (str, os.PathLike)) else list(sources)
+    paths = [os.fspath(source) for source in named]
+    scheme = os.fspath(labels)
+    settings = {
+        "sources": [
+            path if path == "-" or is_url(path) else os.path.abspath(path) for path in paths
+        ],
+        "convert": {
+            "config": (config or SpectrogramConfig()).to_dict(),
+            "labels": scheme if scheme in SCHEMES or is_url(scheme) else os.path.abspath(scheme),
+            **converting,
+        },
+        "pack": {"join_duplicates": join_duplicates, "test_size": test_size},
+        "train": {**training, "embed": None if embed is None else os.path.abspath(embed)},
+        "seed": seed,
+    }
+    folder = os.fspath(out)
+    with continued(folder, settings, _MADE) as other_conversion:
+        return _run(
+            paths,
+            folder,
+            labels=labels,
+            config=config,
+            converting={**converting, "overwrite": other_conversion},
+            join_duplicates=join_duplicates,
+            test_size=test_size,
+            training=training,
+            seed=seed,
+            jobs=jobs,
+            progress=progress,
+        )
 
 
+@announced
 def demo(
     out: str | os.PathLike[str] = "demo",
     *,
@@ -215,7 +250,7 @@ def demo(
     Parameters
     ----------
     out : path
-        A new or empty folder.
+        A new or empty folder, or one in which a demo of the same seed was stopped.
     seed : int
         Of the heart sounds, the split and the training.
     jobs, progress
@@ -231,23 +266,24 @@ def demo(
     from heartfast import synth
 
     folder = os.fspath(out)
-    require_empty(folder)
     recordings = os.path.join(folder, "recordings")
-    if progress:
-        progress(Progress("synthesise", 0, 1))
-    synth.write_corpus(recordings, seed=seed, unlabelled=6)
-    if progress:
-        progress(Progress("synthesise", 1, 1))
     labels = os.path.join(recordings, "labels.csv")
-    return _run(
-        recordings,
-        folder,
-        labels=labels,
-        seed=seed,
-        jobs=jobs,
-        progress=progress,
-        synthetic=True,
-    )
+    with continued(folder, {"demo": True, "seed": seed}, _MADE):
+        if progress:
+            progress(Progress("synthesise", 0, 1))
+        if not os.path.exists(labels):  # which is written last
+            synth.write_corpus(recordings, seed=seed, unlabelled=6)
+        if progress:
+            progress(Progress("synthesise", 1, 1))
+        return _run(
+            recordings,
+            folder,
+            labels=labels,
+            seed=seed,
+            jobs=jobs,
+            progress=progress,
+            synthetic=True,
+        )
 
 
 def _run(
@@ -275,6 +311,7 @@ def _run(
         labels=labels,
         jobs=jobs,
         progress=progress,
+        prune=True,  # what an earlier run had from other recordings
         **(converting or {}),
     )
     if not conversion.pictures:

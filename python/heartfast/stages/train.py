@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from heartfast import notes as notes_on
 from heartfast import novelty, operating
+from heartfast.announcing import announced
 from heartfast.arguments import check_training
 from heartfast.bundle import Bundle
+from heartfast.bundle_checks import MAX_RATES
 from heartfast.card import model_card
 from heartfast.cluster.engine import check_engine
 from heartfast.context import CAUTION, in_both, with_context
@@ -28,6 +30,7 @@ from heartfast.files import require_output
 from heartfast.fitting import Data, Settings
 from heartfast.leaderboard import compare_naive, format_naive, format_rows, make_rows, rank
 from heartfast.protocols import make_plan, other_plan
+from heartfast.selection import Selection
 from heartfast.training_set import read_training_set
 
 if TYPE_CHECKING:
@@ -86,6 +89,7 @@ class TrainResult(NamedTuple):
         return text + (f"\n\n{format_naive(self.naive)}" if self.naive else "")
 
 
+@announced
 def train(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] | None = None,
@@ -218,7 +222,7 @@ def train(
     trials, folds, repeats, seed = int(trials), int(folds), int(repeats), int(seed)
     augment = int(augment)
     if output is not None:
-        require_output(output, source, embed)
+        require_output(output, source, embed, kind="model")
     network = given_network(embed, embed_only)
     given = read_training_set(
         source,
@@ -298,6 +302,9 @@ def train(
         operating=operating.curves(data.actual, tested[best].oof, classes, data.groups),
         novelty=novelty.fit(found.matrix, data.groups, seed),
         embedding=network.described(only=embed_only) if network else None,
+        selection=found.selection or Selection(),
+        marked=len(found.marked),
+        sample_rates=dict(sorted(found.rates.most_common(MAX_RATES))),
     )
     bundle = bundle._replace(card=model_card(bundle))
     if output is not None:

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use crate::cancel::Cancel;
 use crate::channels::reduce;
 use crate::error::Result;
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::memory::reserve;
 use crate::packets::{Outline, Packets, Start};
@@ -85,35 +86,48 @@ impl Audio {
 }
 
 /// Decodes the bytes of a recording into `audio`, whose memory is used again. What the file is
-/// is decided by its content.
+/// is decided by its content. Sound that is missing is silence, and in what is returned.
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a container or codec that is not read, [`Error::Decode`] for a
 /// damaged or empty recording, [`Error::Limit`] for one that goes beyond `limits`,
 /// [`Error::Cancelled`] once `cancel` is set.
-pub fn decode(bytes: &[u8], audio: &mut Audio, limits: &Limits, cancel: &Cancel) -> Result<()> {
+pub fn decode(
+    bytes: &[u8],
+    audio: &mut Audio,
+    limits: &Limits,
+    cancel: &Cancel,
+) -> Result<Findings> {
     audio.interleaved.clear();
     let mut read_at = |at: u64, buffer: &mut [u8]| {
         let start = at as usize;
         buffer.copy_from_slice(&bytes[start..start + buffer.len()]);
         Ok(())
     };
-    let mut input = Input { length: bytes.len() as u64, read_at: &mut read_at };
+    let length = bytes.len() as u64;
+    let mut input = Input { length, reach: length, read_at: &mut read_at };
     let source = || Box::new(Cursor::new(bytes));
     let mut packets = match pcm::open(&mut input, limits)? {
-        Some(Sound { channels, sample_rate, content: Content::Samples(coding), data }) => {
+        Some(Sound {
+            channels,
+            sample_rate,
+            content: Content::Samples(coding),
+            data,
+            findings,
+        }) => {
             let data = &bytes[data.start as usize..data.end as usize];
             limits.check_duration((data.len() / channels / coding.bytes) as u64, sample_rate)?;
             (audio.channels, audio.sample_rate) = (channels, sample_rate);
-            return coding.samples(data, &mut audio.interleaved, cancel);
+            coding.samples(data, &mut audio.interleaved, cancel)?;
+            return Ok(findings);
         }
-        Some(sound) => Packets::of_blocks(source(), sound, limits)?,
+        Some(sound) => Packets::of_blocks(source(), sound, limits, cancel)?,
         None => {
             let outline = Outline::find(&mut input)?;
             let start = || Start::new(bytes, bytes.len() as u64);
-            Packets::open(source(), &outline, start, limits)?
+            Packets::open(source(), &outline, start, limits, cancel)?
         }
     };
-    packets.check_duration()?;
-    packets.read(&|_| usize::MAX, audio, cancel).map(drop)
+    packets.read(&|_| usize::MAX, audio, cancel)?;
+    Ok(packets.findings)
 }

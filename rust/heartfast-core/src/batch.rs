@@ -1,6 +1,5 @@
 //! Many recordings into many pictures, on all cores.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,10 +8,13 @@ use sha2::{Digest, Sha256};
 
 use crate::audio::Audio;
 use crate::cancel::Cancel;
+use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result, guard};
+use crate::figure::Remarks;
+use crate::findings::{Findings, Remark};
 pub use crate::job::{Job, Task};
-use crate::ledger::Ledger;
 pub use crate::ledger::MANIFEST;
+use crate::ledger::{Ledger, hash, stands};
 use crate::limits::Limits;
 use crate::manifest::sidecar;
 pub use crate::manifest::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject};
@@ -23,10 +25,10 @@ use crate::selection::{Channel, Selection};
 use crate::sink::{Directory, Member, Shards, Sink};
 pub use crate::sink::{Form, Storage};
 use crate::source::{IO_STRIDE, Opener};
-pub use crate::source::{Origin, ReadAt, read};
+pub use crate::source::{Origin, ReadAt, is_long, read};
 pub use crate::tables::Totals;
 pub use crate::tasks::Tasks;
-use crate::threads::share;
+use crate::threads::{lock, share};
 
 /// A running batch, seen from another thread.
 #[derive(Debug, Default)]
@@ -39,6 +41,8 @@ pub struct Monitor {
     pub stop: Cancel,
     /// Set to stop at once: what is in hand is dropped.
     pub cancel: Cancel,
+    /// What a user should know of figures.
+    remarks: Mutex<Remarks>,
 }
 
 impl Monitor {
@@ -47,6 +51,17 @@ impl Monitor {
     pub(crate) fn check(&self) -> Result<()> {
         self.stop.check()?;
         self.cancel.check()
+    }
+
+    /// Adds what a converter has to remark.
+    pub(crate) fn remark(&self, converter: &mut Converter) {
+        lock(&self.remarks).add(&converter.take_remarks());
+    }
+
+    /// What a user should know of the figures of this configuration.
+    #[must_use]
+    pub fn notes(&self, config: &SpectrogramConfig) -> Vec<String> {
+        config.figure.as_ref().map(|figure| lock(&self.remarks).notes(figure)).unwrap_or_default()
     }
 }
 
@@ -79,7 +94,6 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     job.selection.validate()?;
     let mut ledger = Ledger::open(tasks, job, monitor)?;
     let (place, members) = ledger.place();
-    let notes = ledger.notes();
     if job.storage.form != Form::Folder {
         let shards = Shards::new(&job.folder, job.storage, place, Directory::default());
         shards.clear().map_err(|error| Error::File { path: shards.path(), error })?;
@@ -95,10 +109,12 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
         }
         let task = &tasks.get(turn);
         let failed = match ledger.known(turn) {
-            Some(entry) if stands(task, &entry, job) => {
+            Some((subject, entry)) if stands(task, &entry, job) => {
                 known.fetch_add(1, Ordering::Relaxed);
-                sink.finish(turn, None, &ledger);
-                entry.failure.is_some()
+                let failed = entry.failure.is_some();
+                // A label or group that was corrected is written down anew.
+                sink.finish(turn, (subject != task.subject).then_some(entry), &ledger);
+                failed
             }
             earlier => {
                 remade.fetch_add(usize::from(earlier.is_some()), Ordering::Relaxed);
@@ -115,8 +131,13 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     };
     let threads = job.threads.min(tasks.len());
     // A thread's own end is not the others': what there is, counts.
-    let worker = || Worker::new(job, &sink, monitor);
+    let started = AtomicUsize::new(0);
+    let worker = || {
+        started.fetch_add(1, Ordering::Relaxed);
+        Worker::new(job, &sink, monitor)
+    };
     let shared = share(0..tasks.len(), threads, worker, work);
+    let started = started.into_inner();
     let complete = monitor.done.load(Ordering::Relaxed) == tasks.len();
     sink.close(complete)?;
     ledger.flush()?;
@@ -128,36 +149,16 @@ pub fn run(tasks: &Tasks, job: &Job, monitor: &Monitor) -> Result<Outcome> {
     {
         return Err(error);
     }
+    let mut notes = ledger.notes();
+    if started < threads {
+        notes.push(format!("the system gave {started} of {threads} threads"));
+    }
     // Tables tell of pictures that can be seen.
     let totals = ledger.finish(complete || job.storage.form == Form::Folder)?;
+    notes.extend(monitor.notes(&job.config));
     let [known, remade] = [known, remade].map(AtomicUsize::into_inner);
     Ok(Outcome { totals, known, remade, too_many_errors: too_many() && !complete, notes })
 }
-
-/// Whether an earlier run's entry holds: the recording is the same, and its pictures are there.
-fn stands(task: &Task, entry: &Entry, job: &Job) -> bool {
-    // In the middle of an archive nothing is made once more.
-    if entry.place.is_some() {
-        return true;
-    }
-    let passing = |failure: &Failure| PASSING.contains(&failure.kind.as_str());
-    if entry.failure.as_deref().is_some_and(passing) || task.stamp() != Some(entry.stamp) {
-        return false;
-    }
-    entry.pictures.as_slice().iter().all(|picture| {
-        let path = job.folder.join(picture.name_in(&task.subject));
-        if job.check {
-            fs::read(path).is_ok_and(|file| {
-                file.len() as u64 == picture.bytes && crc32fast::hash(&file) == picture.crc32
-            })
-        } else {
-            fs::metadata(path).is_ok_and(|known| known.len() == picture.bytes)
-        }
-    })
-}
-
-/// Kinds of failures that may be gone the next time.
-const PASSING: [&str; 4] = ["missing", "permission", "io", "internal"];
 
 /// One thread's converter and buffers.
 struct Worker<'a> {
@@ -165,7 +166,7 @@ struct Worker<'a> {
     sink: &'a Sink,
     monitor: &'a Monitor,
     cancel: &'a Cancel,
-    converter: Converter<'a>,
+    converter: Converter,
     opener: Opener,
     recording: Vec<u8>,
     audio: Audio,
@@ -182,7 +183,9 @@ impl<'a> Worker<'a> {
             sink,
             monitor,
             cancel: &monitor.cancel,
-            converter: Converter::with_preset(&job.config, job.png)?.with_limits(job.limits),
+            converter: Converter::with_preset(&job.config, job.png)?
+                .with_limits(job.limits)
+                .with_selection(&job.selection),
             opener: Opener::default(),
             recording: Vec::new(),
             audio: Audio::default(),
@@ -202,6 +205,7 @@ impl<'a> Worker<'a> {
             (_, false) => self.convert_part(turn, task, &mut entry),
             (_, true) => self.cut(turn, task, &mut entry),
         });
+        self.monitor.remark(&mut self.converter);
         let failed = match converted {
             Ok(()) => return Ok(entry),
             Err(Error::Cancelled) => return Err(Error::Cancelled),
@@ -211,21 +215,24 @@ impl<'a> Worker<'a> {
             // Nobody knows what it has left of the buffers.
             *self = Self::new(self.job, self.sink, self.monitor)?;
         }
-        let (kind, message) = (failed.kind().to_owned(), failed.to_string());
-        let offset = failed.offset();
-        entry.failure = Some(Box::new(Failure { kind, message, offset }));
+        entry.fail(&failed);
         Ok(entry)
     }
 
     /// The whole recording into one picture.
     fn convert(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
         let source = self.opener.open(&task.recording)?;
+        if source.is_long() {
+            return self.convert_part(turn, task, entry);
+        }
         entry.stamp = source.stamp;
         let length = self.opener.read(source, &mut self.recording, self.cancel)?;
         let bytes = &self.recording[..length];
         let name = task.name();
         let caption = self.job.caption(&name, &name);
-        let drawn = self.converter.convert(bytes, &caption, &mut self.picture, self.cancel)?;
+        let (drawn, findings) =
+            self.converter.convert(bytes, &caption, &mut self.picture, self.cancel)?;
+        entry.find(findings);
         let mut sha256 = Sha256::new();
         for part in bytes.chunks(IO_STRIDE) {
             self.cancel.check()?;
@@ -240,10 +247,13 @@ impl<'a> Worker<'a> {
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
         let stream = Mutex::new(self.opener.stream(source, &mut self.recording, self.cancel)?);
-        let (part, _) =
-            Segments::open(&stream, selection, limits, &mut self.resamplings, self.cancel)?
-                .next(&mut self.audio, self.cancel)?
-                .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        let kept = &mut self.resamplings;
+        let mut only = Segments::open(&stream, selection, limits, kept, self.cancel)?;
+        let (part, _) = only
+            .next(&mut self.audio, self.cancel)?
+            .ok_or_else(|| Error::decode("at least one sample", "none"))?;
+        entry.find(only.findings());
+        drop(only);
         let (audio, picture) = (&mut self.audio, &mut self.picture);
         let name = task.name();
         let caption = self.job.caption(&name, &name);
@@ -269,19 +279,13 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// SHA-256 of a recording, and what its file was like then.
-    fn hash(&mut self, task: &Task) -> Result<([u8; 32], Stamp)> {
-        let source = self.opener.open(&task.recording)?;
-        let stamp = source.stamp;
-        let stream = self.opener.stream(source, &mut self.recording, self.cancel)?;
-        Ok((stream.finish(self.cancel)?, stamp))
-    }
-
     /// The recording into a picture of each segment and channel. Those before an error stay.
     fn cut(&mut self, turn: usize, task: &Task, entry: &mut Entry) -> Result<()> {
         let Job { selection, limits, storage, .. } = self.job;
         // In an archive each picture's text has it, the first one's, too.
-        let mut ahead = (storage.form != Form::Folder).then(|| self.hash(task));
+        let Self { opener, recording, cancel, .. } = self;
+        let mut ahead = (storage.form != Form::Folder)
+            .then(|| hash(opener, &task.recording, recording, cancel));
         let source = self.opener.open(&task.recording)?;
         entry.stamp = source.stamp;
         match &ahead {
@@ -302,24 +306,25 @@ impl<'a> Worker<'a> {
         let mut pictures = Vec::new();
         let each = selection.channel == Channel::Each;
         let name = task.name();
+        let mut found = Findings::default();
         let mut draw = || {
             let mut cut = Segments::open(&stream, selection, limits, &mut kept, self.cancel)?;
-            while let Some((mut part, start_ms)) = cut.next(&mut self.audio, self.cancel)? {
+            loop {
+                let next = cut.next(&mut self.audio, self.cancel);
+                found = cut.findings();
+                let Some((mut part, start_ms)) = next? else { break };
                 // A recording of a day is not waited for: it is done anew.
                 self.monitor.stop.check()?;
                 for index in 0..self.audio.channels {
-                    let (mut audio, mut suffix) = (&mut self.audio, String::new());
+                    let mut audio = &mut self.audio;
                     let mut title = name.clone();
                     if each {
                         audio.channel(index, &mut self.channel)?;
                         audio = &mut self.channel;
                         part.channel = Some(index as u32 + 1);
-                        suffix += &format!("_ch{}", index + 1);
-                        title = format!("{name}, channel {}", index + 1).into();
+                        title = Selection::title(&name, index as u32 + 1).into();
                     }
-                    if selection.segment_s.is_some() {
-                        suffix += &format!("_{start_ms}");
-                    }
+                    let suffix = selection.suffix(part.channel.filter(|_| each), start_ms);
                     let caption = self.job.caption(&name, &title);
                     let picture = &mut self.picture;
                     let drawn =
@@ -333,6 +338,7 @@ impl<'a> Worker<'a> {
             Ok(())
         };
         let drawn = draw();
+        entry.find(found);
         let some = !pictures.is_empty();
         entry.pictures = Pictures::Many(pictures);
         let stream = stream.into_inner().unwrap_or_else(|e| e.into_inner());
@@ -370,18 +376,18 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// The samples that are selected of a recording, without segments; several channels only where
-/// each is selected.
+/// The samples that are selected of a recording, without segments, and what was odd about it;
+/// several channels only where each is selected.
 ///
 /// # Errors
 /// Those of [`Selection::validate`], [`read`] and [`decode`](crate::audio::decode); [`Error::Decode`] if the
-/// recording ends before the selected part.
+/// recording ends before the selected part, or sound is missing.
 pub fn load(
     recording: &Origin,
     selection: &Selection,
     limits: &Limits,
     cancel: &Cancel,
-) -> Result<Audio> {
+) -> Result<(Audio, Vec<Remark>)> {
     selection.validate()?;
     let mut opener = Opener::default();
     let source = opener.open(recording)?;
@@ -389,6 +395,7 @@ pub fn load(
     let stream = Mutex::new(opener.stream(source, &mut bytes, cancel)?);
     let mut audio = Audio::default();
     let mut new = Resamplings::default();
-    Segments::open(&stream, selection, limits, &mut new, cancel)?.next(&mut audio, cancel)?;
-    Ok(audio)
+    let mut only = Segments::open(&stream, selection, limits, &mut new, cancel)?;
+    only.next(&mut audio, cancel)?;
+    Ok((audio, only.findings().whole()?))
 }

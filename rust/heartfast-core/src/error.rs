@@ -26,6 +26,9 @@ pub enum Error {
         /// What the system says.
         error: io::Error,
     },
+    /// The folder has pictures that were made with other settings.
+    #[error("{}: expected the settings of the pictures in there, found others", .0.display())]
+    Settings(PathBuf),
     /// A recording is damaged, truncated or empty.
     #[error("expected {expected}, found {found}")]
     Decode {
@@ -93,6 +96,7 @@ impl Error {
                 "permission"
             }
             Self::Read(_) | Self::Write(_) | Self::File { .. } => "io",
+            Self::Settings(_) => "settings",
             Self::Decode { .. } => "decode",
             Self::Limit { .. } => "limit",
             Self::Unsupported { .. } => "unsupported",

@@ -22,7 +22,7 @@ pub struct Task {
     pub recording: Origin,
     /// What the caller calls it.
     pub named: PathBuf,
-    /// Its path, the PNG to write, whose own folder exists, and the rest of its row in the table.
+    /// Its path, the PNG to write, and the rest of its row in the table.
     /// Where there are several pictures, they add channel and start in milliseconds to its name:
     /// `x_0.png`, `x_10000.png`, `x_ch2_10000.png`.
     pub subject: Subject,
@@ -74,6 +74,10 @@ pub struct Job {
     pub header: String,
     /// Whether pictures that an earlier run has made are read and compared with the manifest.
     pub check: bool,
+    /// Whether what earlier runs have made is removed first, whatever their settings.
+    pub overwrite: bool,
+    /// Whether pictures of recordings that are not among the tasks are removed.
+    pub prune: bool,
     /// What is too much of a recording.
     pub limits: Limits,
     /// After more failed recordings than this no further one is begun.

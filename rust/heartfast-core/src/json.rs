@@ -39,6 +39,11 @@ impl fmt::Display for Json<'_> {
     }
 }
 
+/// Bytes in hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// What is left of a line.
 pub(crate) struct Scan<'a>(pub(crate) &'a [u8]);
 

@@ -52,6 +52,7 @@ pub mod effects;
 mod error;
 pub mod features;
 pub mod figure;
+pub mod findings;
 pub mod in_memory;
 mod inflate;
 mod job;

@@ -5,6 +5,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
+use crate::error::Error;
+use crate::findings::{Findings, Remark};
 use crate::json::{Json, Scan};
 
 /// Size and time of a recording's file: not the same once it is written to.
@@ -104,12 +106,36 @@ pub struct Entry {
     pub sample_rate: u32,
     /// Samples in its pictures that are no finite numbers, and count as silence.
     pub silenced: u64,
+    /// What was odd about it.
+    pub remarks: Vec<Remark>,
     /// Its pictures, in order.
     pub pictures: Pictures,
     /// Why there are no further ones, if there should be.
     pub failure: Option<Box<Failure>>,
     /// Where its pictures end, where they are in an archive.
     pub place: Option<Place>,
+}
+
+impl Entry {
+    /// Takes over what a reader has found: remarks, and missing sound as a failure.
+    pub(crate) fn find(&mut self, findings: Findings) {
+        let error = findings.error();
+        self.remarks = findings.remarks;
+        if let Some(error) = error {
+            self.fail(&error);
+        }
+    }
+
+    /// Notes why there are no further pictures, behind what has failed before.
+    pub(crate) fn fail(&mut self, error: &Error) {
+        let (kind, message, offset) = (error.kind().into(), error.to_string(), error.offset());
+        self.failure = Some(Box::new(match self.failure.take() {
+            None => Failure { kind, message, offset },
+            Some(first) => {
+                Failure { message: format!("{}; then {message}", first.message), ..*first }
+            }
+        }));
+    }
 }
 
 /// Whose entry it is, and what the tables say of it beyond.
@@ -150,6 +176,7 @@ pub(crate) fn write(out: &mut Vec<u8>, subject: &Subject, entry: &Entry) {
     if entry.silenced > 0 {
         put(format_args!(", \"silenced\": {}", entry.silenced));
     }
+    remarks_field(&mut put, &entry.remarks);
     put(format_args!(", \"pictures\": ["));
     for (i, picture) in entry.pictures.as_slice().iter().enumerate() {
         put(format_args!(
@@ -170,6 +197,18 @@ pub(crate) fn write(out: &mut Vec<u8>, subject: &Subject, entry: &Entry) {
         error_fields(&mut put, failure);
     }
     put(format_args!("}}\n"));
+}
+
+/// The remarks, where there are some.
+fn remarks_field(put: &mut impl FnMut(std::fmt::Arguments<'_>), remarks: &[Remark]) {
+    for (i, Remark { kind, text }) in remarks.iter().enumerate() {
+        let before = if i == 0 { ", \"remarks\": [" } else { ", " };
+        let (kind, text) = (Json(kind.as_ref()), Json(text.as_ref()));
+        put(format_args!("{before}[{kind}, {text}]"));
+    }
+    if !remarks.is_empty() {
+        put(format_args!("]"));
+    }
 }
 
 /// The line of a recording that failed, in the table of errors; `path` as the caller named it.
@@ -245,6 +284,7 @@ pub fn parse(line: &[u8]) -> Option<(Subject, Entry)> {
     if scan.0.starts_with(b", \"silenced\"") {
         silenced = scan.after(", \"silenced\": ")?.number()?;
     }
+    let remarks = read_remarks(&mut scan)?;
     scan.after(", \"pictures\": [")?;
     let mut pictures = Vec::new();
     while scan.0.first() == Some(&b'[') {
@@ -285,7 +325,25 @@ pub fn parse(line: &[u8]) -> Option<(Subject, Entry)> {
     };
     let stamp = Stamp { size, mtime_ns };
     let subject = Subject { path: path.into(), file_name: file_name.into(), label, group, source };
-    Some((subject, Entry { stamp, sha256, sample_rate, silenced, pictures, failure, place }))
+    let entry = Entry { stamp, sha256, sample_rate, silenced, remarks, pictures, failure, place };
+    Some((subject, entry))
+}
+
+/// The remarks of a line, which are either left out or some.
+fn read_remarks(scan: &mut Scan<'_>) -> Option<Vec<Remark>> {
+    let mut remarks = Vec::new();
+    let mut before = ", \"remarks\": [";
+    while scan.0.starts_with(before.as_bytes()) {
+        let kind = scan.after(before)?.after("[")?.text()?;
+        let text = scan.after(", ")?.text()?;
+        scan.after("]")?;
+        remarks.push(Remark { kind, text });
+        before = ", ";
+    }
+    if !remarks.is_empty() {
+        scan.after("]")?;
+    }
+    Some(remarks)
 }
 
 fn hex(digest: &str) -> Option<[u8; 32]> {
@@ -305,7 +363,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Entry, Failure, Picture, Pictures, Place, Stamp, Subject, parse, write};
+    use super::{Entry, Failure, Picture, Pictures, Place, Remark, Stamp, Subject, parse, write};
     use crate::json::os_string;
 
     fn name() -> impl Strategy<Value = Vec<u8>> {
@@ -340,6 +398,7 @@ mod tests {
             many in proptest::option::of(proptest::collection::vec((name(), picture()), 0..4)),
             failure in proptest::option::of((any::<String>(), any::<Option<u64>>())),
             place in proptest::option::of((any::<u64>(), any::<u64>())),
+            remarks in proptest::collection::vec((any::<String>(), any::<String>()), 0..4),
         ) {
             let file_name = std::path::PathBuf::from(inside(file_name));
             let subject = Subject {
@@ -368,8 +427,12 @@ mod tests {
             let place = place.map(|(shard, end)| Place { shard, end });
             let stamp = Stamp { size, mtime_ns };
             let silenced = size % 3;
-            let entry =
-                Entry { stamp, sha256, sample_rate: 4000, silenced, pictures, failure, place };
+            let remark = |(kind, text)| Remark { kind, text };
+            let remarks = remarks.into_iter().map(remark).collect();
+            let sample_rate = 4000;
+            let entry = Entry {
+                stamp, sha256, sample_rate, silenced, remarks, pictures, failure, place,
+            };
             let mut line = Vec::new();
             write(&mut line, &subject, &entry);
             prop_assert_eq!(line.pop(), Some(b'\n'));

@@ -2,15 +2,18 @@
 //! and buffers from recording to recording.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use crate::audio::{self, Audio};
 use crate::cancel::Cancel;
 use crate::config::SpectrogramConfig;
 use crate::error::{Error, Result};
-use crate::figure::{Axes, Caption, Drawer, Osc, Scene};
+use crate::figure::{self, Axes, Caption, Drawer, Osc, Remarks, Scene};
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::png::{Encoder, Preset};
 use crate::raster::{Color, Image};
+use crate::selection::Selection;
 use crate::tile::{Painter, Tile};
 
 /// What is known of a recording once it is converted.
@@ -36,18 +39,19 @@ pub struct Part {
 }
 
 /// Draws samples as tiles or as figures, one at a time, by one configuration.
-pub(crate) struct Canvas<'a> {
-    config: &'a SpectrogramConfig,
-    painter: Painter<'a>,
-    drawer: Option<Drawer<'a>>,
+pub(crate) struct Canvas {
+    config: Arc<SpectrogramConfig>,
+    painter: Painter,
+    drawer: Option<Drawer>,
 }
 
-impl<'a> Canvas<'a> {
+impl Canvas {
     /// # Errors
     /// Those of [`SpectrogramConfig::validate`].
-    pub(crate) fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+    pub(crate) fn new(config: &SpectrogramConfig) -> Result<Self> {
         let painter = Painter::new(config)?;
-        Ok(Self { config, painter, drawer: config.figure.as_ref().map(Drawer::new).transpose()? })
+        let drawer = config.figure.as_ref().map(Drawer::new).transpose()?;
+        Ok(Self { config: Arc::new(config.clone()), painter, drawer })
     }
 
     /// Draws no pictures beyond these limits.
@@ -74,7 +78,7 @@ impl<'a> Canvas<'a> {
         if let Some(drawer) = &mut self.drawer {
             let width = drawer.width();
             let (levels, pixels) = self.painter.levels(samples, sample_rate, width, cancel)?;
-            let mut scene = Scene::new(self.config, sample_rate, &levels.geometry);
+            let mut scene = Scene::new(&self.config, sample_rate, &levels.geometry);
             (scene.levels, scene.columns) = (pixels, levels.columns);
             scene.group(levels.group);
             (scene.samples, scene.factor) = (samples, levels.factor);
@@ -92,20 +96,22 @@ impl<'a> Canvas<'a> {
 }
 
 /// Converts recordings, one at a time, by one configuration.
-pub struct Converter<'a> {
+pub struct Converter {
     config_json: String,
+    /// The selection as JSON, unless it is a whole recording.
+    selection: Option<String>,
     limits: Limits,
     audio: Audio,
-    canvas: Canvas<'a>,
+    canvas: Canvas,
     encoder: Encoder,
 }
 
-impl<'a> Converter<'a> {
+impl Converter {
     /// A converter for this configuration.
     ///
     /// # Errors
     /// Those of [`SpectrogramConfig::validate`].
-    pub fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+    pub fn new(config: &SpectrogramConfig) -> Result<Self> {
         Self::with_preset(config, Preset::default())
     }
 
@@ -113,9 +119,10 @@ impl<'a> Converter<'a> {
     ///
     /// # Errors
     /// Those of [`SpectrogramConfig::validate`].
-    pub fn with_preset(config: &'a SpectrogramConfig, preset: Preset) -> Result<Self> {
+    pub fn with_preset(config: &SpectrogramConfig, preset: Preset) -> Result<Self> {
         Ok(Self {
             config_json: config.to_json(),
+            selection: None,
             limits: Limits::default(),
             audio: Audio::default(),
             canvas: Canvas::new(config)?,
@@ -131,13 +138,25 @@ impl<'a> Converter<'a> {
         self
     }
 
-    /// What it converts by.
+    /// The same converter, for what this selects of recordings: pictures say so.
     #[must_use]
-    pub fn config(&self) -> &'a SpectrogramConfig {
-        self.canvas.config
+    pub fn with_selection(mut self, selection: &Selection) -> Self {
+        self.selection = (!selection.is_whole()).then(|| selection.to_json());
+        self
     }
 
-    /// The PNG, into `file`, of a recording's bytes.
+    /// What it converts by.
+    #[must_use]
+    pub fn config(&self) -> &SpectrogramConfig {
+        &self.canvas.config
+    }
+
+    /// What a user should know of the figures drawn since the last call.
+    pub fn take_remarks(&mut self) -> Remarks {
+        self.canvas.drawer.as_mut().map(Drawer::take_remarks).unwrap_or_default()
+    }
+
+    /// The PNG, into `file`, of a recording's bytes, and what was odd about them.
     ///
     /// # Errors
     /// Those of [`audio::decode`] and [`Converter::draw`].
@@ -147,10 +166,13 @@ impl<'a> Converter<'a> {
         caption: &Caption,
         file: &mut Vec<u8>,
         cancel: &Cancel,
-    ) -> Result<Recording> {
+    ) -> Result<(Recording, Findings)> {
         let mut audio = std::mem::take(&mut self.audio);
-        let drawn = audio::decode(recording, &mut audio, &self.limits, cancel)
-            .and_then(|()| self.draw(&mut audio, &Part::default(), caption, file, cancel));
+        let drawn =
+            audio::decode(recording, &mut audio, &self.limits, cancel).and_then(|findings| {
+                let known = self.draw(&mut audio, &Part::default(), caption, file, cancel)?;
+                Ok((known, findings))
+            });
         self.audio = audio;
         drawn
     }
@@ -169,16 +191,24 @@ impl<'a> Converter<'a> {
         file: &mut Vec<u8>,
         cancel: &Cancel,
     ) -> Result<Recording> {
-        let config = self.canvas.config;
+        let config = Arc::clone(&self.canvas.config);
+        let font = self.canvas.drawer.as_ref().and_then(Drawer::font_sha256).map(str::to_owned);
         let (image, axes, known) = self.canvas.draw(audio, part.start_s, caption, cancel)?;
-        let text = provenance(config, &self.config_json, &known, part, axes.as_ref())?;
+        let made = Made {
+            config_json: &self.config_json,
+            selection: self.selection.as_deref(),
+            font: font.as_deref(),
+            caption,
+            axes: axes.as_ref(),
+        };
+        let text = provenance(&config, &made, &known, part)?;
         self.encoder.encode_into(&image, &[("heartfast", &text)], file, cancel)?;
         Ok(known)
     }
 }
 
 /// The PNG of a figure of levels that are there already, in rows of so many `columns`, the highest
-/// frequency first. Without `samples` there is no oscillogram.
+/// frequency first, and what a user should know of it. Without `samples` there is no oscillogram.
 ///
 /// # Errors
 /// [`Error::Value`](crate::Error::Value) if the configuration has no figure; those of
@@ -189,7 +219,7 @@ pub fn figure(
     (samples, sample_rate): (Option<&[f32]>, u32),
     caption: &Caption,
     cancel: &Cancel,
-) -> Result<Vec<u8>> {
+) -> Result<(Vec<u8>, Remarks)> {
     let geometry = config.geometry(sample_rate)?;
     let Some(figure) = &config.figure else {
         return Err(Error::value("figure", "the settings of one", "none"));
@@ -210,23 +240,38 @@ pub fn figure(
     scene.begin(0.0, duration_s);
     scene.caption = *caption;
     let mut drawer = Drawer::new(&figure)?;
+    let font = drawer.font_sha256().map(str::to_owned);
     let (image, axes) = drawer.draw(&scene, cancel)?;
     let known = Recording { sample_rate, duration_s, silenced: 0 };
-    let text = provenance(config, &config.to_json(), &known, &Part::default(), Some(&axes))?;
+    let config_json = &config.to_json();
+    let (font, axes) = (font.as_deref(), Some(&axes));
+    let made = Made { config_json, selection: None, font, caption, axes };
+    let text = provenance(config, &made, &known, &Part::default())?;
     let mut file = Vec::new();
     Encoder::default().encode_into(&image, &[("heartfast", &text)], &mut file, cancel)?;
-    Ok(file)
+    Ok((file, drawer.take_remarks()))
+}
+
+/// How a picture was made, beside its configuration.
+struct Made<'m> {
+    config_json: &'m str,
+    /// As JSON, unless it is a whole recording.
+    selection: Option<&'m str>,
+    /// SHA-256 of the font file that the configuration names.
+    font: Option<&'m str>,
+    caption: &'m Caption<'m>,
+    axes: Option<&'m Axes>,
 }
 
 /// What a picture says of its making, as JSON.
 fn provenance(
     config: &SpectrogramConfig,
-    config_json: &str,
+    made: &Made,
     recording: &Recording,
     part: &Part,
-    axes: Option<&Axes>,
 ) -> Result<String> {
-    // What is as it is by default is left out, so that a segment at the start is like a recording.
+    let Made { config_json, selection, font, caption, axes } = *made;
+    // What is as it is by default is left out: pictures of whole recordings say no more.
     let mut from = String::new();
     if let Some(channel) = part.channel {
         let _ = write!(from, "\"channel\": {channel}, ");
@@ -237,8 +282,17 @@ fn provenance(
     if let Some(rate) = part.resampled_from {
         let _ = write!(from, "\"resampled_from\": {rate}, ");
     }
+    if let Some(selection) = selection {
+        let _ = write!(from, "\"selection\": {selection}, ");
+    }
     if let Some(axes) = axes {
         let _ = write!(from, "\"axes\": {}, ", axes.to_json());
+        if let Some(sha256) = font {
+            let _ = write!(from, "\"font_sha256\": \"{sha256}\", ");
+        }
+        if !caption.intervals.is_empty() {
+            let _ = write!(from, "\"intervals\": \"{}\", ", figure::digest(caption.intervals));
+        }
     }
     let geometry = config.geometry(recording.sample_rate)?;
     let hz = f64::from(recording.sample_rate) / geometry.n_fft as f64;

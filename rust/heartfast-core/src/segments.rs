@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::error::{Error, Result};
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::pipeline::Part;
 use crate::resample::Resamplings;
@@ -41,7 +42,7 @@ impl<'l, 'i> Segments<'l, 'i> {
         selection: &Selection,
         limits: &Limits,
         resamplings: &'l mut Resamplings,
-        cancel: &Cancel,
+        cancel: &'l Cancel,
     ) -> Result<Self> {
         let signal = Signal::open(stream, selection, limits, resamplings, cancel);
         let signal = unless_failed(stream, signal)?;
@@ -59,6 +60,11 @@ impl<'l, 'i> Segments<'l, 'i> {
         let max_duration_s = limits.max_duration_s;
         let most = (max_duration_s * rate) as usize;
         Ok(Self { stream, signal, length, hop, shared: Vec::new(), next: 0, most, max_duration_s })
+    }
+
+    /// What was odd about the recording, as far as it is read.
+    pub(crate) fn findings(&self) -> Findings {
+        self.signal.findings()
     }
 
     /// Reads the next segment's samples, with where they are from and where that is in

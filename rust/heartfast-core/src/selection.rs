@@ -155,6 +155,18 @@ impl Selection {
         self.segment_s.is_some() || self.channel == Channel::Each
     }
 
+    /// What the name of a picture has after that of its recording, such as `_ch2_10000`.
+    pub(crate) fn suffix(&self, channel: Option<u32>, start_ms: u64) -> String {
+        let channel = channel.map_or_else(String::new, |number| format!("_ch{number}"));
+        let start = self.segment_s.map_or_else(String::new, |_| format!("_{start_ms}"));
+        channel + &start
+    }
+
+    /// The title of a figure of one of several channels.
+    pub(crate) fn title(name: &str, channel: u32) -> String {
+        format!("{name}, channel {channel}")
+    }
+
     /// As JSON, in the words of the command line: equal if and only if the selections are.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -7,6 +7,7 @@ use crate::audio::Audio;
 use crate::cancel::Cancel;
 use crate::channels::reduce;
 use crate::error::{Error, Result};
+use crate::findings::Findings;
 use crate::limits::Limits;
 use crate::memory::{fit, reserve};
 use crate::packets::{Outline, Packets};
@@ -38,7 +39,7 @@ impl<'l, 'i> Signal<'l, 'i> {
         selection: &Selection,
         limits: &Limits,
         resamplings: &'l mut Resamplings,
-        cancel: &Cancel,
+        cancel: &'l Cancel,
     ) -> Result<Self> {
         let taken = Taken::open(stream, selection, limits, cancel)?;
         let channels = if taken.all { taken.channels } else { 1 };
@@ -79,6 +80,14 @@ impl<'l, 'i> Signal<'l, 'i> {
         };
         let frame = (sound.channels * coding.bytes) as u64;
         Some(((sound.data.end - sound.data.start) / frame).min(*left))
+    }
+
+    /// What was odd so far.
+    pub(crate) fn findings(&self) -> Findings {
+        match &self.taken.reader {
+            Reader::Samples { sound, .. } => sound.findings.clone(),
+            Reader::Packets { packets, .. } => packets.findings.clone(),
+        }
     }
 
     /// Appends so many samples of each channel to `out`; fewer only at the end.
@@ -126,9 +135,9 @@ impl<'l, 'i> Taken<'l, 'i> {
         stream: &'l Mutex<Hashed<'i>>,
         selection: &Selection,
         limits: &Limits,
-        cancel: &Cancel,
+        cancel: &'l Cancel,
     ) -> Result<Self> {
-        let mut reader = Reader::open(stream, limits)?;
+        let mut reader = Reader::open(stream, limits, cancel)?;
         reader.more(cancel)?;
         let (channels, sample_rate) = reader.shape();
         let index = selection.channel.index(channels)?;
@@ -219,12 +228,12 @@ enum Reader<'l> {
 }
 
 impl<'l> Reader<'l> {
-    fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits) -> Result<Self> {
+    fn open(stream: &'l Mutex<Hashed<'_>>, limits: &Limits, cancel: &'l Cancel) -> Result<Self> {
         let (found, outline) = {
             let mut stream = lock(stream);
-            let length = stream.length;
+            let (length, reach) = (stream.length, stream.reach());
             let mut read_at = |at, to: &mut [u8]| stream.read_header_at(at, to);
-            let mut input = Input { length, read_at: &mut read_at };
+            let mut input = Input { length, reach, read_at: &mut read_at };
             match pcm::open(&mut input, limits)? {
                 None => (None, Outline::find(&mut input)?),
                 found => (found, Outline::default()),
@@ -236,9 +245,9 @@ impl<'l> Reader<'l> {
                 Content::Samples(coding) => {
                     return Ok(Self::Samples { sound, coding, bytes: Vec::new() });
                 }
-                Content::Blocks(_) => Packets::of_blocks(source, sound, limits)?,
+                Content::Blocks(_) => Packets::of_blocks(source, sound, limits, cancel)?,
             },
-            None => Packets::open(source, &outline, || lock(stream).start, limits)?,
+            None => Packets::open(source, &outline, || lock(stream).start, limits, cancel)?,
         };
         let (packets, limits) = (Box::new(packets), *limits);
         Ok(Self::Packets { packets, limits, step: Audio::default(), used: 0 })

@@ -70,16 +70,22 @@ impl Sink {
         }
     }
 
-    /// Takes a picture of the task `turn`, in a folder that exists.
+    /// Takes a picture of the task `turn`. The folders in its name are made with the first picture.
     ///
     /// # Errors
     /// [`Error::Write`]; [`Error::Cancelled`] soon after `cancel` is set.
     pub(crate) fn put(&self, turn: usize, member: Member<'_>, cancel: &Cancel) -> Result<()> {
-        match self {
-            Self::Folder { folder, fsync } => {
-                write_file(&folder.join(member.name), member.file, *fsync, cancel)
+        let (folder, fsync) = match self {
+            Self::Folder { folder, fsync } => (folder, *fsync),
+            Self::Shards(turns) => return turns.put(turn, member, cancel),
+        };
+        let path = folder.join(member.name);
+        match write_file(&path, member.file, fsync, cancel) {
+            Err(Error::Write(error)) if error.kind() == io::ErrorKind::NotFound => {
+                make_folders(folder, member.name).map_err(Error::Write)?;
+                write_file(&path, member.file, fsync, cancel)
             }
-            Self::Shards(turns) => turns.put(turn, member, cancel),
+            written => written,
         }
     }
 
@@ -108,6 +114,55 @@ impl Sink {
             Self::Shards(turns) => turns.close(complete),
         }
     }
+}
+
+/// Makes the folders in a picture's name, but not the one that all are in: should that be gone, it
+/// stays so.
+fn make_folders(folder: &Path, name: &Path) -> io::Result<()> {
+    let mut path = folder.to_owned();
+    for part in name.parent().iter().flat_map(|parent| parent.components()) {
+        path.push(part);
+        match fs::create_dir(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Removes a picture, if it is there, and the folders in its name that are empty then.
+///
+/// # Errors
+/// It cannot be removed.
+pub(crate) fn remove_picture(folder: &Path, name: &Path) -> io::Result<()> {
+    match fs::remove_file(folder.join(name)) {
+        Err(error) if !is_gone(&error) => return Err(error),
+        _ => {}
+    }
+    let above = name.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    for above in above {
+        if fs::remove_dir(folder.join(above)).is_err() {
+            break; // it has something else in it
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of this name is an archive of pictures, or one that is not complete.
+pub(crate) fn is_archive(name: &str) -> bool {
+    let whole = name.strip_prefix('.').unwrap_or(name);
+    let whole = whole.strip_suffix(".part").unwrap_or(whole);
+    let stem = whole.strip_suffix(".zip").or_else(|| whole.strip_suffix(".tar"));
+    let number = stem.and_then(|stem| stem.strip_prefix("pictures"));
+    number.is_some_and(|number| {
+        let digits = number.strip_prefix('-').unwrap_or_default();
+        number.is_empty() || (digits.len() >= 6 && digits.bytes().all(|c| c.is_ascii_digit()))
+    })
+}
+
+/// Whether an error says that there is no file of this name.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// What a name begins and ends with that is not a file's final one.

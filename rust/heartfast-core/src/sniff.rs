@@ -37,7 +37,7 @@ impl Start {
 }
 
 /// Files by bytes at a place near their beginning: what is met among recordings.
-const KNOWN: [(usize, &[u8], &str); 32] = [
+const KNOWN: [(usize, &[u8], &str); 53] = [
     (28, b"OpusHead", "an Opus stream in Ogg"),
     (28, b"Speex   ", "a Speex stream in Ogg"),
     (28, b"\x7fFLAC", "a FLAC stream in Ogg"),
@@ -70,6 +70,40 @@ const KNOWN: [(usize, &[u8], &str); 32] = [
     (0, b"%PDF", "a PDF document"),
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
+    (0, b"GIF8", "a GIF picture"),
+    // Tables and archives, which may have recordings in them.
+    (
+        0,
+        b"PAR1",
+        "a Parquet table; write the recordings in it into files, or give them to convert_batch",
+    ),
+    (
+        0,
+        b"ARROW1",
+        "an Arrow table; write the recordings in it into files, or give them to convert_batch",
+    ),
+    (
+        0,
+        b"\xff\xff\xff\xff",
+        "an Arrow stream; write the recordings in it into files, or give them to convert_batch",
+    ),
+    (0, b"FEA1", "a Feather table; write the recordings in it into files"),
+    (0, b"SQLite format 3\0", "an SQLite database; write the recordings in it into files"),
+    (0, b"\x89HDF\r\n", "an HDF5 file; write the recordings in it into files"),
+    (0, b"MATLAB 5.0 MAT-file", "a MAT file; write the recordings in it into files"),
+    (0, b"\x93NUMPY", "an array of NumPy's; write it into a WAV file"),
+    (0, b"\x80\x02", "a pickle, which is not opened"),
+    (0, b"\x80\x03", "a pickle, which is not opened"),
+    (0, b"\x80\x04\x95", "a pickle, which is not opened"),
+    (0, b"\x80\x05\x95", "a pickle, which is not opened"),
+    (0, b"BZh", "a bzip2 file"),
+    (0, b"\xfd7zXZ\0", "an xz file"),
+    (0, b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (0, b"\x04\x22\x4d\x18", "an lz4 file"),
+    (0, b"\xd0\xcf\x11\xe0", "an Office document"),
+    (0, b"<?xml", "an XML document"),
+    (0, b"<!DOCTYPE", "a web page"),
+    (0, b"<html", "a web page"),
 ];
 
 /// Those of [`KNOWN`] that are read, if they are whole and of a codec that is.

@@ -2,8 +2,8 @@
 //! object store), or a member of a ZIP or tar that is read where it lies.
 
 use std::fmt::Debug;
-use std::fs::{File, OpenOptions};
-use std::io;
+use std::fs::{File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -25,6 +25,12 @@ const STREAM_STEP: usize = 1 << 20;
 /// Compressed members up to this are inflated before they are read: some formats are read from
 /// their end. Longer ones are read as they come.
 const MOST_INFLATED: u64 = 32 << 20;
+/// Files up to this are read in one go, which is the fastest. Longer ones are read as they come, so that what is no
+/// recording, or goes beyond a limit, takes no memory.
+const MOST_WHOLE: u64 = MOST_INFLATED;
+/// What is never opened: who waits for the other end of a pipe may wait for ever, and opening a device may change it.
+pub(crate) const SPECIAL: &str =
+    "a pipe, a socket or a device, which is not opened; give a file, or - for standard input";
 
 /// A recording.
 #[derive(Debug, Clone)]
@@ -134,24 +140,39 @@ impl Extent {
     }
 }
 
-/// Opens a file and finds its length and time. A pipe or a device, which may have no end, is not opened.
+/// Opens a file and finds its length and time. A pipe, a socket or a device is not opened.
 pub(crate) fn open_file(path: &Path) -> io::Result<(File, Stamp)> {
+    require_file(&std::fs::metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
-    // Who opens a pipe waits for its other end; and to look first would be one more call.
+    // Something else may have its name by now.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
     let file = options.open(path)?;
     let known = file.metadata()?;
+    require_file(&known)?;
+    let stamp = Stamp::from(&known);
+    Ok((file, stamp))
+}
+
+/// All bytes of a file.
+pub(crate) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let (mut file, _) = open_file(path)?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// # Errors
+/// Unless it is a file.
+pub(crate) fn require_file(known: &Metadata) -> io::Result<()> {
     if known.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
     if !known.is_file() {
-        let message = "a pipe, a socket or a device";
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, SPECIAL));
     }
-    let stamp = Stamp::from(&known);
-    Ok((file, stamp))
+    Ok(())
 }
 
 /// The bytes of one recording, opened.
@@ -168,6 +189,13 @@ pub(crate) struct Source {
     may_grow: bool,
     /// Whether each reading is a request.
     far: bool,
+}
+
+impl Source {
+    /// Whether it is too long to be read in one go.
+    pub(crate) fn is_long(&self) -> bool {
+        self.inflated.unwrap_or(self.stored.length) > MOST_WHOLE
+    }
 }
 
 /// One thread's open archive, and its working memory for what is compressed in there.
@@ -285,6 +313,14 @@ impl Opener {
         };
         Ok(Hashed::new(input, length, crc))
     }
+}
+
+/// Whether a recording is too long to be read in one go.
+///
+/// # Errors
+/// Those of [`read`] for what cannot be opened.
+pub fn is_long(recording: &Origin) -> Result<bool> {
+    Ok(Opener::default().open(recording)?.is_long())
 }
 
 /// All bytes of a recording, into a buffer whose memory is used again.

@@ -69,7 +69,7 @@ struct Stopwatch<'a> {
     recording: Vec<u8>,
     audio: Audio,
     transforms: HashMap<u32, (SingleStft, SingleScratch)>,
-    painter: Painter<'a>,
+    painter: Painter,
     encoder: Encoder,
     picture: Vec<u8>,
 }

@@ -64,6 +64,11 @@ impl<'i> Hashed<'i> {
         !matches!(self.input, Input::Inflated(_))
     }
 
+    /// Up to where [`Hashed::read_header_at`] reads.
+    pub(crate) fn reach(&self) -> u64 {
+        if self.is_seekable() { self.length } else { KEPT.min(self.length) }
+    }
+
     /// Fills a buffer from a place in the file's header, by position, before all other reading.
     ///
     /// # Errors

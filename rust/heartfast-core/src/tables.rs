@@ -7,9 +7,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::findings::Tally;
 use crate::lines::Lines;
 use crate::manifest::{self, Entry, Failure, Subject};
-use crate::sink::replace;
+use crate::sink::{remove_picture, replace};
 use crate::source::Extent;
 use crate::tasks::{Tasks, by_path};
 
@@ -42,6 +43,8 @@ pub struct Totals {
     pub with_silenced: usize,
     /// These samples.
     pub silenced: u64,
+    /// What was odd about recordings, by their place among the tasks.
+    pub remarks: Tally,
 }
 
 /// A picture by its name, where that is not its task's, its row, and its place there.
@@ -89,6 +92,7 @@ impl Rows<'_> {
             totals.finished += 1;
             totals.with_silenced += usize::from(entry.silenced > 0);
             totals.silenced += entry.silenced;
+            totals.remarks.add(row as usize, &entry.remarks);
             let failed = entry.failure.as_deref().cloned();
             totals.failures.extend(failed.map(|failure| (row as usize, failure)));
         }
@@ -98,7 +102,7 @@ impl Rows<'_> {
     /// Removes those of some pictures that nothing tells of any more.
     ///
     /// # Errors
-    /// [`Error::File`] of the manifest.
+    /// [`Error::File`] of the manifest, or of a picture that cannot be removed.
     pub(crate) fn remove_left(&self, folder: &Path, left: Vec<PathBuf>) -> Result<()> {
         let mut left: HashSet<PathBuf> = left.into_iter().collect();
         let mut lines = Lines::of(self.manifest);
@@ -111,10 +115,10 @@ impl Rows<'_> {
                 left.remove(picture.name_in(subject));
             }
         }
-        for name in left {
-            let _ = fs::remove_file(folder.join(name));
-        }
-        Ok(())
+        left.into_iter().try_for_each(|name| {
+            let removed = remove_picture(folder, &name);
+            removed.map_err(|error| Error::File { path: folder.join(name), error })
+        })
     }
 }
 
@@ -155,10 +159,10 @@ pub(crate) fn write_metadata(
             let (subject, entry) = rows.entry(&mut lines, *row)?;
             let picture = &entry.pictures.as_slice()[*picture as usize];
             line.clear();
-            cell(&mut line, picture.name_in(subject).as_os_str());
+            cell(&mut line, PATH_MARK, picture.name_in(subject).as_os_str());
             for known in [&subject.label, &subject.group, &subject.source] {
                 line.push(b',');
-                cell(&mut line, known);
+                cell(&mut line, TEXT_MARK, known);
             }
             // Writing into memory does not fail.
             let _ = write!(line, ",{},{:?},", entry.sample_rate, picture.duration_s);
@@ -172,13 +176,42 @@ pub(crate) fn write_metadata(
     })
 }
 
-/// A cell of a CSV, between quotes where it has to be.
-fn cell(out: &mut Vec<u8>, text: &OsStr) {
+/// What stands before a path that a spreadsheet would run as a formula: it means the same file.
+const PATH_MARK: &[u8] = b"./";
+/// What stands before another such text, and before a word that means "not known".
+const TEXT_MARK: &[u8] = b"'";
+/// What a cell that is a formula begins with; the last four are full width.
+const FORMULA: [&str; 11] =
+    ["=", "+", "-", "@", "\t", "\r", "\n", "\u{ff1d}", "\u{ff0b}", "\u{ff0d}", "\u{ff20}"];
+/// What R and pandas write for a value that is not known.
+const MISSING: [&str; 18] = [
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
+
+/// Whether a cell, without the marks that it may begin with, is a formula or no value. The reader
+/// of tables in Python takes a mark off where this holds.
+fn needs_mark(mut cell: &[u8], mark: &[u8]) -> bool {
+    while let Some(rest) = cell.strip_prefix(mark) {
+        cell = rest;
+    }
+    let blanks = |byte: &&u8| **byte == b' ';
+    let word = &cell[cell.iter().take_while(blanks).count()..];
+    let word_only = &word[..word.len() - word.iter().rev().take_while(blanks).count()];
+    FORMULA.iter().any(|sign| word.starts_with(sign.as_bytes()))
+        || (mark == TEXT_MARK && MISSING.iter().any(|known| word_only == known.as_bytes()))
+}
+
+/// A cell of a CSV, with a mark and between quotes where it has to be.
+fn cell(out: &mut Vec<u8>, mark: &[u8], text: &OsStr) {
     let bytes = text.as_encoded_bytes();
+    let mark = if needs_mark(bytes, mark) { mark } else { b"" };
     if !bytes.iter().any(|c| b",\"\r\n".contains(c)) {
+        out.extend_from_slice(mark);
         return out.extend_from_slice(bytes);
     }
     out.push(b'"');
+    out.extend_from_slice(mark);
     for &byte in bytes {
         out.extend(std::iter::repeat_n(byte, if byte == b'"' { 2 } else { 1 }));
     }

@@ -1,6 +1,8 @@
 //! Work shared by threads: the only place that starts them.
 
+use std::sync::mpsc::channel;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
@@ -41,4 +43,18 @@ pub(crate) fn share<I: Send, S>(
 /// The lock, also where a thread that held it panicked: what it guards is always whole.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+/// What `work` returns, or nothing where it takes longer than `limit`: it is then left behind.
+pub(crate) fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let (done, waiting) = channel();
+    let run = move || {
+        // Who waited may be gone.
+        let _ = done.send(work());
+    };
+    std::thread::Builder::new().spawn(run).ok()?;
+    waiting.recv_timeout(limit).ok()
 }

@@ -3,6 +3,7 @@
 mod fine;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::cancel::{Cancel, STRIDE};
 use crate::config::{Geometry, Reference, SpectrogramConfig};
@@ -42,8 +43,8 @@ struct Plan {
 }
 
 /// Draws signals, one at a time, by one configuration; keeps its plans and buffers.
-pub struct Painter<'a> {
-    config: &'a SpectrogramConfig,
+pub struct Painter {
+    config: Arc<SpectrogramConfig>,
     level: Level,
     max_pixels: u64,
     plans: HashMap<u32, Plan>,
@@ -52,19 +53,19 @@ pub struct Painter<'a> {
     rows: Vec<u8>,
 }
 
-impl<'a> Painter<'a> {
+impl Painter {
     /// A painter for this configuration.
     ///
     /// # Errors
     /// Those of [`SpectrogramConfig::validate`].
-    pub fn new(config: &'a SpectrogramConfig) -> Result<Self> {
+    pub fn new(config: &SpectrogramConfig) -> Result<Self> {
         Self::at(Level::best(), config)
     }
 
     /// [`Painter::new`] with these instructions.
-    fn at(level: Level, config: &'a SpectrogramConfig) -> Result<Self> {
+    fn at(level: Level, config: &SpectrogramConfig) -> Result<Self> {
         config.validate()?;
-        let max_pixels = MAX_PIXELS as u64;
+        let (config, max_pixels) = (Arc::new(config.clone()), MAX_PIXELS as u64);
         let (fine, grouped, rows) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { config, level, max_pixels, plans: HashMap::new(), fine, grouped, rows })
     }
@@ -120,7 +121,7 @@ impl<'a> Painter<'a> {
         (most, flip): (Option<usize>, u8),
         cancel: &Cancel,
     ) -> Result<Levels> {
-        let (config, level, max_pixels) = (self.config, self.level, self.max_pixels);
+        let (config, level, max_pixels) = (&*self.config, self.level, self.max_pixels);
         let Plan { geometry, stft, gain, scratch } =
             plan(&mut self.plans, config, level, sample_rate)?;
         let (bins, frames) = (stft.bins(), stft.frames(samples.len()));

@@ -33,7 +33,7 @@ fn wav(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8], before: &[u8]
 
 fn decoded(bytes: &[u8]) -> heartfast_core::Result<Audio> {
     let mut audio = Audio::default();
-    decode(bytes, &mut audio, &Limits::default(), &Cancel::new()).map(|()| audio)
+    decode(bytes, &mut audio, &Limits::default(), &Cancel::new()).map(|_| audio)
 }
 
 proptest! {

@@ -81,6 +81,8 @@ fn job(folder: &Path, threads: usize) -> Job {
         storage: Storage { form: Form::Folder, shard_bytes: None, fsync: false },
         header: "{}".to_owned(),
         check: false,
+        overwrite: false,
+        prune: false,
         limits: Limits::default(),
         max_errors: None,
         threads,
@@ -129,7 +131,7 @@ fn the_same_bytes_on_any_number_of_threads() {
             assert_eq!(converted.failure, None);
             let mut alone = Vec::new();
             let bytes = fs::read(path(task)).unwrap();
-            let known =
+            let (known, _) =
                 converter.convert(&bytes, &Caption::default(), &mut alone, &Cancel::new()).unwrap();
             assert_eq!(converted.sample_rate, known.sample_rate);
             assert_eq!(converted.pictures.as_slice()[0].duration_s, known.duration_s);

@@ -91,7 +91,7 @@ proptest! {
             let caption = Caption { title: "title", intervals: &[], contour: &[] };
             let alone = Converter::new(&config).unwrap().convert(bytes, &caption, &mut picture, &Cancel::new());
             match (one, alone) {
-                (Ok((png, known)), Ok(expected)) => {
+                (Ok((png, known, _)), Ok((expected, _))) => {
                     prop_assert_eq!(png, &picture);
                     prop_assert_eq!(known, &expected);
                 }

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use heartfast_core::batch::{
     Form, Job, Monitor, Origin, ReadAt, Stamp, Storage, Subject, Task, Tasks, run,
 };
+use heartfast_core::findings::{Count, Tally};
 use heartfast_core::limits;
 use heartfast_core::png::Preset;
 use heartfast_core::{Cancel, Error, archive};
@@ -39,20 +40,21 @@ pub(crate) fn open_archive(
     place: Place,
     limits: Limits,
 ) -> PyResult<Option<(Archive, Vec<OsString>)>> {
-    let cancel = Cancel::new();
+    let cancel = Arc::new(Cancel::new());
     let limits = limits.into();
-    let (path, given) = match place {
-        Place::File(path) => (Some(path), None),
-        Place::Remote(given) => (None, Some(remote(given))),
+    let path = match &place {
+        Place::File(path) => Some(path.clone()),
+        Place::Remote(_) => None,
     };
-    let work = || match (&path, given) {
-        (_, Some((reader, stamp))) => {
-            archive::Archive::open_remote(reader, stamp, &limits, &cancel)
+    let apart = Arc::clone(&cancel);
+    let work = move || match place {
+        Place::File(path) => archive::Archive::open(&path, &limits, &apart),
+        Place::Remote(given) => {
+            let (reader, stamp) = remote(given);
+            archive::Archive::open_remote(reader, stamp, &limits, &apart)
         }
-        (Some(path), None) => archive::Archive::open(path, &limits, &cancel),
-        (None, None) => Ok(None),
     };
-    let opened = interrupt::run(py, &cancel, |_| Ok(()), work)?;
+    let opened = interrupt::run_apart(py, None, &cancel, |_| Ok(()), work)?;
     let opened = opened.map_err(|e| raise_for(py, e, path.as_deref()))?;
     Ok(opened.map(|(archive, names)| (Archive(Arc::new(archive)), names)))
 }
@@ -128,6 +130,8 @@ pub(crate) struct Options {
     shard_bytes: Option<u64>,
     fsync: bool,
     check: bool,
+    overwrite: bool,
+    prune: bool,
     png: String,
     selection: Selection,
     limits: Limits,
@@ -141,6 +145,15 @@ type Row = (Recording, PathBuf, PathBuf, OsString, OsString, OsString);
 
 /// (path, kind, message, offset) of a recording that failed.
 type Failure = (OsString, String, String, Option<u64>);
+
+/// Remarks of one kind: (kind, how many recordings have one, the first of them, its text).
+pub(crate) type Remarks = (String, usize, OsString, String);
+
+/// Remarks by kind; `named` says what a recording is called.
+pub(crate) fn remarks(tally: Tally, named: impl Fn(usize) -> OsString) -> Vec<Remarks> {
+    let told = |Count { kind, recordings, first, text }| (kind, recordings, named(first), text);
+    tally.0.into_iter().map(told).collect()
+}
 
 /// The recordings of a batch, for as long as somebody may ask what they were called.
 #[pyclass(frozen, module = "heartfast._core")]
@@ -166,6 +179,7 @@ pub(crate) struct Outcome {
     known: usize,
     remade: usize,
     silenced: (usize, u64),
+    remarks: Vec<Remarks>,
     interrupted: bool,
     too_many_errors: bool,
     notes: Vec<String>,
@@ -212,8 +226,9 @@ pub(crate) fn convert(
         tasks.push(&task(row?.extract()?)?);
     }
     let tasks = Arc::new(tasks);
-    let Options { folder, header, check, selection, max_errors, threads, .. } = options;
+    let Options { folder, header, selection, max_errors, threads, .. } = options;
     let (shard_bytes, fsync) = (options.shard_bytes, options.fsync);
+    let (check, overwrite, prune) = (options.check, options.overwrite, options.prune);
     let job = Job {
         config: config.core.clone(),
         png: Preset::from_name(&options.png).map_err(raised)?,
@@ -222,16 +237,19 @@ pub(crate) fn convert(
         storage: Storage { form, shard_bytes, fsync },
         header,
         check,
+        overwrite,
+        prune,
         limits: options.limits.into(),
         max_errors,
         threads,
         intervals: options.intervals.into_iter().map(|(name, i)| (name, intervals(i))).collect(),
     };
-    let monitor = Monitor::default();
+    let monitor = Arc::new(Monitor::default());
     let report = reporter(&monitor, progress.as_ref());
     report(py)?; // that it begins
-    let work = || run(&tasks, &job, &monitor);
-    let outcome = interrupt::run_on_stop(py, &monitor.stop, &monitor.cancel, report, work)?
+    let apart = (Arc::clone(&tasks), Arc::clone(&monitor));
+    let work = move || run(&apart.0, &job, &apart.1);
+    let outcome = interrupt::run_apart(py, Some(&monitor.stop), &monitor.cancel, report, work)?
         .map_err(raised)?;
     report(py)?;
     let totals = outcome.totals;
@@ -246,6 +264,7 @@ pub(crate) fn convert(
         known: outcome.known,
         remade: outcome.remade,
         silenced: (totals.with_silenced, totals.silenced),
+        remarks: remarks(totals.remarks, |at| tasks.named(at).into_owned()),
         interrupted: monitor.stop.is_requested(),
         too_many_errors: outcome.too_many_errors,
         notes: outcome.notes,

@@ -6,11 +6,11 @@ use heartfast_core::config::{Hop, Reference};
 use heartfast_core::effects::{Axis, Effects};
 use heartfast_core::window::Window;
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::errors::raise;
+use crate::errors::{raise, usage};
 use crate::values::{WINDOW, WindowArg, as_tuple, convert};
 
 // The stub has the same text, which a test compares.
@@ -64,7 +64,7 @@ impl<'py> Fields<'py> {
         match (self.optional("overlap")?, self.optional("hop_ms")?) {
             (Some(_), Some(_)) => {
                 let message = "overlap, hop_ms: expected one of the two, found both";
-                Err(PyValueError::new_err(message))
+                Err(usage(message))
             }
             (_, Some(ms)) => Ok(Hop::Ms(ms)),
             (overlap, None) => Ok(Hop::Overlap(overlap.unwrap_or(50.0))),
@@ -80,7 +80,7 @@ impl<'py> Fields<'py> {
             Ok(name) if name == "max" => Ok(Reference::Max),
             Ok(name) => {
                 let message = format!("ref: expected {EXPECTED}, found {name:?}");
-                Err(PyValueError::new_err(message))
+                Err(usage(message))
             }
             Err(_) => Ok(Reference::Magnitude(convert("ref", EXPECTED, &value)?)),
         }
@@ -123,7 +123,7 @@ impl<'py> Fields<'py> {
         let detrend = self.take("detrend", "None or \"constant\"", None::<String>)?;
         if let Some(other) = detrend.as_ref().filter(|&d| d != "constant") {
             let message = format!("detrend: expected None or \"constant\", found {other:?}");
-            return Err(PyValueError::new_err(message));
+            return Err(usage(message));
         }
         Ok(detrend.is_some())
     }
@@ -333,7 +333,7 @@ impl SpectrogramConfig {
     ) -> PyResult<Bound<'py, PyAny>> {
         cls.call((), Some(fields)).map_err(|e| {
             if e.is_instance_of::<PyTypeError>(cls.py()) {
-                PyValueError::new_err(e.value(cls.py()).to_string())
+                usage(e.value(cls.py()).to_string())
             } else {
                 e
             }

@@ -38,6 +38,7 @@ pub(crate) fn raise_for(py: Python<'_>, error: Error, path: Option<&Path>) -> Py
                 None => PyOSError::new_err(format!("{}: {text}", path.display())),
             }
         }
+        Error::Settings(_) => ours(py, "ConfigMismatchError", message),
         Error::Value { .. } => ours(py, "UsageError", message),
         Error::Panic(_) => PyRuntimeError::new_err(message),
         Error::Cancelled => PyKeyboardInterrupt::new_err(message),
@@ -51,6 +52,11 @@ fn errno(error: &std::io::Error) -> Option<i32> {
     const EISDIR: i32 = 21;
     let folder = error.kind() == std::io::ErrorKind::IsADirectory;
     error.raw_os_error().or(folder.then_some(EISDIR))
+}
+
+/// The exception for an argument that is not taken.
+pub(crate) fn usage(message: impl Into<String>) -> PyErr {
+    Python::attach(|py| ours(py, "UsageError", message.into()))
 }
 
 /// An exception of `heartfast.errors`.

@@ -1,10 +1,13 @@
 //! Figures of arrays.
 
-use heartfast_core::Cancel;
 use heartfast_core::audio::Audio;
 use heartfast_core::colormap::Colormap;
-use heartfast_core::figure::{self as core, FigureConfig, Interval, Osc, Scale, Theme};
+use heartfast_core::config::SpectrogramConfig as SpectrogramSettings;
+use heartfast_core::figure::{
+    self as core, FigureConfig, FrequencyUnit, Interval, Osc, Remarks, Scale, Theme, TimeUnit,
+};
 use heartfast_core::pipeline::{self, Converter, Part};
+use heartfast_core::{Cancel, Result};
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -30,7 +33,10 @@ pub(crate) fn intervals(marks: Vec<Mark>) -> Vec<Interval> {
     marks.into_iter().map(|(from, to, label)| Interval { from, to, label }).collect()
 }
 
-/// The PNG of a figure of mono samples, as `convert` draws it.
+/// A PNG, and what a user should know of it.
+type Drawn<'py> = (Bound<'py, PyBytes>, Vec<String>);
+
+/// The PNG of a figure of mono samples, as `convert` draws it, and notes.
 #[pyfunction]
 pub(crate) fn figure<'py>(
     py: Python<'py>,
@@ -38,19 +44,20 @@ pub(crate) fn figure<'py>(
     sr: u32,
     config: &SpectrogramConfig,
     caption: Caption,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> PyResult<Drawn<'py>> {
     let samples = samples.as_slice()?;
     let config = &config.core;
-    png(py, samples.len(), caption, |caption, cancel| {
+    png(py, samples.len(), config, caption, |caption, cancel| {
         let mut audio = Audio { interleaved: samples.to_vec(), channels: 1, sample_rate: sr };
         let mut file = Vec::new();
         let mut converter = Converter::new(config)?;
         converter.draw(&mut audio, &Part::default(), caption, &mut file, cancel)?;
-        Ok(file)
+        Ok((file, converter.take_remarks()))
     })
 }
 
-/// The PNG of a figure of gray levels (rows, columns) and, for the oscillogram, mono samples.
+/// The PNG of a figure of gray levels (rows, columns) and, for the oscillogram, mono samples; and
+/// notes.
 #[pyfunction]
 pub(crate) fn figure_of_levels<'py>(
     py: Python<'py>,
@@ -59,12 +66,12 @@ pub(crate) fn figure_of_levels<'py>(
     sr: u32,
     config: &SpectrogramConfig,
     caption: Caption,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> PyResult<Drawn<'py>> {
     let columns = levels.shape()[1];
     let levels = levels.as_slice()?;
     let samples = samples.as_ref().map(|samples| samples.as_slice()).transpose()?;
     let config = &config.core;
-    png(py, levels.len(), caption, |caption, cancel| {
+    png(py, levels.len(), config, caption, |caption, cancel| {
         pipeline::figure(config, (levels, columns), (samples, sr), caption, cancel)
     })
 }
@@ -72,15 +79,18 @@ pub(crate) fn figure_of_levels<'py>(
 fn png<'py>(
     py: Python<'py>,
     size: usize,
+    config: &SpectrogramSettings,
     caption: Caption,
-    draw: impl FnOnce(&core::Caption<'_>, &Cancel) -> heartfast_core::Result<Vec<u8>> + Send,
-) -> PyResult<Bound<'py, PyBytes>> {
+    draw: impl FnOnce(&core::Caption<'_>, &Cancel) -> Result<(Vec<u8>, Remarks)> + Send,
+) -> PyResult<Drawn<'py>> {
     let Caption { title, intervals: marks, contour } = caption;
     let intervals = intervals(marks);
     let caption = core::Caption { title: &title, intervals: &intervals, contour: &contour };
     let cancel = Cancel::new();
-    let file = interrupt::run_on(py, size, &cancel, || draw(&caption, &cancel))?;
-    Ok(PyBytes::new(py, &file.map_err(|e| raise(py, e))?))
+    let drawn = interrupt::run_on(py, size, &cancel, || draw(&caption, &cancel))?;
+    let (file, remarks) = drawn.map_err(|e| raise(py, e))?;
+    let notes = config.figure.as_ref().map(|figure| remarks.notes(figure)).unwrap_or_default();
+    Ok((PyBytes::new(py, &file), notes))
 }
 
 impl Fields<'_> {
@@ -123,6 +133,9 @@ impl Fields<'_> {
             contrast: fields.number("contrast", 0.0)?,
             brightness: fields.number("brightness", 0.0)?,
             font: fields.take("font", "a path or None", None)?,
+            time_unit: TimeUnit::from_name(&name("time_unit", "auto")?).map_err(core)?,
+            frequency_unit: FrequencyUnit::from_name(&name("frequency_unit", "auto")?)
+                .map_err(core)?,
         };
         fields.finish("FigureConfig")?;
         Ok(Some(figure))

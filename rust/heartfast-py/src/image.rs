@@ -11,12 +11,12 @@ use numpy::{
     Element, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadonlyArrayDyn,
     PyUntypedArrayMethods,
 };
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::config::SpectrogramConfig;
-use crate::errors::raise;
+use crate::errors::{raise, usage};
 use crate::interrupt;
 
 /// PNG bytes of a C-contiguous uint8 array (height, width) or (height, width, 3).
@@ -32,7 +32,7 @@ pub(crate) fn encode_png<'py>(
         Some(p) if p.shape()[1] == 3 => Some(p.as_slice()?.as_chunks().0.to_vec()),
         Some(p) => {
             let message = format!("palette: expected shape (n, 3), found {:?}", p.shape());
-            return Err(PyValueError::new_err(message));
+            return Err(usage(message));
         }
         None => None,
     };
@@ -45,7 +45,7 @@ pub(crate) fn encode_png<'py>(
                 "pixels: expected shape (height, width), or (height, width, 3) without a palette, \
                  found {shape:?}"
             );
-            return Err(PyValueError::new_err(message));
+            return Err(usage(message));
         }
     };
     let image = Image { width, height, pixels: pixels.as_slice()?, color };
@@ -88,7 +88,7 @@ fn paint_array<'py, T: Real + Element + Into<f64>>(
     let geometry = config.core.geometry(sr).map_err(|e| raise(py, e))?;
     let wanted = geometry.n_fft / 2 + 1;
     if bins != wanted || frames == 0 {
-        return Err(PyValueError::new_err(format!(
+        return Err(usage(format!(
             "values: expected {wanted} bins (as the configuration makes at {sr} Hz) and at least \
              one frame, found {bins} x {frames}"
         )));

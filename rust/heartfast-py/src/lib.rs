@@ -34,7 +34,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(batch::convert, m)?)?;
     m.add_function(wrap_pyfunction!(batch::open_archive, m)?)?;
     m.add_function(wrap_pyfunction!(features::describe, m)?)?;
-    m.add_function(wrap_pyfunction!(features::describe_recordings, m)?)?;
+    m.add_class::<features::Describer>()?;
     m.add_function(wrap_pyfunction!(features::feature_families, m)?)?;
     m.add_function(wrap_pyfunction!(figure::figure, m)?)?;
     m.add_function(wrap_pyfunction!(figure::figure_of_levels, m)?)?;
@@ -43,6 +43,7 @@ fn _core(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_function(wrap_pyfunction!(image::palette, m)?)?;
     m.add_function(wrap_pyfunction!(in_memory::convert_bytes, m)?)?;
     m.add_function(wrap_pyfunction!(info::build_info, m)?)?;
+    m.add_function(wrap_pyfunction!(interrupt::left_behind, m)?)?;
     m.add_function(wrap_pyfunction!(selection::selection_json, m)?)?;
     m.add_function(wrap_pyfunction!(stages::stage_times, m)?)?;
     Ok(())

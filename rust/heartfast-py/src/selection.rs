@@ -4,18 +4,13 @@ use heartfast_core::selection::{Channel, Selection as Core};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
-
-#[derive(FromPyObject)]
-enum ChannelArg {
-    Number(i64),
-    Name(String),
-}
+use crate::values::convert;
 
 /// The fields of `heartfast.selection.Selection`.
 #[derive(FromPyObject)]
 pub(crate) struct Selection {
-    channel: ChannelArg,
-    sr: Option<i64>,
+    channel: Py<PyAny>,
+    sr: Py<PyAny>,
     start: f64,
     duration: Option<f64>,
     segment_s: Option<f64>,
@@ -25,18 +20,18 @@ pub(crate) struct Selection {
 impl Selection {
     /// The core's, which is valid.
     pub(crate) fn core(self, py: Python<'_>) -> PyResult<Core> {
-        let channel = match &self.channel {
-            ChannelArg::Name(name) => Channel::from_name(name),
-            &ChannelArg::Number(number) => {
-                let known = u32::try_from(number).map(Channel::Number);
-                known.map_err(|_| Channel::unknown(number))
-            }
+        let channel = self.channel.bind(py);
+        let channel = match (channel.extract::<u32>(), channel.extract::<String>()) {
+            (Ok(number), _) => Ok(Channel::Number(number)),
+            (_, Ok(name)) => Channel::from_name(&name),
+            _ => Err(Channel::unknown(channel)),
         };
+        let sr: Option<i64> = convert("sr", "a number of Hz", self.sr.bind(py))?;
         let rate = |sr| u32::try_from(sr).map_err(|_| Core::unknown_rate(sr));
         let checked = || {
             let selection = Core {
                 channel: channel?,
-                sample_rate: self.sr.map(rate).transpose()?,
+                sample_rate: sr.map(rate).transpose()?,
                 start_s: self.start,
                 duration_s: self.duration,
                 segment_s: self.segment_s,

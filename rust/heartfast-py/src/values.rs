@@ -2,9 +2,11 @@
 
 use heartfast_core::window::Window;
 use pyo3::conversion::FromPyObjectOwned;
-use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+
+use crate::errors::usage;
 
 /// What `window` takes, in the words of an error message.
 pub(crate) const WINDOW: &str = "a name or (\"gaussian\", std)";
@@ -60,7 +62,7 @@ pub(crate) fn convert<'py, T: FromPyObjectOwned<'py>>(
     value.extract().map_err(Into::into).map_err(|e: PyErr| {
         let error = wrong(field, expected, value);
         if e.is_instance_of::<PyOverflowError>(value.py()) {
-            PyValueError::new_err(error.value(value.py()).to_string())
+            usage(error.value(value.py()).to_string())
         } else {
             error
         }

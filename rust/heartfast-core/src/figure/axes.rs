@@ -9,7 +9,7 @@ use super::scale::{Axis, Scale};
 use super::text::Font;
 use super::ticks::{Room, Tick, ticks};
 
-impl Drawer<'_> {
+impl Drawer {
     /// Dotted lines over the spectrogram.
     pub(super) fn grid(&mut self, place: Rect, x_ticks: &[Tick], y_ticks: &[Tick], thick: usize) {
         for (left, _) in spots(place.left..place.right, x_ticks) {

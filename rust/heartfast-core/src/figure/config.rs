@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use super::scale::Scale;
+use super::units::{FrequencyUnit, TimeUnit};
 use crate::colormap::Colormap;
 use crate::error::{Error, Result};
 use crate::json::Json;
@@ -70,6 +71,10 @@ pub struct FigureConfig {
     pub brightness: f64,
     /// A font file for other scripts than the one at hand has.
     pub font: Option<PathBuf>,
+    /// The unit of the time axis.
+    pub time_unit: TimeUnit,
+    /// The unit of the frequency axis.
+    pub frequency_unit: FrequencyUnit,
 }
 
 impl Default for FigureConfig {
@@ -91,6 +96,8 @@ impl Default for FigureConfig {
             contrast: 0.0,
             brightness: 0.0,
             font: None,
+            time_unit: TimeUnit::Auto,
+            frequency_unit: FrequencyUnit::Auto,
         }
     }
 }
@@ -230,6 +237,17 @@ impl FigureConfig {
         put("brightness", self.brightness != 0.0, format!("{:?}", self.brightness));
         if let Some(font) = &self.font {
             put("font", true, Json(font.as_os_str()).to_string());
+        }
+        let units = [
+            ("time_unit", self.time_unit != plain.time_unit, self.time_unit.name()),
+            (
+                "frequency_unit",
+                self.frequency_unit != plain.frequency_unit,
+                self.frequency_unit.name(),
+            ),
+        ];
+        for (field, changed, unit) in units {
+            put(field, changed, quoted(unit));
         }
         format!("{{{json}}}")
     }

@@ -1,9 +1,12 @@
 //! What is drawn over a spectrogram: labelled intervals and contours.
 
+use sha2::{Digest, Sha256};
+
 use super::canvas::{self, MARKS, Rect};
 use super::layout::Layout;
 use super::scale::Axis;
 use super::{Drawer, Font};
+use crate::json::hex;
 
 /// A labelled part of a recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,7 +19,16 @@ pub struct Interval {
     pub label: String,
 }
 
-impl Drawer<'_> {
+/// What tells these intervals from others: digits of a SHA-256.
+pub(crate) fn digest(intervals: &[Interval]) -> String {
+    let mut sha256 = Sha256::new();
+    for Interval { from, to, label } in intervals {
+        sha256.update(format!("{from:?}\t{to:?}\t{label:?}\n"));
+    }
+    hex(&sha256.finalize()[..6])
+}
+
+impl Drawer {
     /// Labels in the lane above the spectrogram, and dashed lines where intervals begin and end.
     pub(super) fn intervals(
         &mut self,

@@ -6,58 +6,66 @@
 mod axes;
 mod canvas;
 mod config;
+mod fonts;
 mod layout;
+mod letters;
 mod marks;
 mod plot;
+mod remarks;
 mod scale;
 mod scene;
 mod text;
 mod ticks;
+mod units;
+
+use std::sync::Arc;
 
 pub use canvas::Rect;
 use canvas::{Canvas, MAP};
 pub use config::{DENSITIES, FigureConfig, Osc, SIDES, Theme};
 use layout::{Layout, Needs};
 pub use marks::Interval;
+pub(crate) use marks::digest;
 use plot::{Levels, Wave};
+pub use remarks::Remarks;
 use scale::Axis;
 pub use scale::Scale;
 pub use scene::{Axes, Caption, Scene};
 use text::Font;
 use ticks::{Room, Tick, ticks};
+pub use units::{FrequencyUnit, TimeUnit};
+use units::{misnames_frequency, misnames_time};
 
 use crate::cancel::Cancel;
 use crate::error::Result;
 use crate::raster::{Color, Image};
 use crate::simd::dispatch;
 
-/// From this frequency on an axis is in kHz.
-const KILOHERTZ_FROM: f64 = 2000.0;
-/// Below so many seconds an axis is in ms.
-const MILLISECONDS_BELOW: f64 = 1.0;
 /// On an axis of octaves that would begin at 0, there are this many below the highest frequency.
 const OCTAVES: f64 = 10.0;
 
 /// Draws figures, one at a time, by one configuration.
-pub struct Drawer<'a> {
-    config: &'a FigureConfig,
+pub struct Drawer {
+    config: Arc<FigureConfig>,
     font: Font,
     canvas: Canvas,
     palette: Vec<[u8; 3]>,
     /// The page in full colour, where there is a contour.
     rgb: Vec<u8>,
+    remarks: Remarks,
 }
 
-impl<'a> Drawer<'a> {
+impl Drawer {
     /// A drawer for this configuration.
     ///
     /// # Errors
     /// Those of [`FigureConfig::validate`], and a font that cannot be read.
-    pub fn new(config: &'a FigureConfig) -> Result<Self> {
+    pub fn new(config: &FigureConfig) -> Result<Self> {
         config.validate()?;
         let font = Font::open(config.font.as_deref())?;
         let (canvas, palette) = (Canvas::default(), canvas::palette(config));
-        Ok(Self { config, font, canvas, palette, rgb: Vec::new() })
+        let config = Arc::new(config.clone());
+        Ok(Self { config, font, canvas, palette, rgb: Vec::new(), remarks: Remarks::default() })
     }
 
     /// The width of the page in pixels.
@@ -66,28 +74,40 @@ impl<'a> Drawer<'a> {
         self.config.pixels().0
     }
 
+    /// What a user should know of the figures drawn since the last call.
+    pub fn take_remarks(&mut self) -> Remarks {
+        std::mem::take(&mut self.remarks)
+    }
+
+    /// SHA-256 of the font file in hexadecimal digits, where the configuration names one.
+    #[must_use]
+    pub fn font_sha256(&self) -> Option<&str> {
+        self.font.sha256()
+    }
+
     /// Draws the figure of a scene.
     ///
     /// # Errors
     /// [`Error::Cancelled`](crate::Error::Cancelled) soon after `cancel` is set.
     pub fn draw(&mut self, scene: &Scene, cancel: &Cancel) -> Result<(Image<'_>, Axes)> {
-        let config = self.config;
+        let config = Arc::clone(&self.config);
+        let config = &*config;
         self.canvas.clear(config.pixels());
         let (begin, length) = scene.span;
         let (from, to) = config.xlim.unwrap_or((begin, begin + length));
         let time = Axis { scale: Scale::Linear, from, to };
         let frequency = frequencies(config.y_scale, scene);
-        let (time_unit, xlab) =
-            if to - from < MILLISECONDS_BELOW { (1e-3, "Time (ms)") } else { (1.0, "Time (s)") };
-        // Octaves go so far down that kHz would be small fractions.
-        let (hz_unit, ylab) = if frequency.to >= KILOHERTZ_FROM && config.y_scale != Scale::Log {
-            (1e3, "Frequency (kHz)")
-        } else {
-            (1.0, "Frequency (Hz)")
-        };
+        let time_unit = config.time_unit.of(to - from);
+        let hz_unit = config.frequency_unit.of(config.y_scale, frequency.to);
         let title = config.title.as_deref().unwrap_or(scene.caption.title);
-        let xlab = config.xlab.as_deref().unwrap_or(xlab);
-        let ylab = config.ylab.as_deref().unwrap_or(ylab);
+        let xlab = config.xlab.as_deref().unwrap_or(time_unit.label);
+        let ylab = config.ylab.as_deref().unwrap_or(hz_unit.label);
+        if misnames_time(xlab, time_unit) {
+            self.remarks.time.count(time_unit);
+        }
+        if misnames_frequency(ylab, hz_unit) {
+            self.remarks.frequency.count(hz_unit);
+        }
         let needs = Needs {
             title: !title.is_empty(),
             intervals: !scene.caption.intervals.is_empty(),
@@ -99,7 +119,7 @@ impl<'a> Drawer<'a> {
         let size = layout.size;
         let line: &dyn Fn(&str) -> f64 = &|_| 2.6 * size;
         let upright = |length: usize| Room { length: length as f64, label: line };
-        let y_ticks = ticks(&frequency, hz_unit, &upright(layout.spectrogram.height()));
+        let y_ticks = ticks(&frequency, hz_unit.size, &upright(layout.spectrogram.height()));
         let wave = self.wave(scene, &layout);
         let wave_ticks = match (&wave, layout.oscillogram) {
             (Some(wave), Some(place)) => {
@@ -152,7 +172,7 @@ impl<'a> Drawer<'a> {
 
         let label = |label: &str| self.font.width(label, size) + 3.0 * size;
         let room = Room { length: place.width() as f64, label: &label };
-        let x_ticks = ticks(&time, time_unit, &room);
+        let x_ticks = ticks(&time, time_unit.size, &room);
         if config.grid {
             self.grid(place, &x_ticks, &y_ticks, layout.thick);
         }
@@ -169,12 +189,18 @@ impl<'a> Drawer<'a> {
         }
         self.names(title, xlab, ylab, &layout);
 
+        let (missing, fonts) = self.font.drawn();
+        self.remarks.with_boxes += usize::from(!missing.is_empty());
+        self.remarks.missing.extend(missing);
         let axes = Axes {
             size: (self.canvas.width, self.canvas.height),
             plot: place,
             osc: layout.oscillogram,
             xlim: (from, to),
             ylim: (frequency.from, frequency.to),
+            time_unit: time_unit.name,
+            frequency_unit: hz_unit.name,
+            fonts,
         };
         let (width, height) = axes.size;
         if scene.caption.contour.is_empty() {

@@ -1,8 +1,11 @@
 //! What a figure shows, and where it shows it.
 
+use std::ffi::OsStr;
+
 use super::canvas::Rect;
 use super::marks::Interval;
 use crate::config::{Geometry, SpectrogramConfig};
+use crate::json::Json;
 
 /// What a figure shows.
 pub struct Scene<'s> {
@@ -86,8 +89,14 @@ impl Axes {
     pub fn to_json(&self) -> String {
         let rect = |r: &Rect| format!("[{}, {}, {}, {}]", r.left, r.top, r.right, r.bottom);
         let osc = self.osc.as_ref().map_or(String::new(), |r| format!("\"osc\": {}, ", rect(r)));
+        let quoted = |name: &String| Json(OsStr::new(name)).to_string();
+        let mut fonts = self.fonts.iter().map(quoted).collect::<Vec<_>>().join(", ");
+        if !fonts.is_empty() {
+            fonts = format!(", \"fonts\": [{fonts}]");
+        }
         format!(
-            "{{\"size\": [{}, {}], \"plot\": {}, {osc}\"xlim\": [{:?}, {:?}], \"ylim\": [{:?}, {:?}]}}",
+            "{{\"size\": [{}, {}], \"plot\": {}, {osc}\"xlim\": [{:?}, {:?}], \"ylim\": [{:?}, {:?}], \
+             \"time_unit\": \"{}\", \"frequency_unit\": \"{}\"{fonts}}}",
             self.size.0,
             self.size.1,
             rect(&self.plot),
@@ -95,6 +104,8 @@ impl Axes {
             self.xlim.1,
             self.ylim.0,
             self.ylim.1,
+            self.time_unit,
+            self.frequency_unit,
         )
     }
 }
@@ -112,4 +123,10 @@ pub struct Axes {
     pub xlim: (f64, f64),
     /// Hz at the lower and the upper border of the spectrogram.
     pub ylim: (f64, f64),
+    /// The unit in which the time axis counts.
+    pub time_unit: &'static str,
+    /// The unit in which the frequency axis counts.
+    pub frequency_unit: &'static str,
+    /// Files of this machine's fonts that texts are drawn with, beside the configuration's font.
+    pub fonts: Vec<String>,
 }

@@ -98,7 +98,7 @@ fn apart(ticks: &[Tick], room: &Room) -> bool {
 
 /// A number with so many decimals, and a minus sign that is one.
 fn label(value: f64, decimals: usize) -> String {
-    if value != 0.0 && (value.abs() >= 1e6 || value.abs() < 1e-4) {
+    if value != 0.0 && (value.abs() >= 1e9 || value.abs() < 1e-4) {
         return format!("{value:e}").replace('-', "\u{2212}");
     }
     if value == 0.0 {

@@ -35,13 +35,6 @@ impl<'s> Blocks<'s> {
         self.adpcm.frames(self.adpcm.block_bytes.into(), self.sound.channels)
     }
 
-    /// Samples of a channel that are left.
-    pub(super) fn frames(&self) -> u64 {
-        let bytes = self.sound.data.end - self.sound.data.start;
-        let block = u64::from(self.adpcm.block_bytes);
-        bytes / block * self.block_frames() + self.adpcm.frames(bytes % block, self.sound.channels)
-    }
-
     pub(super) fn decoder(&self) -> Result<Decoder> {
         let codec = if self.adpcm.ima { CODEC_ID_ADPCM_IMA_WAV } else { CODEC_ID_ADPCM_MS };
         let mut parameters = AudioCodecParameters::new();
@@ -59,6 +52,12 @@ impl<'s> Blocks<'s> {
         symphonia::default::get_codecs()
             .make_audio_decoder(&parameters, &AudioDecoderOptions::default())
             .map_err(|e| Error::unsupported(format!("ADPCM that is not read ({e})")))
+    }
+
+    /// Whether a block is none: the header of each channel ends with a zero in IMA's.
+    pub(super) fn is_damaged(&self, block: &[u8]) -> bool {
+        let headers = block.as_chunks::<4>().0.iter().take(self.sound.channels);
+        self.adpcm.ima && headers.into_iter().any(|header| header[3] != 0)
     }
 
     /// The next block. One that is cut off is filled up with zeros; its duration tells how much

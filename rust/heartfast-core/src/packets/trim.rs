@@ -45,6 +45,20 @@ impl Trim {
         Self { padding, ..Self::default() }
     }
 
+    /// How many samples fill up the last frame of an MP3.
+    pub(super) fn padded(&self) -> u64 {
+        self.padding.end.abs_diff(self.padding.start)
+    }
+
+    /// How many of the first so many units of a track are played.
+    pub(super) fn played(&self, units: u64) -> u64 {
+        if self.parts.is_empty() {
+            return units;
+        }
+        let inside = |part: &Range<u64>| part.end.min(units).saturating_sub(part.start);
+        self.parts.iter().map(inside).sum()
+    }
+
     /// Which of the samples of a channel count that the next packet was decoded to.
     pub(super) fn keep(&mut self, packet: &Packet, frames: usize, rate: u32) -> Range<usize> {
         let time = packet.pts.get();

@@ -1,6 +1,7 @@
 //! AIFF and AIFF-C.
 
 use super::coding::{Coding, Order};
+use super::sizes::Claim;
 use super::{Content, Header, Input, MOST_CHUNKS, Sound, missing, quoted, words};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -20,9 +21,10 @@ pub(super) fn open(input: &mut Input<'_>, start: u64, limits: &Limits) -> Result
                 if let Some(fields) = input.get::<8>(body)? {
                     let [offset, _] = words(fields);
                     let offset = 8 + u64::from(u32::from_be_bytes(offset));
-                    // A stream that was never finished says 0.
-                    let declared = (bytes > 0).then(|| bytes.saturating_sub(offset));
-                    data = Some((body + offset, declared));
+                    let is_chunk = &mut is_chunk;
+                    let claim = bytes.saturating_sub(offset);
+                    let claim = Claim { start: body + offset, bytes: claim, is_chunk };
+                    data = Some((body + offset, claim.settle(input)?));
                 }
             }
             _ => {}
@@ -40,7 +42,16 @@ pub(super) fn open(input: &mut Input<'_>, start: u64, limits: &Limits) -> Result
         None if frames == 0 => return Err(Error::decode("at least one sample", "none").at(end)),
         None => return Err(missing("an \"SSND\" chunk", "AIFF", end)),
     };
-    Sound::new(header, body, declared, end, limits).map(Some)
+    Sound::new(header, body, declared, Some(frames.into()), end, limits).map(Some)
+}
+
+/// Whether a chunk seems to begin here.
+fn is_chunk(input: &mut Input<'_>, at: u64) -> Result<bool> {
+    Ok(input.get::<8>(at)?.is_some_and(|head| {
+        let [kind, bytes] = words(head);
+        let end = at + 8 + u64::from(u32::from_be_bytes(bytes));
+        kind.iter().all(|c| (b' '..=b'~').contains(c)) && end <= input.length
+    }))
 }
 
 /// The common chunk, and how many frames it says that there are.

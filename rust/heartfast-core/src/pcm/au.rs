@@ -1,6 +1,7 @@
 //! AU, also known as SND: a header of six numbers, then samples up to the end.
 
 use super::coding::{Coding, Order};
+use super::sizes::Claim;
 use super::{Content, Header, Input, Sound, words};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -34,6 +35,11 @@ pub(super) fn open(input: &mut Input<'_>, start: u64, limits: &Limits) -> Result
     let header =
         Header { channels, sample_rate: sample_rate.into(), content: Content::Samples(coding) };
     // The largest number: not known when the header was written.
-    let declared = (bytes != u32::MAX).then_some(bytes.into());
-    Sound::new(header, start + u64::from(offset), declared, input.length, limits).map(Some)
+    let body = start + u64::from(offset);
+    let declared = match bytes {
+        u32::MAX => (None, None),
+        bytes => Claim { start: body, bytes: bytes.into(), is_chunk: &mut |_, _| Ok(false) }
+            .settle(input)?,
+    };
+    Sound::new(header, body, declared, None, input.length, limits).map(Some)
 }

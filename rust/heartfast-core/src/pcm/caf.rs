@@ -1,6 +1,7 @@
 //! Core Audio Format, as far as its samples are written one by one.
 
 use super::coding::{Coding, Order};
+use super::sizes::Claim;
 use super::{Content, Header, Input, MOST_CHUNKS, Sound, missing, words};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -25,8 +26,15 @@ pub(super) fn open(input: &mut Input<'_>, start: u64, limits: &Limits) -> Result
             b"data" => {
                 let header = header.ok_or_else(|| missing("a \"desc\" chunk", "CAF", at))?;
                 // A number of edits comes first. -1: not known when the header was written.
-                let declared = (bytes != u64::MAX).then(|| bytes.saturating_sub(4));
-                return Sound::new(header, body + 4, declared, input.length, limits).map(Some);
+                let (start, is_chunk) = (body + 4, &mut is_chunk);
+                let declared = match bytes.checked_sub(4) {
+                    Some(bytes) if bytes != u64::MAX - 4 => {
+                        Claim { start, bytes, is_chunk }.settle(input)?
+                    }
+                    Some(_) => (None, None),
+                    None => Claim { start, bytes: 0, is_chunk }.settle(input)?,
+                };
+                return Sound::new(header, start, declared, None, input.length, limits).map(Some);
             }
             _ => {}
         }
@@ -34,6 +42,16 @@ pub(super) fn open(input: &mut Input<'_>, start: u64, limits: &Limits) -> Result
         at = end;
     }
     Err(missing("a \"data\" chunk", "CAF", input.length))
+}
+
+/// Whether a chunk seems to begin here.
+fn is_chunk(input: &mut Input<'_>, at: u64) -> Result<bool> {
+    Ok(input.get::<12>(at)?.is_some_and(|head| {
+        let [kind, high, low] = words(head);
+        let bytes = u64::from(u32::from_be_bytes(high)) << 32 | u64::from(u32::from_be_bytes(low));
+        let end = (at + 12).checked_add(bytes);
+        kind.iter().all(|c| (b' '..=b'~').contains(c)) && end.is_some_and(|end| end <= input.length)
+    }))
 }
 
 /// What the description says, if its samples are written one by one.

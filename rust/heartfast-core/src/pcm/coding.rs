@@ -11,6 +11,16 @@ pub(crate) enum Order {
     Big,
 }
 
+impl Order {
+    /// The number that these bytes are.
+    pub(crate) fn number(self, bytes: [u8; 4]) -> u32 {
+        match self {
+            Self::Little => u32::from_le_bytes(bytes),
+            Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+}
+
 /// How a sample is written, and how it is read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Coding {

@@ -9,10 +9,12 @@ mod caf;
 pub(crate) mod coding;
 mod fmt;
 mod riff;
+mod sizes;
 
 use std::ops::Range;
 
 use crate::error::{Error, Result};
+use crate::findings::{Findings, Remark};
 use crate::limits::Limits;
 pub(crate) use coding::Coding;
 pub(crate) use riff::skip_id3;
@@ -20,14 +22,23 @@ pub(crate) use riff::skip_id3;
 /// A file with more chunks than this before its samples is no recording, and would take long to
 /// pass over.
 const MOST_CHUNKS: usize = 100_000;
+/// More samples than these are a number that stands for one that was not known.
+const MOST_COUNT: u64 = (1 << 31) - (1 << 16);
 
 /// A file of `length` bytes that is read by position: `read_at` fills a buffer, or fails.
 pub(crate) struct Input<'i> {
     pub(crate) length: u64,
+    /// Up to where it can be read by position: what is compressed, near its beginning only.
+    pub(crate) reach: u64,
     pub(crate) read_at: &'i mut dyn FnMut(u64, &mut [u8]) -> Result<()>,
 }
 
 impl Input<'_> {
+    /// Whether the bytes before a place can be read, as far as they are there.
+    fn reaches(&self, place: u64) -> bool {
+        place.min(self.length) <= self.reach
+    }
+
     /// The bytes at a place, or `None` where the file ends before they do.
     pub(crate) fn get<const N: usize>(&mut self, at: u64) -> Result<Option<[u8; N]>> {
         let (bytes, read) = self.get_some(at, N as u64)?;
@@ -57,6 +68,8 @@ pub(crate) struct Sound {
     pub(crate) content: Content,
     /// Where in the file it is: whole frames, or blocks of which the last may be cut off.
     pub(crate) data: Range<u64>,
+    /// What is odd about it.
+    pub(crate) findings: Findings,
 }
 
 /// What the bytes of a [`Sound`] are.
@@ -64,6 +77,20 @@ pub(crate) struct Sound {
 pub(crate) enum Content {
     Samples(Coding),
     Blocks(Adpcm),
+}
+
+impl Content {
+    /// Samples of each channel in so many bytes.
+    pub(crate) fn frames(self, bytes: u64, channels: usize) -> u64 {
+        match self {
+            Self::Samples(coding) => bytes / (channels * coding.bytes) as u64,
+            Self::Blocks(adpcm) => {
+                let block = u64::from(adpcm.block_bytes);
+                let whole = bytes / block * adpcm.frames(block, channels);
+                whole + adpcm.frames(bytes % block, channels)
+            }
+        }
+    }
 }
 
 /// The two kinds of ADPCM that WAV has.
@@ -99,14 +126,16 @@ struct Header {
 
 impl Sound {
     /// The recording of which a header says this, and whose bytes begin at `start`. So many
-    /// `declared` bytes belong to it, as far as they are there: without, all up to the end.
+    /// `declared` bytes belong to it, as far as they are there: without, all up to the end. The
+    /// header also has `frames` samples of each channel.
     ///
     /// # Errors
     /// [`Error::Decode`] if there is not one sample, [`Error::Limit`].
     fn new(
         header: Header,
         start: u64,
-        declared: Option<u64>,
+        (declared, remark): (Option<u64>, Option<Remark>),
+        frames: Option<u64>,
         length: u64,
         limits: &Limits,
     ) -> Result<Self> {
@@ -126,7 +155,20 @@ impl Sound {
         if !some {
             return Err(Error::decode("at least one sample", "none").at(start));
         }
-        Ok(Self { channels, sample_rate, content, data: start..start + bytes })
+        let mut findings = Findings::default();
+        let found = content.frames(bytes, channels);
+        let by_size = declared.filter(|&declared| declared > left);
+        let by_size = by_size.map(|declared| content.frames(declared, channels));
+        // Some writers count the samples of all channels, or do not know how many there will be.
+        let by_count = frames.filter(|&n| n < MOST_COUNT && n != found * channels as u64);
+        if let Some(declared) = by_size.or(by_count).filter(|&declared| declared > found) {
+            findings.remark(Remark::cut(declared, found, sample_rate));
+        }
+        if let Some(remark) = remark {
+            findings.remark(remark);
+        }
+        let data = start..start + bytes;
+        Ok(Self { channels, sample_rate, content, data, findings })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::coding::Order;
 use super::fmt;
+use super::sizes::Claim;
 use super::{Input, MOST_CHUNKS, Sound, missing, words};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -47,11 +48,7 @@ impl Division {
         match self {
             Self::Riff(order) => Ok(input.get::<8>(at)?.map(|head| {
                 let [kind, bytes] = words(head);
-                let bytes = match order {
-                    Order::Little => u32::from_le_bytes(bytes),
-                    Order::Big => u32::from_be_bytes(bytes),
-                };
-                Chunk { kind, body: at + 8, bytes: bytes.into() }
+                Chunk { kind, body: at + 8, bytes: order.number(bytes).into() }
             })),
             Self::Wave64 => Ok(input.get::<24>(at)?.map(|head| {
                 let [kind, rest @ .., low, high] = words::<24, 6>(head);
@@ -128,7 +125,7 @@ fn find(
     start: u64,
     limits: &Limits,
 ) -> Result<Option<Sound>> {
-    let (mut format, mut data, mut data_bytes) = (None, None, None);
+    let (mut format, mut data, mut data_bytes, mut frames) = (None, None, None, None);
     let mut place = Some(start);
     for _ in 0..MOST_CHUNKS {
         let Some(at) = place else { break };
@@ -148,8 +145,13 @@ fn find(
                 if large && chunk.bytes == u64::from(u32::MAX) {
                     chunk.bytes = data_bytes.unwrap_or(u64::MAX);
                 }
-                let declared = declared(input, division, &chunk)?;
-                data = Some((chunk.body, declared));
+                let is_chunk = &mut |input: &mut Input<'_>, at| division.is_chunk(input, at);
+                let claim = Claim { start: chunk.body, bytes: chunk.bytes, is_chunk };
+                data = Some((chunk.body, claim.settle(input)?));
+            }
+            b"fact" => {
+                let bytes = input.get::<4>(chunk.body)?;
+                frames = bytes.map(|bytes| u64::from(division.order().number(bytes)));
             }
             _ => {}
         }
@@ -161,17 +163,7 @@ fn find(
     let end = input.length;
     let header = format.ok_or_else(|| missing("a \"fmt \" chunk", "WAV", end))?;
     let (body, declared) = data.ok_or_else(|| missing("a \"data\" chunk", "WAV", end))?;
-    Sound::new(header, body, declared, end, limits).map(Some)
-}
-
-/// The length of the samples, unless their header was never finished: a recorder that was cut off
-/// leaves 0, a pipe the largest number. Then they go on to the end.
-fn declared(input: &mut Input<'_>, division: Division, data: &Chunk) -> Result<Option<u64>> {
-    let unknown = match data.bytes {
-        0 => !division.is_chunk(input, data.body)?,
-        bytes => bytes == u64::from(u32::MAX) || bytes == u64::MAX,
-    };
-    Ok((!unknown).then_some(data.bytes))
+    Sound::new(header, body, declared, frames, end, limits).map(Some)
 }
 
 fn long([a, b, c, d]: [u8; 4], [e, f, g, h]: [u8; 4]) -> u64 {

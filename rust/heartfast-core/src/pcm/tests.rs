@@ -62,7 +62,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn ours(file: &[u8]) -> crate::Result<Audio> {
     let mut audio = Audio::default();
-    decode(file, &mut audio, &Limits::default(), &Cancel::new()).map(|()| audio)
+    decode(file, &mut audio, &Limits::default(), &Cancel::new()).map(|_| audio)
 }
 
 fn symphonias(file: &[u8]) -> crate::Result<Audio> {

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::manifest::{Picture, Place};
 use crate::sink::shards::{Shards, text_name};
 use crate::sink::{Form, tar, zip};
-use crate::source::IO_STRIDE;
+use crate::source::{IO_STRIDE, open_file};
 
 /// Bytes that no picture has: then sums of them stay numbers, whatever a manifest says.
 const MOST: u64 = 1 << 40;
@@ -135,7 +135,7 @@ impl<'c> Walk<'c> {
 
     fn file(&mut self) -> Result<&mut BufReader<File>> {
         if self.file.is_none() {
-            self.file = Some(BufReader::new(File::open(self.found()).map_err(Error::Read)?));
+            self.file = Some(BufReader::new(open_file(&self.found()).map_err(Error::Read)?.0));
         }
         self.file.as_mut().ok_or_else(|| Error::Read(io::ErrorKind::NotFound.into()))
     }

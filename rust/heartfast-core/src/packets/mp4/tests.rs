@@ -11,7 +11,8 @@ fn found(file: &[u8]) -> Result<Movie> {
         buffer.copy_from_slice(&file[at..at + buffer.len()]);
         Ok(())
     };
-    Movie::find(&mut Input { length: file.len() as u64, read_at: &mut read_at })
+    let length = file.len() as u64;
+    Movie::find(&mut Input { length, reach: length, read_at: &mut read_at })
 }
 
 fn atom(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
