@@ -87,6 +87,9 @@ impl From<Given> for Origin {
 /// with the recording or None.
 type Row = (Vec<String>, u32, Option<String>);
 
+/// Features (n, features), what became of each recording, and what was odd.
+type Rows<'py> = (Bound<'py, PyArray2<f64>>, Vec<Row>, Vec<Remarks>);
+
 /// Describes recordings by one configuration and selection, from any thread.
 #[pyclass(frozen, module = "heartfast._core")]
 pub(crate) struct Describer(Arc<Core>);
@@ -115,7 +118,7 @@ impl Describer {
         recordings: Vec<(Given, PathBuf)>,
         threads: usize,
         progress: Option<Py<PyAny>>,
-    ) -> PyResult<(Bound<'py, PyArray2<f64>>, Vec<Row>, Vec<Remarks>)> {
+    ) -> PyResult<Rows<'py>> {
         let recordings: Vec<(Origin, PathBuf)> =
             recordings.into_iter().map(|(recording, named)| (recording.into(), named)).collect();
         let recordings = Arc::new(recordings);
