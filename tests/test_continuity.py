@@ -278,6 +278,37 @@ def test_a_packet_of_alac_that_is_damaged(ffmpeg, tmp_path):
     check_gap(tmp_path, whole, damaged, "m4a")
 
 
+def boxes(content: bytes) -> list[tuple[bytes, bytes]]:
+    """The boxes of an MPEG-4 file, each with its kind."""
+    found, at = [], 0
+    while at < len(content):
+        size = int.from_bytes(content[at : at + 4], "big")
+        found.append((content[at + 4 : at + 8], content[at : at + size]))
+        at += size
+    return found
+
+
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+@pytest.mark.parametrize("lost", [1, 3])
+def test_fragments_that_are_missing(ffmpeg, tmp_path, codec, lost):
+    """The times of the fragments tell where sound is missing, and how much."""
+    options = ["-movflags", "empty_moov+default_base_moof", "-frag_duration", "500000"]
+    whole = encoded(ffmpeg, tmp_path, "m4a", ["-c:a", codec, *options])
+    parts = boxes(whole)
+    firsts = [k for k, (kind, _) in enumerate(parts) if kind == b"moof"]
+    assert len(firsts) > 12
+    begin = firsts[8]
+    left = [part for k, (_, part) in enumerate(parts) if not begin <= k < begin + 2 * lost]
+    headers = [parts[k][1] for k in firsts]
+    times = [int.from_bytes(part[part.index(b"tfdt") + 8 :][:8], "big") for part in headers]
+    (tmp_path / "damaged.m4a").write_bytes(b"".join(left))
+    start, length = gap(tmp_path / "damaged.m4a")
+    assert length == pytest.approx((times[8 + lost] - times[8]) / SR, abs=1e-3)
+    assert start == pytest.approx(times[8] / SR, abs=0.2)
+    if codec == "alac":  # whose length is exact
+        check_gap(tmp_path, whole, b"".join(left), "m4a")
+
+
 KINDS = {
     "ogg": ("ogg", ["-c:a", "libvorbis"]),
     "mp3": ("mp3", ["-ar", "22050", "-c:a", "libmp3lame", "-b:a", "48k"]),

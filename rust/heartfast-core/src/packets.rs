@@ -11,6 +11,7 @@ mod mpeg;
 mod ogg;
 mod trim;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use symphonia::core::codecs::audio::well_known::{CODEC_ID_AAC, CODEC_ID_ALAC};
@@ -34,7 +35,7 @@ use blocks::Blocks;
 use bytes::{Bytes, Progress};
 use flac::{End, Flac, Step};
 use format::{Format, Found};
-use mp4::Movie;
+use mp4::{Gap, Movie};
 use mpeg::Mpeg;
 use ogg::Ogg;
 use trim::Trim;
@@ -126,15 +127,34 @@ struct Clock {
     next: Option<i64>,
     /// Whether times may be a little off.
     loose: bool,
+    /// What is missing between fragments, which the times of packets do not show.
+    gaps: VecDeque<Gap>,
+    /// The time of the first packet.
+    begin: Option<i64>,
 }
 
 impl Clock {
     /// How many samples of a channel are missing in front of a packet.
-    fn missing(&self, packet: &Packet, sample_rate: u32) -> u64 {
+    fn missing(&mut self, packet: &Packet, sample_rate: u32) -> u64 {
         let next = self.next.filter(|_| sample_rate == self.timescale || sample_rate == 0);
         let missing = next.map_or(0, |next| packet.pts.get().saturating_sub(next));
         let missing = u64::try_from(missing).unwrap_or(0);
-        if self.loose && missing * 2 < packet.dur.get() { 0 } else { missing }
+        let missing = if self.loose && missing * 2 < packet.dur.get() { 0 } else { missing };
+        missing.saturating_add(self.missing_fragments(packet, sample_rate))
+    }
+
+    fn missing_fragments(&mut self, packet: &Packet, sample_rate: u32) -> u64 {
+        let begin = *self.begin.get_or_insert(packet.pts.get());
+        let played = u64::try_from(packet.pts.get().saturating_sub(begin)).unwrap_or(0);
+        let mut units = 0_u64;
+        while let Some(gap) = self.gaps.front()
+            && played >= gap.at
+        {
+            units = units.saturating_add(gap.missing);
+            self.gaps.pop_front();
+        }
+        let samples = u128::from(units) * u128::from(sample_rate);
+        u64::try_from(samples / u128::from(self.timescale.max(1))).unwrap_or(u64::MAX)
     }
 
     /// Goes on behind a packet of so many samples.
@@ -576,11 +596,15 @@ fn container<'s>(
     // ffmpeg fills up the last packet of a CAF in its table.
     let exact = parameters.codec == CODEC_ID_ALAC && format == FORMAT_ID_ISOMP4;
     let slack = if exact { 0 } else { SLACK };
+    // Of fragments only those that are there are counted.
+    let declared = declared.filter(|_| !movie.is_fragmented());
     let declared = declared.map(|units| (trim.played(units) as f64 * unit_s, slack));
     let clock = Clock {
         timescale: track.time_base.map_or(0, |base| base.denom.get() / base.numer.get()),
         next: None,
         loose: parameters.codec == CODEC_ID_AAC,
+        gaps: movie.gaps(track_id),
+        begin: None,
     };
     Ok(Container::Format { reader, decoder, checker, track_id, declared, clock, trim })
 }

@@ -1,11 +1,16 @@
 //! What an MPEG-4 file says of where its recording begins and ends: its edit lists, and the delay
 //! that iTunes notes. symphonia tells neither. ISO/IEC 14496-12:2022, 8.6.6.
 
+mod fragments;
+
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::trim::Trim;
 use crate::error::{Error, Result};
 use crate::pcm::{Input, words};
+use fragments::Fragments;
+pub(super) use fragments::Gap;
 
 /// A file with more boxes than this before its tracks are known is no recording, and would take
 /// long to pass over.
@@ -25,6 +30,7 @@ pub(super) struct Movie {
     tracks: Vec<Track>,
     /// Whether the samples are listed in pieces, behind the header.
     fragmented: bool,
+    fragments: Fragments,
     /// Samples that an encoder has put in front, by iTunes' note.
     delay: Option<u64>,
 }
@@ -64,14 +70,41 @@ impl Movie {
                 break;
             }
         }
+        if movie.fragmented {
+            movie.read_fragments(&mut boxes, rest);
+        }
         Ok(movie)
+    }
+
+    /// Reads the headers of fragments, as far as they can be read by position.
+    fn read_fragments(&mut self, boxes: &mut Boxes<'_, '_>, mut rest: Range<u64>) {
+        while let Ok(Some((kind, body))) = boxes.next(&mut rest) {
+            // They are limited where they are counted.
+            boxes.left = MOST_BOXES;
+            if kind == *b"moof" && self.fragments.read(boxes, body).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether its samples are listed in pieces.
+    pub(super) fn is_fragmented(&self) -> bool {
+        self.fragmented
+    }
+
+    /// What is missing between the fragments of a track.
+    pub(super) fn gaps(&self, track: u32) -> VecDeque<Gap> {
+        self.fragments.gaps(track)
     }
 
     fn read(&mut self, boxes: &mut Boxes<'_, '_>, mut rest: Range<u64>) -> Result<()> {
         while let Some((kind, body)) = boxes.next(&mut rest)? {
             match &kind {
                 b"mvhd" => self.timescale = boxes.behind_times(&body)?,
-                b"mvex" => self.fragmented = true,
+                b"mvex" => {
+                    self.fragmented = true;
+                    self.fragments.read_defaults(boxes, body)?;
+                }
                 b"trak" => {
                     let track = Track::read(boxes, body)?;
                     // Others are not asked for.
