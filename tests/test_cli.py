@@ -199,7 +199,7 @@ def test_only_bad_recordings_are_an_error(tmp_path: Path) -> None:
         ("train other.csv -o out.heartfast", 1, "other.csv"),
         ("score other.csv wav -o scores.csv", 1, "other.csv"),
         ("score missing.heartfast wav -o scores.csv", 1, "missing.heartfast"),
-        ("evaluate other.csv other.csv", 1, "other.csv: expected the column row_id"),
+        ("evaluate other.csv other.csv", 1, "other.csv: expected a column per class"),
         ("train png -o out --time-budget 5", 2, "expected a number and s, m or h"),
         ("train png -o out --time-budget 0m", 2, "time_budget: expected seconds above 0"),
         ("train png -o out --cv patient", 2, "--cv"),

@@ -271,7 +271,9 @@ def test_in_the_middle_of_an_import(corpus: Path, tmp_path: Path, module: str) -
     ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
     # Once the verb is parsed, the line names it.
     verb = "" if module == "argparse" else " run"
-    assert ran.stderr == f"heartfast{verb}: interrupted\n"
+    # On a busy machine a line says every 30 s how far it is.
+    lines = [line for line in ran.stderr.splitlines() if not re.match(r"\d+ s: ", line)]
+    assert lines == [f"heartfast{verb}: interrupted"]
     assert (ran.returncode, ran.stdout) == (130, "")
 
 
