@@ -13,6 +13,7 @@ use symphonia::core::meta::MetadataOptions;
 
 use crate::audio::{Audio, decode};
 use crate::cancel::Cancel;
+use crate::error::guard;
 use crate::limits::Limits;
 
 /// Tags and bits.
@@ -70,7 +71,12 @@ fn ours(file: &[u8]) -> crate::Result<Audio> {
     decode(file, &mut audio, &Limits::default(), &Cancel::new()).map(|_| audio)
 }
 
+/// What symphonia reads; where it panics, as it does at some damage, nothing.
 fn symphonias(file: &[u8]) -> Option<Audio> {
+    guard(|| Ok(by_symphonia(file))).ok().flatten()
+}
+
+fn by_symphonia(file: &[u8]) -> Option<Audio> {
     let stream = MediaSourceStream::new(Box::new(Cursor::new(file.to_vec())), Default::default());
     let probe = symphonia::default::get_probe();
     let options = (FormatOptions::default(), MetadataOptions::default());
