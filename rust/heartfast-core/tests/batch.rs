@@ -155,7 +155,9 @@ fn bad_recordings_are_their_own_entries_errors() {
     fs::remove_file(path(&tasks[3])).unwrap();
     fs::remove_file(path(&tasks[4])).unwrap();
     fs::create_dir(path(&tasks[4])).unwrap();
-    tasks[5].subject.file_name = "no such folder/5.png".into();
+    // Folders of pictures are made, but not where a file is.
+    tasks[5].subject.file_name = "file.wav/5.png".into();
+    fs::write(folder.join("file.wav"), b"").unwrap();
     fs::create_dir(folder.join(&tasks[6].subject.file_name)).unwrap();
     for threads in [1, 4] {
         let monitor = Monitor::default();
@@ -258,6 +260,7 @@ fn files_into_memory_that_is_used_again() {
     assert_eq!(read(&folder).unwrap_err().kind(), "io");
     if cfg!(unix) {
         let error = read(Path::new("/dev/zero")).unwrap_err();
-        assert_eq!(error.to_string(), "expected a recording, found a pipe, a socket or a device");
+        let text = error.to_string();
+        assert!(text.starts_with("expected a recording, found a pipe, a socket or a device"));
     }
 }
