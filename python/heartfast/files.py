@@ -262,18 +262,6 @@ def make_folders(path: Path) -> None:
         waiting.pop()
 
 
-def make_picture_folder(folder: str, below: str) -> None:
-    """Make a folder for pictures, unless the system has no such long names.
-
-    Then each of its pictures cannot be written, which is its recording's error.
-    """
-    try:
-        make_folders(os.path.join(folder, *below.split("/")))
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-
-
 def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
     """Give each folder with the names in it, as `os.walk` does, and raise what it passes over.
 
